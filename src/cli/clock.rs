@@ -47,7 +47,7 @@ pub struct ClockArgs {
     json: bool,
 }
 
-/// What is said.
+/// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
@@ -126,7 +126,7 @@ fn of_conclusion(conclusion: &Conclusion, asked: usize, within: Duration) -> Ans
     let unknown = |why: String| answer(State::Unknown, None, within, "query", format!("cannot be determined: {why}"));
     match conclusion {
         Conclusion::Nothing if asked == 0 => unknown(
-            "there is no server to ask but on this host; name some, for example: ntp-monitor clock ntp1.example.net ntp2.example.net \
+            "no server on another host is known, and one on this host reads the clock in question; name some, for example: ntp-monitor clock ntp1.example.net ntp2.example.net \
              ntp3.example.net"
                 .to_owned(),
         ),

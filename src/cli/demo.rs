@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::parse_duration;
 use super::demo_fleet::FleetDemo;
+use super::demo_history;
 use crate::app::permissions;
 use crate::app::{Service, Surroundings, run};
 use crate::config::Inputs;
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   ntp-monitor demo                            until Ctrl-C, with temporary data
   ntp-monitor demo --for 30s --dir demo-data  for half a minute, keeping the data
+  ntp-monitor demo --history 14d              with two weeks of simulated history
   ntp-monitor demo --fleet                    a hub and four agents instead of one service
 
 Then open http://127.0.0.1:8080/";
@@ -53,10 +55,16 @@ pub struct DemoArgs {
     /// Time between polls.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub poll: Duration,
+    /// Begin with a simulated history of this length, in which one of the good servers was wrong for six hours.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "fleet")]
+    pub history: Option<Duration>,
     /// Run a fleet: a hub and four agents with scripted clocks, over a nats-server from NATS_SERVER or PATH.
     #[arg(long)]
     pub fleet: bool,
 }
+
+/// So many of the first servers are right.
+const RIGHT: usize = 3;
 
 /// A server of the playground.
 struct Actor {
@@ -84,7 +92,7 @@ fn cast() -> Vec<Actor> {
     ]
 }
 
-/// Runs the playground until its time is over or a signal comes.
+/// Runs the playground until its time is over or a signal arrives.
 pub async fn run(args: DemoArgs) -> ExitCode {
     match play(args).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -116,6 +124,11 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
     let token = args.token.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let inputs = configure(&servers, &dir, &args, &token)?;
     let config = inputs.load()?.into_config();
+    if let Some(length) = args.history {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || demo_history::write(&config, RIGHT, length).map_err(|why| why.to_string()))
+            .await??;
+    }
     let (logger, guard) = log::init(&config.log)?;
     let (control, counter) = (guard.control(), guard.control());
     let around = Surroundings::real(&logger, Arc::new(move || counter.dropped())).editing(inputs);

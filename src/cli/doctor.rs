@@ -76,7 +76,7 @@ fn say(findings: &[Finding], color: bool, out: &mut impl Write) -> io::Result<()
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    writeln!(out, "\n{} looked at: {}, {}", findings.len(), counted(problems, "problem"), counted(warnings, "warning"))
+    writeln!(out, "\n{} checks: {}, {}", findings.len(), counted(problems, "problem"), counted(warnings, "warning"))
 }
 
 fn style(level: Level) -> Style {

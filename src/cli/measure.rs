@@ -22,7 +22,7 @@ use ntp_monitor_core::sample::Outcome;
 
 /// Minimum time between two requests to one address, unless it is on this host (many servers rate-limit below 2 s).
 const POLITE_INTERVAL: Duration = Duration::from_secs(2);
-/// Time between requests to different servers, because replies that arrive together queue and are stamped late.
+/// Time between requests to different servers, because replies that arrive together queue and get late timestamps.
 const STAGGER: Duration = Duration::from_millis(5);
 /// Another address of the same name is asked as well when one has not answered after this time (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -148,7 +148,7 @@ fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     in_turn.flatten().flatten().copied().take(ATTEMPTS).collect()
 }
 
-/// No job falls back to an address that another one asks anyway, or that host would be asked twice at a time.
+/// No job falls back to an address that another job asks anyway; otherwise that host would be asked twice at a time.
 fn keep_apart(jobs: &mut [Job]) {
     let mut asked: HashSet<SocketAddr> = jobs.iter().filter_map(Job::address).collect();
     for addresses in jobs.iter_mut().filter_map(|job| job.found.as_mut().ok()) {
@@ -166,8 +166,8 @@ struct Turn {
     turn: u32,
 }
 
-/// When the requests of one job leave: only at `start` plus a multiple of `interval`, so that jobs that share an
-/// address never come close to each other, however long replies take.
+/// When the requests of one job are sent: only at `start` plus a multiple of `interval`, so that jobs that share an
+/// address stay apart, however long replies take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pace {
     start: Duration,
@@ -268,7 +268,7 @@ async fn first_answer(
 
 pub(super) async fn single(engine: &dyn ProbeEngine, query: Query) -> ProbeReport {
     let hung =
-        || ProbeReport::failed(crate::clock::now(), Outcome::Fault("the engine did not end by its deadline".into()));
+        || ProbeReport::failed(crate::clock::now(), Outcome::Fault("the probe engine missed its deadline".into()));
     tokio::time::timeout(query.timeout + GRACE, engine.probe(query)).await.unwrap_or_else(|_| hung())
 }
 

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 mod demo_fleet;
+mod demo_history;
 pub mod doctor;
 pub mod export;
 mod fleet;

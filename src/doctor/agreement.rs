@@ -41,7 +41,7 @@ fn about_clock(conclusion: &Conclusion) -> Option<Finding> {
     let agreeing = bounded.servers - bounded.excluded.len();
     let is_certain = agreeing >= 2 && !bounded.contains_zero() && bounded.estimate_s.abs() >= LARGE_S;
     is_certain.then(|| {
-        let advice = "see what corrects the clock: `chronyc tracking`, `ntpq -p` or `timedatectl timesync-status`";
+        let advice = "check what corrects the clock: `chronyc tracking`, `ntpq -p` or `timedatectl timesync-status`";
         Area("clock").problem("servers", conclusion.to_string(), advice)
     })
 }
@@ -54,7 +54,7 @@ fn doubted(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wr
     let (doubt, advice) = match conclusion {
         Conclusion::Bounded(bounded) if bounded.excluded.contains(&claim.server) => (
             format!("contradicts {}", bounded.by_whom()),
-            "if most of the servers are right, this one is wrong: look at its sources, or take another one",
+            "if most of the servers are right, this one is wrong: check its sources, or use another server",
         ),
         Conclusion::Undecidable { .. } => (
             "contradicts other servers".to_owned(),
@@ -63,7 +63,7 @@ fn doubted(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wr
         _ if is_clock_wrong || claim.offset_s.abs() < LARGE_S => return finding,
         _ => (
             format!("{off} from this host's clock"),
-            "either of the two is wrong: with more servers, or with nearer ones, the majority tells which",
+            "one of the two clocks is wrong: with more or nearer servers a majority can tell which",
         ),
     };
     let what = format!("{}; {doubt}", finding.what);

@@ -23,11 +23,11 @@ fn corrected_by(daemon: Option<&DaemonView>) -> Finding {
         Some(view) => AREA.warning(
             "daemon",
             format!("{} runs and is not synchronised", view.name),
-            "look at its sources: `chronyc -n sources`, or `ntpq -pn`",
+            "check its sources: `chronyc -n sources`, or `ntpq -pn`",
         ),
         None => AREA.note("daemon", "neither chronyd nor ntpd answers").advising(
-            "the clock is judged all the same; that somebody keeps it right is seen only of chronyd (with chronyc) and \
-             ntpd (with ntpq)",
+            "the service judges the clock without it; only chronyd (through chronyc) and ntpd (through ntpq) can be \
+             asked",
         ),
     }
 }
@@ -41,12 +41,12 @@ fn kernel(has_daemon: bool) -> Finding {
             let advice = if has_daemon {
                 "wait until the daemon has chosen its sources; it may take some minutes after a boot"
             } else {
-                "let something correct the clock, for instance chrony; in a container that is the host's task"
+                "run a time daemon, for instance chrony; a container uses the clock of its host"
             };
             AREA.warning("kernel", "reports that no time daemon keeps the clock synchronised", advice)
         }
         Err(why) => AREA
-            .note("kernel", format!("does not tell of the clock: {why}"))
+            .note("kernel", format!("does not report the state of the clock: {why}"))
             .advising("usual under ProtectClock= of systemd and in containers; verdicts do not need it"),
     }
 }

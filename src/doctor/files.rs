@@ -44,7 +44,7 @@ fn directory(dir: &Path) -> Vec<Finding> {
     findings.extend(closed_to_service(&name, &meta));
     if meta.permissions().mode() & OTHERS_MAY_WRITE != 0 {
         let advice = format!("chmod o-w {name}");
-        findings.push(AREA.warning(&name, "every user may write here, and so replace what was measured", advice));
+        findings.push(AREA.warning(&name, "every user may write here and could replace the measurements", advice));
     }
     findings
 }
@@ -52,18 +52,18 @@ fn directory(dir: &Path) -> Vec<Finding> {
 fn missing(dir: &Path, name: &str) -> Finding {
     let above = dir.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(Path::new("."));
     if access(above, AccessFlags::W_OK).is_ok() {
-        AREA.note(name, "is not there yet; the service makes it")
+        AREA.note(name, "does not exist yet; the service creates it")
     } else {
         let advice = format!("mkdir -p {name} and chown it to the user of the service");
-        AREA.problem(name, format!("is not there, and {} cannot be written", above.display()), advice)
+        AREA.problem(name, format!("does not exist, and {} is not writable", above.display()), advice)
     }
 }
 
 fn room(dir: &Path, name: &str) -> Finding {
-    let Ok(stat) = statvfs(dir) else { return AREA.note(name, "writable; the room on its disk is unknown") };
+    let Ok(stat) = statvfs(dir) else { return AREA.note(name, "writable; the free space on its disk is unknown") };
     let free = stat.blocks_available() * stat.fragment_size();
     let what = format!("writable, {} MiB free", free >> 20);
-    let advice = "free some room, or shorten [store] raw_for and [csv] keep";
+    let advice = "free some space, or reduce [store] raw_for and [csv] keep";
     match free {
         free if free < TOO_LITTLE => AREA.problem(name, what, advice),
         free if free < LITTLE => AREA.warning(name, what, advice),

@@ -34,7 +34,7 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
         }
     }
     if !fleet.nats.requires_tls() && matches!(fleet.nats.login, Login::User { .. }) {
-        let what = "the password crosses the network readable";
+        let what = "the password is sent over the network in clear text";
         findings
             .push(AREA.note("tls", what).advising("use a tls:// URL, unless the server is on this host".to_owned()));
     }

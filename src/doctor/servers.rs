@@ -40,12 +40,12 @@ pub(super) async fn examine(examination: &Examination, config: &Config) -> Vec<F
         config.servers.iter().take(MAX_ASKED).map(|server| look(examination, server, seen.get(&*server.ident.name)));
     let mut findings = weigh(stream::iter(looks).buffered(AT_ONCE).collect().await);
     if let Some(more) = config.servers.len().checked_sub(MAX_ASKED).filter(|more| *more > 0) {
-        findings.push(AREA.note("others", format!("{more} more were not looked at")).advising("ask /api/v1/servers"));
+        findings.push(AREA.note("others", format!("{more} more were not checked")).advising("ask /api/v1/servers"));
     }
     if config.servers.len() < 4 {
         let count = config.servers.len();
         findings.push(AREA.note("number", format!("{count}: too few to tell which is wrong")).advising(
-            "with three a wrong one can be outvoted, with four still when one is silent; take independent ones",
+            "configure at least three so that a wrong one is outvoted, better four in case one does not answer; choose independent ones",
         ));
     }
     findings
@@ -97,7 +97,7 @@ async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>)
     };
     let asked = examination.engines.choose(server.engine).probe(query);
     let Ok(report) = tokio::time::timeout(server.timeout + GRACE, asked).await else {
-        return AREA.problem(name, "the engine did not end by its deadline", "report this").into();
+        return AREA.problem(name, "the probe engine missed its deadline", "report this").into();
     };
     let stamped = report.timestamping.map_or("", |stamps| stamps.label());
     let mut look = judge(name, &report.outcome, report.measure, &format!(", {address} {stamped}"));
@@ -155,15 +155,14 @@ fn advice(outcome: &Outcome) -> Option<(Level, &'static str)> {
         ),
         Outcome::Refused => (Level::Problem, "nothing listens there: check address and port, and start the server"),
         Outcome::Kiss(_) => {
-            (Level::Warning, "it wants to be asked less, or not at all: lengthen poll_interval, or take another server")
+            (Level::Warning, "the server limits requests: increase poll_interval, or use another server")
         }
-        Outcome::Rejected(_) => (
-            Level::Problem,
-            "a reply came that no honest server sends: see the evidence of this server on its page or in the API",
-        ),
-        Outcome::Unsynchronised(_) => (Level::Problem, "it has no time to give: look at its own sources"),
-        Outcome::Dns(_) => (Level::Problem, "look at /etc/resolv.conf and the name's spelling"),
-        Outcome::Fault(_) => (Level::Problem, "this machine is at fault: see the reason; has it a route, and IPv6?"),
+        Outcome::Rejected(_) => {
+            (Level::Problem, "the reply failed a check: see the rejected replies on the server's page or in the API")
+        }
+        Outcome::Unsynchronised(_) => (Level::Problem, "the server is not synchronised: check its own time sources"),
+        Outcome::Dns(_) => (Level::Problem, "check /etc/resolv.conf and the spelling of the name"),
+        Outcome::Fault(_) => (Level::Problem, "this host cannot send: check its routes, and whether it has IPv6"),
     })
 }
 

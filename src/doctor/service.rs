@@ -28,10 +28,10 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
             vec![AREA.note(name, "nothing listens: the service does not run").advising("systemctl start ntp-monitor")]
         }
         Err(why) => {
-            let what = format!("something listens, and does not answer: {}", why.without_url());
-            vec![AREA.problem(name, what, "see what it is: `ss -ltnp`")]
+            let what = format!("a process listens but does not answer: {}", why.without_url());
+            vec![AREA.problem(name, what, "find out which process it is: `ss -ltnp`")]
         }
-        Ok(answer) if answer.status().as_u16() == 401 => vec![AREA.ok(name, "answers, and wants a token")],
+        Ok(answer) if answer.status().as_u16() == 401 => vec![AREA.ok(name, "answers, and requires a token")],
         Ok(answer) => {
             let status = answer.status().as_u16();
             judge(&name, status, answer.json().await.ok().as_ref())
@@ -52,8 +52,8 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 fn judge(name: &str, status: u16, health: Option<&Value>) -> Vec<Finding> {
     let text = |key: &str| health.and_then(|health| health[key].as_str());
     let (Some(state), Some(version)) = (text("status"), text("version")) else {
-        let what = format!("answers {status}, but is no ntp-monitor");
-        return vec![AREA.problem(name, what, "see what it is (`ss -ltnp`), or set another http.listen")];
+        let what = format!("answers {status}, but is not ntp-monitor");
+        return vec![AREA.problem(name, what, "find out which process it is (`ss -ltnp`), or set another http.listen")];
     };
     let what = format!("release {version} runs, health {state}");
     let mut findings = vec![match state {

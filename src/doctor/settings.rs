@@ -23,7 +23,7 @@ pub(super) fn examine(file: Option<&Path>, loaded: &Result<Loaded, Faults>) -> V
         }
         Ok(loaded) => {
             let mut findings = vec![AREA.ok(&name, format!("sound, {} servers", loaded.config.servers.len()))];
-            let advice = "it can be lived with; `ntp-monitor config show` tells where each value comes from";
+            let advice = "this is only a warning; `ntp-monitor config show` tells where each value comes from";
             findings.extend(loaded.warnings.iter().map(|warning| AREA.warning(&name, warning, advice)));
             findings.extend(secrets(file, &loaded.to_json()["values"]));
             findings

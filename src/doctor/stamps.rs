@@ -26,7 +26,7 @@ pub(super) async fn examine(engines: &Engines) -> Vec<Finding> {
         match ask_ethtool(&name).await {
             Some(answer) => findings.push(interface(&name, &answer)),
             None => {
-                let note = AREA.note(&name, "what it can stamp is unknown: ethtool does not answer");
+                let note = AREA.note(&name, "its timestamping is unknown: ethtool does not answer");
                 findings.push(note.advising("apt-get install ethtool, and run this as root"));
             }
         }
@@ -99,7 +99,7 @@ mod tests {
                          \thardware-receive\n\tsoftware-receive\n\tsoftware-system-clock\nPTP Hardware Clock: 0\n";
 
     #[test]
-    fn an_interface_is_judged_by_what_its_driver_can_stamp() {
+    fn interface_is_rated_by_the_timestamps_of_its_driver() {
         let found = interface("eth0", E1000);
         assert_eq!(found.what, "stamps on sending and arrival; its hardware could too");
         assert_eq!(interface("eth0", &E1000.replace("\tsoftware-transmit\n", "")).level, Level::Warning);

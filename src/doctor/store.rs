@@ -20,7 +20,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let path = &config.store.path;
     let name = path.display().to_string();
     let Ok(meta) = std::fs::metadata(path) else {
-        return vec![AREA.note(name, "is not there yet; the service makes it")];
+        return vec![AREA.note(name, "does not exist yet; the service creates it")];
     };
     if meta.len() > READ_UP_TO_BYTES {
         let note = AREA.note(&name, format!("{} MiB, not read through", meta.len() >> 20));
@@ -31,8 +31,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             vec![AREA.problem(name, why.to_string(), "run this as the user of the service, or restore a backup")]
         }
         Ok(checked) if !checked.faults.is_empty() => {
-            let advice =
-                "stop the service, then `ntp-monitor restore BACKUP`; or move the file away, and a new one is made";
+            let advice = "stop the service, then `ntp-monitor restore BACKUP`; or move the file away, and the service creates a new one";
             checked.faults.iter().map(|fault| AREA.problem(&name, fault, advice)).collect()
         }
         Ok(checked) if checked.version < checked.newest => {

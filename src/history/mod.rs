@@ -7,6 +7,7 @@
 
 pub mod course;
 pub mod coverage;
+pub mod fleet;
 pub mod happening;
 pub mod rolled;
 pub mod span;

@@ -86,13 +86,15 @@ pub fn trace(
     let step_s = options.step_s.unwrap_or_else(|| fitting(span, options.points));
     let is_short = step_s < Grain::FiveMinutes.width_s();
     let limit = if is_short { options.rows.max(options.points) } else { options.points };
-    let samples = reader.samples(server, address, span.from_ns, span.to_ns, limit.saturating_add(1))?;
-    let samples: Vec<Sample> = samples.into_iter().map(|stored| stored.sample).collect();
-    if samples.len() > limit || !reader.samples_reach_back(server, span.from_ns, span.to_ns)? {
+    let samples = match reader.samples_reach_back(server, span.from_ns, span.to_ns)? {
+        true => Some(source.samples(span.from_ns, span.to_ns, limit.saturating_add(1))?),
+        false => None,
+    };
+    let Some(samples) = samples.filter(|samples| samples.len() <= limit) else {
         let widths = step_s.div_ceil_to(Grain::FiveMinutes.width_s());
         let trace = source.rolled(span, widths, options.jitter)?;
         return Ok(Trace { began_ns, ..trace });
-    }
+    };
     let is_raw = options.step_s.is_none() && samples.len() <= options.points;
     let lead = source.lead(samples.first(), span)?;
     Ok(Trace {
@@ -103,7 +105,7 @@ pub fn trace(
     })
 }
 
-/// The narrowest step of which `points` cover the span.
+/// The narrowest step with which `points` cover the span.
 fn fitting(span: Span, points: usize) -> i64 {
     let wanted_s = span.length_s() / points.max(1) as f64;
     let longest = STEPS_S[STEPS_S.len() - 1];

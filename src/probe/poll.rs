@@ -75,7 +75,7 @@ async fn single(engine: &dyn ProbeEngine, query: Query, clock: &dyn Clock) -> Pr
 }
 
 fn hung(at: Stamp) -> ProbeReport {
-    ProbeReport::failed(at, Outcome::Fault("the engine did not end by its deadline".into()))
+    ProbeReport::failed(at, Outcome::Fault("the probe engine missed its deadline".into()))
 }
 
 fn lost(report: &ProbeReport) -> u16 {

@@ -19,6 +19,10 @@ const JITTER: f64 = 1.0 / 16.0;
 /// part of the interval apart and at most [`WIDEST_GRID`]. That moves a poll less than jitter does.
 const GRID: u32 = 64;
 const WIDEST_GRID: Duration = TICK.saturating_mul(2);
+/// The first polls of a server that was never polled, so that it is judged within a minute: so many come this far apart,
+/// unless its interval is shorter. Fewer than the eight of `iburst` in other clients, and eight times as far apart.
+const FIRST_POLLS: u32 = 4;
+const FIRST_INTERVAL: Duration = Duration::from_secs(16);
 /// Upper limit of an interval doubled by kiss RATE (RFC 5905 §7.4: reduce the rate at once, and again at each RATE).
 const LONGEST_INTERVAL: Duration = Duration::from_secs(36 * 3600);
 /// Time without another RATE after which one doubling is undone.
@@ -40,6 +44,8 @@ pub struct Schedule {
     /// Since when the present interval counts, in monotonic nanoseconds, if that is later than the last request: what was
     /// waited under a longer interval counts in proportion.
     paced_since: Option<i64>,
+    /// How many polls may still come early.
+    early: u32,
     /// How often RATE has doubled the interval.
     doublings: u32,
     rated_at: Option<i64>,
@@ -92,6 +98,7 @@ impl Schedule {
             is_aligned: server.engine == EngineChoice::Kernel,
             pace: server.pace,
             paced_since: None,
+            early: if server.pace.is_some() { 0 } else { FIRST_POLLS },
             doublings: 0,
             rated_at: None,
             denials: 0,
@@ -102,6 +109,7 @@ impl Schedule {
 
     /// Restores the state of an earlier process: the minimum interval and kisses-o'-death hold across a restart.
     pub fn resume(&mut self, past: &Past, now: Stamp) {
+        self.early = 0;
         let ended = past.ended_ns(now);
         if let Outcome::Kiss(code) = past.outcome
             && code.is_denial()
@@ -132,6 +140,9 @@ impl Schedule {
         self.floor = server.floor();
         self.wanted = server.poll_interval.max(server.floor());
         self.is_aligned = server.engine == EngineChoice::Kernel;
+        if server.pace.is_some() {
+            self.early = 0;
+        }
         let is_new_plan = self.pace.is_none_or(|first| first.is_zero());
         if let (Some(since), true) = (self.counts_since(), self.pace.is_some() && self.interval() < before) {
             let waited = now.saturating_sub(since) as f64 / nanos(before).max(1) as f64;
@@ -161,7 +172,10 @@ impl Schedule {
     #[must_use]
     pub fn next_poll(&self, dice: f64) -> i64 {
         let Some(last) = self.last_request else { return self.not_before };
-        let interval = self.interval();
+        let interval = match self.early {
+            0 => self.interval(),
+            _ => self.interval().min(FIRST_INTERVAL.max(self.floor)),
+        };
         let dice = dice.clamp(0.0, 1.0);
         let swing = if self.pace.is_some() { JITTER * dice } else { JITTER * (2.0 * dice - 1.0) };
         let due = interval.mul_f64(1.0 + swing).max(self.floor);
@@ -192,11 +206,11 @@ impl Schedule {
     }
 
     /// When a question beside the polls may be asked, in monotonic nanoseconds: half-way to the next poll, and not before
-    /// the minimum interval has passed. `None` before the first poll, and while a kiss-o'-death lengthens the interval.
+    /// the minimum interval has passed. `None` during the first polls, and while a kiss-o'-death lengthens the interval.
     #[must_use]
     pub fn question_at(&self) -> Option<i64> {
         let half_way = self.last_request?.saturating_add(nanos(self.interval() / 2));
-        let is_limited = self.doublings > 0 || self.denials > 0;
+        let is_limited = self.early > 0 || self.doublings > 0 || self.denials > 0;
         (!is_limited).then(|| half_way.max(self.earliest()))
     }
 
@@ -214,6 +228,7 @@ impl Schedule {
     /// Records that a request is being sent.
     pub fn requested(&mut self, now: i64) {
         (self.last_request, self.paced_since) = (Some(now), None);
+        self.early = self.early.saturating_sub(1);
         self.hold(now.saturating_add(nanos(self.floor)));
     }
 
@@ -232,6 +247,7 @@ impl Schedule {
     }
 
     fn kissed(&mut self, code: KissCode, now: i64) {
+        self.early = 0;
         if code.is_denial() {
             let pause = DENIAL.saturating_mul(1 << self.denials.min(8)).min(LONGEST_DENIAL);
             self.denials += 1;
@@ -289,8 +305,28 @@ mod tests {
 
     fn polled(poll_s: u64) -> Schedule {
         let mut schedule = Schedule::new(&server(poll_s, false), 0);
-        schedule.requested(0);
+        (0..FIRST_POLLS).for_each(|_| schedule.requested(0));
         schedule
+    }
+
+    #[test]
+    fn first_polls_of_a_new_server_come_at_the_floor() {
+        let next_s = |schedule: &Schedule| schedule.next_poll(0.5) / S;
+        let mut schedule = Schedule::new(&server(64, false), 0);
+        for last_s in [0, 16, 32] {
+            schedule.requested(last_s * S);
+            assert_eq!((next_s(&schedule), schedule.question_at()), (last_s + 16, None));
+        }
+        schedule.requested(48 * S);
+        assert_eq!(next_s(&schedule), 48 + 64);
+
+        let mut limited = Schedule::new(&server(64, false), 0);
+        limited.requested(0);
+        limited.ended(&Outcome::Kiss(KissCode::RATE), 0);
+        assert_eq!(next_s(&limited), 128, "a server that limits the rate is left alone");
+        let mut own = Schedule::new(&server(1, true), 0);
+        own.requested(0);
+        assert_eq!(next_s(&own), 1, "no interval becomes longer");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::document::{Document, EVIDENCE, evidence_rows};
 use super::material::Material;
 use super::traceability::Traceability;
+use crate::history::fleet::FleetSurvey;
 use crate::history::survey::Survey;
 
 /// The facts of a report. Serialises to the JSON form.
@@ -18,6 +19,9 @@ pub struct Data {
     summary: Vec<String>,
     /// The evidence of traceability; absent without a server.
     traceability: Option<Traceability>,
+    /// What all vantages say together; absent unless this is a hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<FleetSurvey>,
     /// Coverage, figures and standing of every server, verdicts and events, as `stats --json` prints them.
     #[serde(flatten)]
     survey: Survey,
@@ -31,6 +35,7 @@ impl Data {
             vantage: material.vantage.clone(),
             summary: document.summary.clone(),
             traceability: material.traceability.clone(),
+            fleet: material.fleet.clone(),
             survey: material.survey.clone(),
         }
     }

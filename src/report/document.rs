@@ -1,6 +1,7 @@
 //! The content of a report: sentences, tables and charts. Pure: other modules decide how it looks.
 
 use super::drawings::{Drawing, detail, overview};
+use super::fleet::{self, FleetPart};
 use super::material::{Material, PastAlert};
 use super::times::Times;
 use super::traceability::Traceability;
@@ -45,6 +46,8 @@ pub struct Document {
     pub alerts: Listed<PastAlert>,
     /// The evidence of traceability.
     pub traceability: Option<Traceability>,
+    /// What all vantages say together.
+    pub fleet: Option<FleetPart>,
     /// Formats the times of the lists.
     pub times: Times,
 }
@@ -59,12 +62,12 @@ pub struct Listed<T> {
 }
 
 impl<T: Clone> Listed<T> {
-    fn of(all: &[T]) -> Self {
+    pub(super) fn of(all: &[T]) -> Self {
         let before = all.len().saturating_sub(MOST_LISTED);
         Self { shown: all[before..].to_vec(), before }
     }
 
-    fn with(mut self, change: impl Fn(&mut T)) -> Self {
+    pub(super) fn with(mut self, change: impl Fn(&mut T)) -> Self {
         self.shown.iter_mut().for_each(change);
         self
     }
@@ -132,6 +135,7 @@ pub fn document(material: &Material) -> Document {
         events: Listed::of(&found.events).with(|event| event.sentence = times.sentence(&event.sentence)),
         alerts: Listed::of(&material.alerts).with(|alert| alert.summary = times.sentence(&alert.summary)),
         traceability: material.traceability.clone(),
+        fleet: material.fleet.as_ref().map(|found| FleetPart::of(found, times)),
         times: material.times.clone(),
     }
 }
@@ -153,8 +157,10 @@ fn summary(material: &Material) -> Vec<String> {
     let polls: u64 = found.servers.values().map(|one| one.figures.summary.polls).sum();
     let answered: u64 = found.servers.values().map(|one| one.figures.summary.outcomes.successes()).sum();
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let fleet = material.fleet.as_ref().map(fleet::summary);
     if polls == 0 {
-        return vec![format!("No server was polled from {}.", span(material))];
+        let by = if fleet.is_some() { " by this host" } else { "" };
+        return [format!("No server was polled{by} from {}.", span(material))].into_iter().chain(fleet).collect();
     }
     let share = percent(answered as f64 / polls as f64);
     let servers = count(found.servers.len(), "server");
@@ -162,6 +168,7 @@ fn summary(material: &Material) -> Vec<String> {
     said.push(found.coverage.sentence());
     said.push(accusations(material));
     said.extend(material.traceability.as_ref().map(shown));
+    said.extend(fleet);
     let alerts = if material.alerts.is_empty() { "No alert".to_owned() } else { count(material.alerts.len(), "alert") };
     said.push(format!("{alerts}, {}.", count(found.events.len(), "event")));
     said
@@ -244,7 +251,7 @@ fn ppm(ppm: f64) -> String {
 }
 
 fn moment(times: &Times, moment: &Moment) -> String {
-    format!("{} at {}", signed_seconds(moment.offset_s), times.minute(moment.at))
+    format!("{} at {}", signed_seconds(moment.offset_s), times.second(moment.at.0))
 }
 
 /// The standing of a server, with the last verdict that blames it.

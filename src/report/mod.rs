@@ -7,6 +7,7 @@
 mod data;
 pub mod document;
 pub mod drawings;
+mod fleet;
 mod html;
 mod mail;
 pub mod make;

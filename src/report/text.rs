@@ -33,6 +33,9 @@ pub(super) fn text(document: &Document) -> String {
             let _ = writeln!(text, "  {}: {}", printable(&name), cells.collect::<Vec<_>>().join(", "));
         }
     }
+    if let Some(fleet) = &document.fleet {
+        fleet.text(&mut text);
+    }
     let times = &document.times;
     let verdicts = document.verdicts.shown.iter().map(|entry| (entry.since, entry.sentence.as_str()));
     lines(&mut text, times, "Verdicts", verdicts);
@@ -61,6 +64,6 @@ fn lines<'a>(
 }
 
 /// Replaces control characters, so that the text stays on one line.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
 }

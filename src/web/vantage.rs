@@ -177,7 +177,8 @@ impl Vantage {
         config.servers.iter().map(|server| &server.ident).filter(is_meant).map(|it| Arc::clone(&it.name)).collect()
     }
 
-    /// Runs `work` with a reader in which a server and an address identify a series of this vantage.
+    /// Runs `work` with a reader in which a server and an address identify a series of this vantage. All its reads see the
+    /// same commit.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -186,7 +187,7 @@ impl Vantage {
         work: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let name = self.other.as_ref().map(|(name, _)| Arc::clone(name)).unwrap_or_default();
-        self.state.store.read(move |reader| reader.seen_from(&name, work)).await
+        self.state.store.read(move |reader| reader.seen_from(&name, |reader| reader.at_one_commit(work))).await
     }
 
     /// What is known of its servers now.

@@ -1,6 +1,7 @@
 /**
  * Walks the first minute as a new user does, with a stopwatch, and keeps a picture of each step: a start without any
- * configuration, the printed link, the first servers, the verdict. The servers are those of `ntp-monitor demo`.
+ * configuration, the printed link, the first servers, the verdict. Then it finds out when a server was wrong last week, and
+ * shares that. The servers are those of `ntp-monitor demo`, with a simulated history.
  *
  *   npm run walk            after a build of the program (debug) and of the page
  *
@@ -27,9 +28,13 @@ const home = mkdtempSync(join(tmpdir(), "ntp-monitor-walk-"));
 const children = [];
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 try {
-  const playground = await printed(["demo", "--listen", "127.0.0.1:0", "--dir", join(home, "demo")], /Ctrl-C ends it/, { PATH: process.env.PATH });
+  const playground = await printed(["demo", "--history", "10d", "--listen", "127.0.0.1:0", "--dir", join(home, "demo")], /Ctrl-C ends it/, { PATH: process.env.PATH });
   const servers = ["good-1", "good-2", "good-3", "ahead"].map((name) => new RegExp(`${name} +(\\S+:\\d+)`).exec(playground)[1]);
-  for (const [name, look] of Object.entries(LOOKS)) await walk(name, look, servers);
+  const demo = /Page: +(\S+)/.exec(playground)[1];
+  for (const [name, look] of Object.entries(LOOKS)) {
+    await walk(name, look, servers);
+    await lastWeek(name, look, demo);
+  }
 } finally {
   await browser.close();
   for (const child of children) child.kill("SIGTERM");
@@ -72,7 +77,46 @@ async function walk(name, look, servers) {
   await page.locator('.verdict:not([data-state="undecidable"])').waitFor({ timeout: 120_000 });
   step(`verdict: ${await page.locator(".verdict h1").innerText()}`);
   await picture("4-verdict");
+  await page.locator('.verdict[data-state="server_wrong"]').waitFor({ timeout: 120_000 });
+  step(`named: ${await page.locator(".verdict h1").innerText()}`);
+  await picture("4-named");
   console.log(readFileSync(join(mine, ".config/ntp-monitor/servers.toml"), "utf8").replace(/^/gm, "    "));
+  await context.close();
+}
+
+/** When was a server wrong last week? With a second to read before each click. */
+async function lastWeek(name, look, demo) {
+  const context = await browser.newContext({ ...look, permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await context.newPage();
+  const picture = (part) => page.screenshot({ path: join(PICTURES, `walk-${part}-${name}.png`) });
+  let clicks = 0;
+  const click = async (target) => {
+    await target.waitFor();
+    await page.waitForTimeout(1000);
+    await target.click();
+    clicks += 1;
+  };
+  let begun = performance.now();
+  const step = (what) => {
+    console.log(`${name.padEnd(12)} ${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s  ${what}, ${clicks} clicks`);
+    [begun, clicks] = [performance.now(), 0];
+  };
+  await page.goto(demo);
+  await click(page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Compare" }));
+  await click(page.getByRole("button", { name: "7d", exact: true }));
+  await page.locator(".scene a[aria-label^=good-2] .fill-bad").first().waitFor();
+  await picture("5-last-week");
+  await click(page.locator(".scene a[aria-label^=good-2] .fill-bad").first());
+  await page.locator("section[aria-label=Offset] canvas").waitFor();
+  await picture("6-found");
+  step(`found: good-2 was wrong, shown from ${await page.locator(".time-controls > .muted").first().innerText()}`);
+  await click(page.getByRole("button", { name: "Copy link" }));
+  await page.getByText("The link is copied").waitFor();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  step(`shared: ${link}`);
+  const other = await context.newPage();
+  await other.goto(link);
+  await other.locator("section[aria-label=Offset] canvas").waitFor();
   await context.close();
 }
 

@@ -13,7 +13,7 @@ import { theme, THEMES, unit, UNITS, zone, ZONES, type Theme } from "./state/pre
 import { href, type View } from "./state/address";
 import { viewName } from "./state/mark";
 import { useResource } from "./state/resource";
-import { route } from "./state/route";
+import { route, vantage } from "./state/route";
 import { mayRead } from "./state/session";
 import type { Unit } from "./format/units";
 import type { Tone } from "./format/words";
@@ -88,8 +88,9 @@ function Header({ view }: { view: View }) {
   return (
     <header class="top">
       <a class="brand" href={href("overview")}>
-        <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{health.vantage}</span>}
+        <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{vantage.value ?? health.vantage}</span>}
       </a>
+      {vantage.value && <a class="small" href={`${href("overview")}?vantage=`}>Back to {health?.vantage ?? "this host"}</a>}
       <nav aria-label="Views" ref={tabs}>
         {tabsShown.map((tab) => (
           <a key={tab.view} href={href(tab.view)} aria-current={tab.view === view ? "page" : undefined}>
@@ -122,6 +123,8 @@ function Body({ view }: { view: View }) {
   if (view === "nowhere") {
     return <p class="empty">There is no such view. <a href={href("overview")}>Go to the overview</a></p>;
   }
+  // A server's charts do not wait for the list of all servers.
+  if (view === "server") return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
   if (!now) {
     return failure.value
       ? <Failure what="The monitor" error={failure.value} retry={refresh} />
@@ -129,7 +132,6 @@ function Body({ view }: { view: View }) {
   }
   switch (view) {
     case "overview": return <Overview picture={now} />;
-    case "server": return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
     case "compare": return <CompareView picture={now} />;
     case "clock": return <ClockView picture={now} />;
     case "alerts": return <AlertsView part={route.value.id} />;
@@ -142,7 +144,7 @@ function Body({ view }: { view: View }) {
 
 function Stale({ error }: { error: Error }) {
   return (
-    <p class="stale" role="alert"><ToneIcon tone="bad" /> What you see is no longer current. {error.message} Trying again.</p>
+    <p class="stale" role="alert"><ToneIcon tone="bad" /> This page is out of date. {error.message} Retrying.</p>
   );
 }
 

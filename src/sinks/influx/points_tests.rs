@@ -42,7 +42,7 @@ fn full() -> Snapshot {
 }
 
 #[test]
-fn a_service_that_knows_nothing_yet_sends_what_it_knows() {
+fn service_without_samples_sends_only_health() {
     let at = ntp_monitor_core::clock::Stamp::new(5, 5, 0);
     let lines = Lines::of_all("here", 5, &Snapshot::empty(at), &Health::default());
     let text = String::from_utf8(lines.body).unwrap();

@@ -16,7 +16,7 @@ pub use counts::SeriesCounts;
 pub use history::History;
 pub use samples::{RateKiss, Since};
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use super::damage::Damage;
 use super::error::StoreError;
 use super::events::{self, StoredEvent};
 use super::record::{Record, StoredSample};
-use super::samples::Samples;
+use super::samples::{HeldJournal, Samples};
 use super::series::address_text;
 use super::{audit, connection, evidence, local_rows, meta, outbox, sheets, verdict_state};
 use crate::sinks::influx::outbox::{OutboxGauge, OutboxRow};
@@ -67,6 +67,9 @@ pub struct Reader {
     damage: Damage,
     /// The vantage whose series a server and an address identify; empty for this one.
     vantage: RefCell<Arc<str>>,
+    /// Whether a transaction is open for several reads, which share the decoded journal.
+    is_at_one_commit: Cell<bool>,
+    journal: HeldJournal,
 }
 
 impl Reader {
@@ -80,7 +83,14 @@ impl Reader {
 
     /// As [`Reader::open`]; what cannot be decoded is noted in `damage`.
     pub(super) fn noting(path: &Path, damage: Damage) -> Result<Self, StoreError> {
-        Ok(Self { conn: connection::open_reader(path)?, path: path.to_owned(), damage, vantage: RefCell::default() })
+        Ok(Self {
+            conn: connection::open_reader(path)?,
+            path: path.to_owned(),
+            damage,
+            vantage: RefCell::default(),
+            is_at_one_commit: Cell::default(),
+            journal: HeldJournal::default(),
+        })
     }
 
     /// The damaged parts that reads so far have skipped, each a sentence that names the missing samples.
@@ -104,10 +114,28 @@ impl Reader {
     ) -> Result<T, StoreError> {
         // One read transaction, so that several statements see the same commit.
         let work = || {
+            if self.is_at_one_commit.get() {
+                return work(Samples::new(&self.conn, &self.damage).holding(&self.journal));
+            }
             let tx = self.conn.unchecked_transaction()?;
             work(Samples::new(&tx, &self.damage))
         };
         work().map_err(StoreError::sqlite(doing, &self.path))
+    }
+
+    /// Runs `work`, whose reads all see the same commit. Reading many series this way decodes the journal once, and not once
+    /// for each of them.
+    ///
+    /// # Errors
+    /// Those of `work`, and when the store cannot be read.
+    pub fn at_one_commit<T>(&self, work: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let begin = self.conn.unchecked_transaction();
+        let _tx = begin.map_err(StoreError::sqlite("begin to read", &self.path))?;
+        self.is_at_one_commit.set(true);
+        let done = work(self);
+        self.is_at_one_commit.set(false);
+        self.journal.take();
+        done
     }
 
     /// Runs `work`, in which a server and an address identify a series of `vantage`.
@@ -195,7 +223,7 @@ impl Reader {
         self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
     }
 
-    /// The local rows in force within a span, by time: that before its beginning too, and `limit` at most, the latest.
+    /// The local rows in force within a span, by time: also the one before its beginning; the latest `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -7,6 +7,7 @@ mod known;
 mod legacy;
 mod moving;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -26,16 +27,26 @@ pub(super) const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
 /// The most samples in memory while the journal is packed, but for a series with more.
 const PACK_AT_ONCE: usize = 32_768;
 
+/// The samples in the journal by series, once they have been decoded.
+pub(super) type HeldJournal = RefCell<Option<HashMap<i64, Vec<Record>>>>;
+
 /// The samples that a transaction sees.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Samples<'a> {
     pub(super) conn: &'a Connection,
     damage: &'a Damage,
+    /// Where the decoded journal is kept while one transaction reads many series.
+    held: Option<&'a HeldJournal>,
 }
 
 impl<'a> Samples<'a> {
     pub(super) fn new(conn: &'a Connection, damage: &'a Damage) -> Self {
-        Self { conn, damage }
+        Self { conn, damage, held: None }
+    }
+
+    /// The same, decoding the journal once for all series.
+    pub(super) fn holding(self, held: &'a HeldJournal) -> Self {
+        Self { held: Some(held), ..self }
     }
 
     /// The first `limit` samples of a series within `[from, to)`, by time.
@@ -43,7 +54,7 @@ impl<'a> Samples<'a> {
         let mut found = Vec::new();
         legacy::of_series(self.conn, id, span, limit, &mut found)?;
         blocks::of_series(self.conn, self.damage, id, span, limit, &mut found)?;
-        self.journal(span, |record| found.extend((record.series_id == id).then_some(record)))?;
+        self.journal_of_series(id, span, &mut found)?;
         found.sort_by_key(|record| record.at.wall_ns);
         found.truncate(limit);
         Ok(found)
@@ -93,7 +104,23 @@ impl<'a> Samples<'a> {
         })
     }
 
-    /// Calls `each` with the samples in the journal within `[from, to)`, in the order in which they came.
+    /// Adds the samples of a series that are in the journal.
+    fn journal_of_series(self, id: i64, span: (i64, i64), found: &mut Vec<Record>) -> rusqlite::Result<()> {
+        let Some(held) = self.held else {
+            return self.journal(span, |record| found.extend((record.series_id == id).then_some(record)));
+        };
+        let mut held = held.borrow_mut();
+        if held.is_none() {
+            let mut by_series: HashMap<i64, Vec<Record>> = HashMap::new();
+            self.journal(ALL_TIME, |record| by_series.entry(record.series_id).or_default().push(record))?;
+            *held = Some(by_series);
+        }
+        let of_series = held.as_ref().and_then(|by_series| by_series.get(&id)).into_iter().flatten();
+        found.extend(of_series.filter(|record| (span.0..span.1).contains(&record.at.wall_ns)).cloned());
+        Ok(())
+    }
+
+    /// Calls `each` with the samples in the journal within `[from, to)`, in the order of insertion.
     fn journal(self, span: (i64, i64), mut each: impl FnMut(Record)) -> rusqlite::Result<()> {
         journal::scan(self.conn, self.damage, span, &mut |record| {
             each(record);
@@ -151,7 +178,7 @@ impl<'a> Samples<'a> {
         Ok(all.into_iter().flatten().min())
     }
 
-    /// Whether there may be a sample within `[from, to)`: never no if there is one.
+    /// Whether there may be a sample within `[from, to)`. Never returns false if there is one.
     pub(super) fn may_be_any(self, (from_ns, to_ns): (i64, i64)) -> rusqlite::Result<bool> {
         Ok(self.first_from(from_ns)?.is_some_and(|first_ns| first_ns < to_ns))
     }
@@ -201,7 +228,7 @@ impl<'a> Samples<'a> {
         journal::first_ns(self.conn)
     }
 
-    /// Decodes everything: what is damaged is noted. Returns the number of samples.
+    /// Decodes everything; damage is reported. Returns the number of samples.
     pub(super) fn examine(self) -> rusqlite::Result<u64> {
         let mut samples = blocks::examine(self.conn, self.damage)?;
         self.journal(ALL_TIME, |_| samples += 1)?;
@@ -231,4 +258,31 @@ fn groups(counts: &BTreeMap<i64, usize>) -> Vec<RangeInclusive<i64>> {
 /// A wall time as people read it.
 fn time(wall_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(wall_ns.into()).map_or_else(|_| format!("{wall_ns} ns"), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+    use ntp_monitor_core::world::World;
+
+    #[test]
+    fn journal_that_is_decoded_once_gives_the_same_samples() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        let (damage, held) = (Damage::default(), HeldJournal::default());
+        let samples = Samples::new(&conn, &damage);
+        let world = World::ordinary(1, 2, 64.0, 2000.0);
+        let all: Vec<_> =
+            world.samples().enumerate().map(|(n, sample)| Record::of(1 + n as i64 % 2, &sample)).collect();
+        samples.append(&all).unwrap();
+        let middle_ns = all[all.len() / 2].at.wall_ns;
+        for id in [1, 2, 3] {
+            for span in [ALL_TIME, (middle_ns, i64::MAX), (i64::MIN, middle_ns)] {
+                let alone = samples.of_series(id, span, 20).unwrap();
+                assert_eq!(samples.holding(&held).of_series(id, span, 20).unwrap(), alone);
+                assert_eq!(alone.is_empty(), id == 3);
+            }
+        }
+    }
 }

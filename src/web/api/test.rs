@@ -87,7 +87,7 @@ impl Tester {
     }
 
     async fn ask(&self, query: Query, now: Stamp) -> ProbeReport {
-        let hung = || Outcome::Fault("the engine did not end by its deadline".into());
+        let hung = || Outcome::Fault("the probe engine missed its deadline".into());
         let report = tokio::time::timeout(query.timeout + GRACE, self.engine.probe(query)).await;
         report.unwrap_or_else(|_| ProbeReport::failed(now, hung()))
     }

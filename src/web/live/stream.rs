@@ -28,7 +28,7 @@ use crate::web::problem::Problem;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
     .about("Live events, as server-sent events: hello, sample, verdict, health, alert, and beat when there was nothing else \
-         for two seconds. Last-Event-ID resumes.")
+         for a second. Last-Event-ID resumes.")
     .of(Vantages::Own)
     .taking(&[
         query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
@@ -41,7 +41,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(
 
 /// A `beat` is sent after this much silence, so that a reader notices within three seconds that the stream has ended,
 /// dead connections are found, and proxies do not time out.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a browser waits before it reconnects, in milliseconds.
 const RETRY_MS: u32 = 3000;
 

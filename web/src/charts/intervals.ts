@@ -37,8 +37,8 @@ export function intervalChart(servers: readonly ServerRow[], majority: Majority 
   const shown = [...first, ...together.slice(0, most - first.length)];
   const scale = scaleFor(shown.map((row) => row.interval), majority);
   const groups = [
-    { title: "Disjoint from the majority", role: "bad" as Role, rows: shown.filter((row) => row.class === "falseticker") },
-    { title: "In agreement", role: "muted" as Role, rows: shown.filter((row) => row.class === "truechimer") },
+    { title: "Disagree with the majority", role: "bad" as Role, rows: shown.filter((row) => row.class === "falseticker") },
+    { title: "Agree with the majority", role: "muted" as Role, rows: shown.filter((row) => row.class === "truechimer") },
     { title: majority ? "Not judged" : "Not judged: no majority", role: "muted" as Role,
       rows: shown.filter((row) => row.class === "unknown") },
   ].filter((group) => group.rows.length > 0);

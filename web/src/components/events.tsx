@@ -21,13 +21,13 @@ export function EventList({ events, withServer }: { events: readonly EventEntry[
           </span>
         </li>
       ))}
-      {events.length > MOST && <li class="muted">{events.length - MOST} earlier ones are not listed.</li>}
+      {events.length > MOST && <li class="muted">{events.length - MOST} earlier events are not listed.</li>}
     </ol>
   );
 }
 
 function lasted({ start, end }: EventEntry): string {
-  if (end === null) return "Goes on.";
+  if (end === null) return "Ongoing.";
   const seconds = (Date.parse(end) - Date.parse(start)) / 1000;
   return seconds < 1 ? "" : `Lasted ${span(seconds)}.`;
 }

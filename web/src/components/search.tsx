@@ -77,7 +77,7 @@ function Box({ onClose }: { onClose: () => void }) {
           </li>
         ))}
       </ul>
-      {hits.length === 0 && <p class="empty" role="status">Nothing is called so.</p>}
+      {hits.length === 0 && <p class="empty" role="status">No server, view or alert matches.</p>}
     </Dialog>
   );
 }

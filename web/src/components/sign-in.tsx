@@ -44,7 +44,7 @@ export function SignInDialog() {
 export function Gate() {
   return (
     <section class="panel gate" aria-label="Sign in">
-      <h1>This monitor shows its figures to those with a token</h1>
+      <h1>Sign in to see this monitor</h1>
       <TokenForm onDone={() => undefined} />
     </section>
   );

@@ -82,7 +82,7 @@ export function TimeChart(props: TimeChartProps) {
     bands.map((band) => `${band.name} ${band.fits}`).join(), props.showsLimits, limits.length].join();
   return (
     <Panel title={title} note={note} wide={props.wide} tools={<>{props.tools}{!empty && <Downloads of={full} png={png} csv={csv} />}</>}>
-      {empty ? <Empty>Nothing was measured in this stretch of time.</Empty> : (
+      {empty ? <Empty>No data in this time span.</Empty> : (
         <Plot label={`${full} over time${events.length > 0 ? `, with ${events.length} events` : ""}`} height={props.wide ? TALL : HEIGHT}
           data={data} options={options(latest)} marks={marks} onReady={(made) => { plot.current = made; }} version={version} />
       )}
@@ -133,7 +133,7 @@ function options(latest: Latest): Omit<uPlot.Options, "width" | "height"> {
     axes: [timeAxis(zone.value), vertical(measure)],
     series: [
       { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
-      ...bands.flatMap((band) => [edge(band, "most"), edge(band, "least")]),
+      ...bands.flatMap((band) => [edge(band, "max"), edge(band, "min")]),
       ...lines.map((line) => series(line, measure === "ratio" && latest.current.bars !== false)),
     ],
     bands: bands.map((band, index): uPlot.Band => ({ series: [2 * index + 1, 2 * index + 2], fill: faint(cssColour(band.colour), band.percentOpaque) })),
@@ -152,7 +152,7 @@ function vertical(measure: Measure): uPlot.Axis {
   return secondsAxis(measure === "offset", unit.value);
 }
 
-function edge(band: Band, which: "most" | "least"): uPlot.Series {
+function edge(band: Band, which: "max" | "min"): uPlot.Series {
   return {
     label: `${band.name}, ${which}`,
     stroke: faint(cssColour(band.colour), 35),

@@ -1,8 +1,10 @@
 /** The stretch of time that all panels of a view show: read from the address, moved, zoomed and typed. */
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { instant, span, zoned } from "../format/time";
 import { monitorNowMs } from "../state/live";
 import { zone } from "../state/prefs";
+import { href } from "../state/address";
+import { tell } from "../state/notices";
 import { route, setQuery } from "../state/route";
 import { asQuery, pan, SPANS, windowOf, zoom, type Window } from "../state/span";
 import { Choice } from "./bits";
@@ -31,6 +33,14 @@ export const resetSpan = (): void => setQuery({ span: "1h", from: null, to: null
 export function TimeControls({ window, begins_s }: { window: Window; begins_s: number }) {
   const now_s = monitorNowMs.value / 1000;
   const [typing, setTyping] = useState(false);
+  const [link, setLink] = useState<string | null>(null);
+  const copy = async (): Promise<void> => {
+    const text = linkTo(window);
+    // Browsers offer the clipboard to secure pages only.
+    const copied = navigator.clipboard?.writeText(text).then(() => true, () => false) ?? false;
+    if (await copied) tell("The link is copied. It shows the same time span to everyone.");
+    else setLink(text);
+  };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.target instanceof HTMLInputElement) return;
     const moves: Record<string, Window> = {
@@ -53,12 +63,32 @@ export function TimeControls({ window, begins_s }: { window: Window; begins_s: n
         <button type="button" onClick={() => show(zoom(window, 2, now_s))} aria-label="Zoom out">−</button>
       </div>
       <button type="button" aria-expanded={typing} onClick={() => setTyping(!typing)}>From … to …</button>
+      <button type="button" onClick={() => void copy()}>Copy link</button>
       <span class="muted">
         {instant(window.from_s * 1000, zone.value)} to {instant(window.to_s * 1000, zone.value)} {zone.value} ({span(window.to_s - window.from_s)})
       </span>
-      {begins_s > window.from_s && <span class="muted">Drawn from {instant(begins_s * 1000, zone.value)}: nothing is recorded before.</span>}
-      <span class="muted hint">Drag to zoom, Back undoes it; arrows, + and − work too.</span>
+      {begins_s > window.from_s && <span class="muted">Drawn from {instant(begins_s * 1000, zone.value)}: there are no earlier records.</span>}
+      <span class="muted hint">Drag in a chart to zoom; Back undoes it. Arrow keys, + and − work here too.</span>
       {typing && <Typed window={window} onDone={() => setTyping(false)} />}
+      {link !== null && <CopyByHand link={link} onDone={() => setLink(null)} />}
+    </div>
+  );
+}
+
+/** The address of what is shown, with both ends of the time span, so that it shows the same later. */
+function linkTo({ from_s, to_s }: Window): string {
+  const { view, id, query } = route.value;
+  const fixed = asQuery({ from_s, to_s, span: null });
+  return new URL(href(view, id, { ...Object.fromEntries(query), ...fixed }), location.href).href;
+}
+
+function CopyByHand({ link, onDone }: { link: string; onDone: () => void }) {
+  const box = useRef<HTMLInputElement>(null);
+  useEffect(() => box.current?.select(), [link]);
+  return (
+    <div class="typed-span">
+      <label>Copy this link: <input ref={box} class="mono link-box" type="text" readOnly value={link} /></label>
+      <button type="button" onClick={onDone}>Done</button>
     </div>
   );
 }

@@ -3,9 +3,10 @@
  * the picture is then read again, at most so often; without a stream it is read at intervals. So a lost event costs a
  * moment and never correctness.
  */
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
 import type { Health, ServerPage, Verdict } from "../api/types";
+import { vantage } from "./route";
 import { learnSession } from "./session";
 
 export interface Picture {
@@ -43,8 +44,12 @@ let source: EventSource | undefined;
 let following = false;
 const POLL_MS = 5000;
 const RETRY_MS = 2000;
-/** The service says something every two seconds; when it is silent for longer, the stream has ended unnoticed. */
-const SILENCE_MS = 2800;
+/** The service says something every second; when it is silent for longer, the stream has ended unnoticed. */
+const SILENCE_MS = 2200;
+/** How often the silence is measured. */
+const LISTEN_MS = 200;
+/** A timer that comes so late shows that this page stood still. */
+const STALL_MS = 1000;
 /** After the end of the stream an answer must come at once. */
 const SUSPECT_MS = 2000;
 /** With more servers each picture costs more, so it is taken less often. */
@@ -123,12 +128,18 @@ function heard(): void {
   refresh();
 }
 
-/** The stream has ended, or is silent: what is shown must be read again, or is called out of date. */
+/** The stream has ended: what is shown must be read again, or is called out of date. */
 function ended(): void {
   if (!streaming.value) return;
   streaming.value = false;
   clearTimeout(due);
   if (!document.hidden) void read(true);
+}
+
+/** A silent stream may be open still, so what is shown is called out of date until the service has answered. */
+function fellSilent(): void {
+  failure.value = new Error("The service has stopped sending.");
+  ended();
 }
 
 /** Calls `heard` at each event of that name, besides reading the picture again. */
@@ -140,10 +151,14 @@ export function onEvent(name: string, heard: () => void): void {
 export function follow(): void {
   leave();
   if (!following) {
+    setInterval(() => { nowMs.value = Date.now(); }, 1000);
+    let listenedMs = Date.now();
     setInterval(() => {
-      nowMs.value = Date.now();
-      if (!document.hidden && Date.now() - heardMs > SILENCE_MS) ended();
-    }, 1000);
+      // While the browser was busy or asleep, events could not be delivered.
+      if (Date.now() - listenedMs > STALL_MS) heardMs = Date.now();
+      listenedMs = Date.now();
+      if (streaming.value && !document.hidden && Date.now() - heardMs > SILENCE_MS) fellSilent();
+    }, LISTEN_MS);
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && source) refresh();
     });
@@ -152,6 +167,14 @@ export function follow(): void {
   void read();
   listen();
 }
+
+/** Another vantage has other servers. */
+effect(() => {
+  void vantage.value;
+  if (!source) return;
+  picture.value = null;
+  void read();
+});
 
 /** Stops following, and forgets what was read: the reader has signed out of a page that is not open. */
 export function leave(): void {

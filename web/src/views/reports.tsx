@@ -19,7 +19,7 @@ export function ReportsView() {
   const [since, setSince] = useState("7d");
   const make = useAction(async () => {
     await reports.make(since);
-    tell("The report is made.");
+    tell("The report is ready.");
     retry();
   });
   return (

@@ -53,10 +53,10 @@ function Outputs({ sinks }: { sinks: Record<string, SinkHealth> }) {
   const entries = Object.entries(sinks);
   if (entries.length === 0) return <Empty>No output is open yet.</Empty>;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Outputs">
+    <div class="scroll" tabIndex={0} role="region" aria-label="Table of outputs">
       <table class="plain">
         <thead>
-          <tr><th scope="col">Output</th><th scope="col">State</th><th scope="col" class="num">Queue</th><th scope="col" class="num">In hand</th>
+          <tr><th scope="col">Output</th><th scope="col">State</th><th scope="col" class="num">Queue</th><th scope="col" class="num">Being written</th>
             <th scope="col" class="num">Lag</th><th scope="col" class="num">Written</th><th scope="col" class="num">Lost</th>
             <th scope="col" class="num">Failed attempts</th><th scope="col">Last error</th></tr>
         </thead>

@@ -124,7 +124,7 @@ describe("rules", () => {
   test("each tells its expression and state, and what may be asked is documented", async () => {
     const page = await opened("#/alerts/rules");
     await page.getByText("abs_offset_ms > 50 && provable").first().waitFor();
-    await page.getByText("What a rule may ask about").click();
+    await page.getByText("Variables for rules").click();
     await page.getByText("Plus: the server is ahead of this host.").first().waitFor();
     expect(await page.locator(".alert-off").innerText()).toContain("Switched off");
   });
@@ -168,7 +168,7 @@ test("a notifier that fails says why, and a test says whether it works", async (
   const page = await opened("#/alerts/notifiers");
   await page.locator(".notifier-error", { hasText: "connection refused" }).waitFor();
   await page.getByRole("button", { name: "Send a test to ops" }).click();
-  await page.getByText("It took a test message: 200 OK").waitFor();
+  await page.getByText("The test message was accepted: 200 OK").waitFor();
   await page.getByRole("button", { name: "Send a test to mail" }).click();
   await page.locator(".form-error", { hasText: "connection refused" }).waitFor();
   expect(faults()).toEqual([]);
@@ -193,7 +193,7 @@ test("reports are listed, opened in a tab of their own, and made", async () => {
   expect(await page.getByRole("link", { name: "Report of 2026-11-23 08:00:00" }).getAttribute("href")).toBe("api/v1/reports/report-20261123T080000Z");
   await page.getByRole("button", { name: "day", exact: true }).click();
   await page.getByRole("button", { name: "Make a report" }).click();
-  await page.getByText("The report is made.").waitFor();
+  await page.getByText("The report is ready.").waitFor();
   expect(mock.writes).toMatchObject([{ path: "/api/v1/reports", body: { since: "24h" } }]);
   expect(faults()).toEqual([]);
 });

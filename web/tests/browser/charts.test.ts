@@ -135,12 +135,22 @@ describe("a server", () => {
     await close();
   });
 
+  test("a copied link names both ends of the span that is shown", async () => {
+    const { page, close } = await opened("#/server/wild?span=6h&fit=bound");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await page.getByText("The link is copied").waitFor();
+    const query = new URLSearchParams((await page.evaluate(() => navigator.clipboard.readText())).split("?")[1]);
+    expect([Number(query.get("to")) - Number(query.get("from")), query.get("span"), query.get("fit")]).toEqual([6 * 3600, null, "bound"]);
+    await close();
+  });
+
   test("its settings are those of that server", async () => {
     mock.reset("admin");
     mock.on("GET /api/v1/history", () => ({ body: history(["wild"]) }));
     mock.on("GET /api/v1/servers/wild", detail());
     const { page, close } = await opened("#/server/wild");
-    await page.getByRole("link", { name: "Its settings" }).click();
+    await page.getByRole("link", { name: "Settings" }).click();
     await page.getByRole("dialog", { name: "Change wild" }).waitFor();
     await close();
   });
@@ -226,11 +236,26 @@ describe("the overview", () => {
     })];
     expect(live).not.toBe(idle);
     await own.stop();
-    await page.getByText("What you see is no longer current").waitFor();
+    await page.getByText("This page is out of date").waitFor();
     expect(await colour()).toBe(idle);
     expect(await page.locator(".link-state .tone-good").count()).toBe(0);
     await close();
   });
+});
+
+test("a service that falls silent makes the page out of date until it goes on", async () => {
+  const own = await startMock();
+  const { page, close } = await open(browser, `${own.url}/`);
+  await page.locator(".link-state .tone-good").waitFor();
+  own.freeze(true);
+  await page.getByText("This page is out of date. The service has stopped sending.").waitFor();
+  expect(await page.locator("main.is-stale").count()).toBe(1);
+  expect(await page.locator(".link-state .tone-good").count()).toBe(0);
+  own.freeze(false);
+  await page.locator(".link-state .tone-good").waitFor();
+  expect(await page.getByText("This page is out of date").count()).toBe(0);
+  await own.stop();
+  await close();
 });
 
 describe("signing in", () => {

@@ -64,7 +64,7 @@ describe("the file", () => {
     await page.getByText("Takes effect after a restart only: http.listen").waitFor();
     const put = mock.writes.find((write) => write.method === "PUT");
     expect(put).toMatchObject({ path: "/api/v1/config/file", ifMatch: '"v1"', body: { text: FILE_TEXT.replace("32s", "16s") } });
-    await page.getByText("The value in the file.").waitFor();
+    await page.getByText("No changes.").waitFor();
     expect(faults()).toEqual([]);
   });
 
@@ -78,9 +78,9 @@ describe("the file", () => {
     await edit(page);
     await page.getByRole("button", { name: /Review and apply/ }).click();
     await dialog(page).getByRole("button", { name: "Apply", exact: true }).click();
-    await page.getByRole("heading", { name: "It was changed in the meantime" }).waitFor();
+    await page.getByRole("heading", { name: "The file was changed in the meantime" }).waitFor();
     expect(await dialog(page).locator(".diff-added").innerText()).toContain('poll_interval = "128s"');
-    await page.getByRole("button", { name: "Put mine on top of theirs" }).click();
+    await page.getByRole("button", { name: "Merge both changes" }).click();
     expect(await editor(page).inputValue()).toBe(theirs.replace("32s", "16s"));
     mock.on("PUT /api/v1/config/file", check());
     await page.getByRole("button", { name: /Review and apply/ }).click();
@@ -101,7 +101,7 @@ describe("the file", () => {
     await page.getByRole("button", { name: /Review and apply/ }).click();
     await dialog(page).getByRole("button", { name: "Apply", exact: true }).click();
     await page.getByText("Both changes affect the same lines").waitFor();
-    await page.getByRole("button", { name: "Reload, and drop mine" }).click();
+    await page.getByRole("button", { name: "Discard my change and reload" }).click();
     expect(await editor(page).inputValue()).toBe(theirs);
   });
 
@@ -236,14 +236,14 @@ describe("who may", () => {
     mock.on("POST /api/v1/session", () => { inside = true; return { body: {} }; });
     mock.on("DELETE /api/v1/session", () => { inside = false; return { status: 204 }; });
     const page = await opened("#/");
-    await page.getByText("This monitor shows its figures to those with a token").waitFor();
+    await page.getByText("Sign in to see this monitor").waitFor();
     expect(await page.locator(".verdict").count()).toBe(0);
     await page.getByLabel(/Token/).fill("right");
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await page.locator(".verdict").waitFor();
     await page.getByText("Live").waitFor();
     await page.getByRole("button", { name: "Sign out" }).click();
-    await page.getByText("This monitor shows its figures to those with a token").waitFor();
+    await page.getByText("Sign in to see this monitor").waitFor();
     expect(await page.locator(".verdict").count()).toBe(0);
     expect(watched?.faults).toEqual([]);
   });

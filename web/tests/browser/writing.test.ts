@@ -119,7 +119,7 @@ describe("the configuration", () => {
     await tab.getByRole("button", { name: /Review and apply/ }).click();
     await dialog(tab).getByRole("button", { name: "Apply", exact: true }).click();
     await dialog(tab).getByText("paused = true").waitFor();
-    await dialog(tab).getByRole("button", { name: "Put mine on top of theirs" }).click();
+    await dialog(tab).getByRole("button", { name: "Merge both changes" }).click();
     await tab.getByRole("button", { name: /Review and apply/ }).click();
     await dialog(tab).getByRole("button", { name: "Apply", exact: true }).click();
     await tab.getByText("Applied.").waitFor();

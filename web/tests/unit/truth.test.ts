@@ -54,14 +54,14 @@ describe("a server", () => {
   test("that answers without time is not called silent", () => {
     const silent = (outcome: string, reason = ""): string => stateWords(row({ state: "unreachable", outcome, reason })).label;
     expect([silent("timeout"), silent("refused"), silent("kiss", "RATE"), silent("kiss", "DENY"), silent("unsynchronised")])
-      .toEqual(["Unreachable", "Port closed", "Asks for fewer polls", "Denies service", "Unsynchronised"]);
+      .toEqual(["Unreachable", "Port closed", "Rate-limited", "Denies service", "Unsynchronised"]);
   });
 
   test("that is not judged is drawn apart from those that agree", () => {
     const rows = [row(), row({ id: "b", class: "unknown" }), row({ id: "c", class: "falseticker" })];
     const titles = (majority: typeof MAJORITY | null): string[] => intervalChart(rows, majority, 900, 24, "auto").scene.marks
       .flatMap((mark) => (mark.kind === "text" && mark.bold ? [mark.text] : []));
-    expect(titles(MAJORITY)).toEqual(["Disjoint from the majority", "In agreement", "Not judged"]);
+    expect(titles(MAJORITY)).toEqual(["Disagree with the majority", "Agree with the majority", "Not judged"]);
   });
 });
 
@@ -72,6 +72,12 @@ describe("the verdict", () => {
     for (const state of ["undecidable", "path", "consistent"] as const) {
       expect(verdictWords(verdict({ state }), [dead(), dead()])).toEqual({ label: "No server gives the time", tone: "bad" });
     }
+  });
+
+  test("is not green while a server in four may be wrong", () => {
+    const majority = (members: number, of: number) => verdict({ majority: { low_s: -1e-3, high_s: 1e-3, members, of, independent: of } });
+    expect(verdictWords(majority(3, 4), [row()])).toEqual({ label: "Most servers agree", tone: "idle" });
+    expect(verdictWords(majority(999, 1000), [row()]).tone).toBe("good");
   });
 
   test("does not blame the path for silence", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ServerRow } from "../../src/api/types";
 import { reachBits } from "../../src/components/reach";
-import { href, parseRoute } from "../../src/state/address";
+import { href, keepVantage, parseRoute } from "../../src/state/address";
 import { arrange, tagsOf, visible, type Wish } from "../../src/views/overview/arrange";
 import { barPaths, uptimeWords } from "../../src/charts/uptime";
 import { heatOf, runsOf } from "../../src/charts/heat";
@@ -173,4 +173,11 @@ test("the audit log says what was done", () => {
   expect(actionWords({ action: "PUT /api/v1/config/file", target: "/api/v1/config/file: changed ams-1" })).toBe("Changed the configuration file: changed ams-1");
   expect(actionWords({ action: "DELETE /api/v1/servers/{id}", target: "/api/v1/servers/ams%201" })).toBe("Removed the server ams 1");
   expect(actionWords({ action: "wrong tokens", target: "" })).toBe("wrong tokens");
+});
+
+test("the vantage stays in the address of every view until a link names another", () => {
+  expect(keepVantage("#/server/a?span=1h", "ams")).toBe("#/server/a?span=1h&vantage=ams");
+  expect(keepVantage("#/?vantage=", "ams")).toBe("#/?vantage=");
+  expect(keepVantage("#/fleet", "ams")).toBe("#/fleet");
+  expect(keepVantage("#/compare", null)).toBe("#/compare");
 });

@@ -57,6 +57,8 @@ pub(super) struct Cell {
     readings: VecDeque<Reading>,
     /// What was added to readings since they were taken, because the vantage's clock was set by that much.
     shift_s: f64,
+    /// The usual time between two readings, in seconds.
+    spacing_s: f64,
 }
 
 impl Cell {
@@ -70,6 +72,7 @@ impl Cell {
         }
         self.shift_s = 0.0;
         self.readings.push_back(reading);
+        self.spacing_s = spacing_s(&self.readings);
         true
     }
 
@@ -94,11 +97,7 @@ impl Cell {
 
     /// The usual time between two readings in seconds: what the readings show, or what was planned before there are two.
     pub fn spacing_s(&self) -> f64 {
-        let spans = self.readings.iter().zip(self.readings.iter().skip(1));
-        let mut spans: Vec<_> = spans.map(|(a, b)| (b.at_ns - a.at_ns) as f64 / 1e9).collect();
-        spans.sort_by(f64::total_cmp);
-        let planned = || self.last().map_or(64.0, |last| last.poll_s);
-        spans.get(spans.len() / 2).copied().unwrap_or_else(planned).max(0.05)
+        self.spacing_s
     }
 
     /// By how much the difference of both clocks provably jumped between the last two readings, and when the last one was
@@ -127,6 +126,18 @@ impl Cell {
         // Each of the two stamps of the server and of the vantage has an error of its own.
         last.delay_s / 2.0 + 2.0 * last.precision_s + GRAIN_S + (PHI + rate) * self.age_s(now_ns)
     }
+}
+
+fn spacing_s(readings: &VecDeque<Reading>) -> f64 {
+    let (mut spans, mut count) = ([0.0; KEPT - 1], 0);
+    for (a, b) in readings.iter().zip(readings.iter().skip(1)) {
+        spans[count] = (b.at_ns - a.at_ns) as f64 / 1e9;
+        count += 1;
+    }
+    let spans = &mut spans[..count];
+    spans.sort_by(f64::total_cmp);
+    let planned = || readings.back().map_or(64.0, |last| last.poll_s);
+    spans.get(count / 2).copied().unwrap_or_else(planned).max(0.05)
 }
 
 /// By how much the offset changed between two readings, when their bounds do not allow for it.

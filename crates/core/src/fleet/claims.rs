@@ -1,7 +1,7 @@
 //! What follows if more than half of the independent servers keep their claims.
 
 use super::bounds::{Bounds, Ends};
-use super::grid::{Grid, View};
+use super::grid::{Cells, Grid, View};
 
 /// A server or a vantage that is proven wrong under that assumption.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,12 +33,13 @@ struct Reach {
 impl Reach {
     fn new(grid: &Grid, bounds: &Bounds) -> Self {
         let mut ends = Vec::with_capacity(grid.vantages * grid.servers);
+        let seen: Vec<Vec<_>> = (0..grid.servers).map(|server| grid.seen_of(server).collect()).collect();
         for vantage in 0..grid.vantages {
             let apart: Vec<_> = (0..grid.vantages).map(|other| bounds.difference(other, vantage)).collect();
-            for server in 0..grid.servers {
+            for (server, seen) in seen.iter().enumerate() {
                 ends.push(match grid.view(vantage, server) {
                     Some(view) => (view.offset_s - view.half_s, view.offset_s + view.half_s),
-                    None => indirect(grid, server, &apart),
+                    None => indirect(seen, &apart),
                 });
             }
         }
@@ -51,10 +52,10 @@ impl Reach {
 }
 
 /// By the other vantages. Of several, what still holds when one of them reports falsely.
-fn indirect(grid: &Grid, server: usize, apart: &[(f64, f64)]) -> (f64, f64) {
+fn indirect(seen: &[(usize, View)], apart: &[(f64, f64)]) -> (f64, f64) {
     let mut ends = Ends::NONE;
-    for (other, view) in grid.seen_of(server) {
-        let (low, high) = apart[other];
+    for (other, view) in seen {
+        let (low, high) = apart[*other];
         if low.is_finite() && high.is_finite() {
             ends.add(low + view.offset_s - view.half_s, high + view.offset_s + view.half_s);
         }
@@ -127,15 +128,12 @@ struct Rivalry {
 
 fn servers(grid: &Grid, reach: &Reach, groups: usize) -> Vec<Option<Proof>> {
     let seen: Vec<usize> = (0..grid.servers).map(|server| grid.seen_of(server).count()).collect();
-    // Column by column, because each is read once for every other one.
-    let columns: Vec<Option<View>> =
-        (0..grid.servers).flat_map(|s| (0..grid.vantages).map(move |v| grid.view(v, s).copied())).collect();
-    let place = |server: usize| server * grid.vantages..(server + 1) * grid.vantages;
+    // Each column is read once for every other one.
+    let columns = grid.transposed();
     let mut best: Vec<Vec<Option<Rivalry>>> = vec![vec![None; grid.servers]; grid.servers];
     for s in 0..grid.servers {
         for t in s + 1..grid.servers {
-            let (mine, theirs) = (&columns[place(s)], &columns[place(t)]);
-            let (low, high) = apart(reach, (s, mine), (t, theirs), seen[s].min(seen[t]));
+            let (low, high) = apart(reach, (s, columns.row(s)), (t, columns.row(t)), seen[s].min(seen[t]));
             let (Some(mine), Some(theirs)) = (grid.claims_s[s], grid.claims_s[t]) else { continue };
             if low.is_finite() || high.is_finite() {
                 let gap_s = (low - mine - theirs).max(-high - mine - theirs).max(0.0);
@@ -183,35 +181,25 @@ fn proof(rivals: &[Option<Rivalry>], groups: usize) -> Option<Proof> {
 
 /// The interval of the clock of server `s` less the clock of `t`, by the vantages that see both, or else by chains. When
 /// several vantages see each of the servers, it is what still holds when one of the vantages reports falsely.
-fn apart(
-    reach: &Reach,
-    (s, mine): (usize, &[Option<View>]),
-    (t, theirs): (usize, &[Option<View>]),
-    seen: usize,
-) -> (f64, f64) {
-    let (mut common, mut chained) = (Ends::NONE, Ends::NONE);
-    for (vantage, (mine, theirs)) in mine.iter().zip(theirs).enumerate() {
-        match (mine, theirs) {
-            (Some(mine), Some(theirs)) => {
-                let (middle, half) = (mine.offset_s - theirs.offset_s, mine.half_s + theirs.half_s);
-                common.add(middle - half, middle + half);
-            }
-            (Some(_), None) | (None, Some(_)) => {
-                let ((low, high), (other_low, other_high)) = (reach.of(vantage, s), reach.of(vantage, t));
-                chained.add(low - other_high, high - other_low);
-            }
-            (None, None) => {}
-        }
-    }
+fn apart(reach: &Reach, (s, mine): (usize, Cells), (t, theirs): (usize, Cells), seen: usize) -> (f64, f64) {
+    let common = Ends::between(theirs, mine);
     match (common.count, seen) {
-        (0, 0..=1) => chained.plain(),
-        (_, 0..=1) => common.plain(),
-        (0..=1, _) => {
-            chained.add(common.low[0], common.high[0]);
-            chained.robust()
-        }
-        _ => common.robust(),
+        (1.., 0..=1) => return common.plain(),
+        (2.., _) => return common.robust(),
+        _ => {}
     }
+    let mut chained = Ends::NONE;
+    for (vantage, (mine, theirs)) in mine.halves_s.iter().zip(theirs.halves_s).enumerate() {
+        if mine.is_finite() != theirs.is_finite() {
+            let ((low, high), (other_low, other_high)) = (reach.of(vantage, s), reach.of(vantage, t));
+            chained.add(low - other_high, high - other_low);
+        }
+    }
+    if seen <= 1 {
+        return chained.plain();
+    }
+    chained.add(common.low[0], common.high[0]);
+    chained.robust()
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::grid::{Grid, View};
+use super::bounds::Ends;
+use super::grid::Grid;
 use super::party::Party;
 
 /// Contradictions that are examined in a round; more add nothing.
@@ -106,23 +107,12 @@ pub(super) fn find(grid: &Grid, suspects: &mut Suspects) -> Conflict {
 }
 
 fn contradictions(grid: &Grid) -> Vec<Contradiction> {
-    let mut all = Vec::new();
+    let (mut all, fresh) = (Vec::new(), grid.fresh());
     for a in 0..grid.vantages {
         for b in a + 1..grid.vantages {
-            let mut shared: Vec<(usize, f64, f64)> = Vec::new();
-            let (mut lowest_high, mut highest_low) = (f64::INFINITY, f64::NEG_INFINITY);
-            for (server, (mine, theirs)) in grid.row(a).iter().zip(grid.row(b)).enumerate() {
-                if let (Some(mine), Some(theirs)) = (mine, theirs)
-                    && mine.is_fresh
-                    && theirs.is_fresh
-                {
-                    let (low, high) = interval(mine, theirs);
-                    (lowest_high, highest_low) = (lowest_high.min(high), highest_low.max(low));
-                    shared.push((server, low, high));
-                }
-            }
-            if highest_low > lowest_high {
-                between(&shared, (a, b), &mut all);
+            let ends = Ends::between(fresh.row(a), fresh.row(b));
+            if ends.low[0] > ends.high[0] {
+                between(&shared(&fresh, a, b), (a, b), &mut all);
             }
             if all.len() >= MOST {
                 return all;
@@ -132,10 +122,14 @@ fn contradictions(grid: &Grid) -> Vec<Contradiction> {
     all
 }
 
-/// The clock of one vantage less that of the other, by one server.
-fn interval(mine: &View, theirs: &View) -> (f64, f64) {
-    let (middle, half) = (theirs.offset_s - mine.offset_s, theirs.half_s + mine.half_s);
-    (middle - half, middle + half)
+/// The clock of one vantage less that of the other, by each server that both see.
+fn shared(grid: &Grid, a: usize, b: usize) -> Vec<(usize, f64, f64)> {
+    let by = |server: usize| {
+        let (mine, theirs) = (grid.view(a, server)?, grid.view(b, server)?);
+        let (middle, half) = (theirs.offset_s - mine.offset_s, theirs.half_s + mine.half_s);
+        Some((server, middle - half, middle + half))
+    };
+    (0..grid.servers).filter_map(by).collect()
 }
 
 fn between(shared: &[(usize, f64, f64)], vantages: (usize, usize), all: &mut Vec<Contradiction>) {
@@ -210,6 +204,7 @@ fn prefer(found: BTreeSet<Vec<Party>>) -> (Vec<Party>, Vec<Vec<Party>>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::grid::View;
     use super::*;
 
     /// Vantages × servers with a bound of 5 ms each, all clocks right but for what is added to cells.

@@ -18,48 +18,94 @@ pub(super) struct View {
     pub is_fresh: bool,
 }
 
-/// All cells at one instant, row by row: a row is a vantage, a column a server.
+/// All cells at one instant, row by row: a row is a vantage, a column a server. Offsets and bounds are separate lists,
+/// because every pair of rows and every pair of columns is compared in each round.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Grid {
     pub vantages: usize,
     pub servers: usize,
-    pub cells: Vec<Option<View>>,
+    offsets_s: Vec<f64>,
+    /// Infinite where a cell was not read.
+    halves_s: Vec<f64>,
+    fresh: Vec<bool>,
     /// The claim bound of each server in seconds, where it claims something.
     pub claims_s: Vec<Option<f64>>,
     /// Which group of servers that are not independent each server belongs to.
     pub groups: Vec<usize>,
+    /// How many rounds pass between two readings of a cell of each vantage, at least one.
+    pub rounds: Vec<usize>,
+}
+
+/// Offsets and path bounds of the cells of one vantage, or of one server; a bound is infinite where there is no reading.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cells<'a> {
+    pub offsets_s: &'a [f64],
+    pub halves_s: &'a [f64],
 }
 
 impl Grid {
     pub fn new(vantages: usize, servers: usize) -> Self {
+        let cells = vantages * servers;
         Self {
             vantages,
             servers,
-            cells: vec![None; vantages * servers],
+            offsets_s: vec![0.0; cells],
+            halves_s: vec![f64::INFINITY; cells],
+            fresh: vec![false; cells],
             claims_s: vec![None; servers],
             groups: (0..servers).collect(),
+            rounds: vec![1; vantages],
         }
     }
 
-    pub fn view(&self, vantage: usize, server: usize) -> Option<&View> {
-        self.cells[vantage * self.servers + server].as_ref()
+    pub fn view(&self, vantage: usize, server: usize) -> Option<View> {
+        let at = vantage * self.servers + server;
+        let half_s = self.halves_s[at];
+        half_s.is_finite().then(|| View { offset_s: self.offsets_s[at], half_s, is_fresh: self.fresh[at] })
     }
 
-    pub fn row(&self, vantage: usize) -> &[Option<View>] {
-        &self.cells[vantage * self.servers..(vantage + 1) * self.servers]
+    pub fn row(&self, vantage: usize) -> Cells<'_> {
+        let place = vantage * self.servers..(vantage + 1) * self.servers;
+        Cells { offsets_s: &self.offsets_s[place.clone()], halves_s: &self.halves_s[place] }
     }
 
     pub fn set(&mut self, vantage: usize, server: usize, view: Option<View>) {
-        self.cells[vantage * self.servers + server] = view;
+        let at = vantage * self.servers + server;
+        let unread = View { offset_s: 0.0, half_s: f64::INFINITY, is_fresh: false };
+        let View { offset_s, half_s, is_fresh } = view.unwrap_or(unread);
+        (self.offsets_s[at], self.halves_s[at], self.fresh[at]) = (offset_s, half_s, is_fresh);
+    }
+
+    /// The same grid without readings that are older than a round.
+    pub fn fresh(&self) -> Self {
+        let mut grid = self.clone();
+        for (half_s, is_fresh) in grid.halves_s.iter_mut().zip(&self.fresh) {
+            if !is_fresh {
+                *half_s = f64::INFINITY;
+            }
+        }
+        grid
+    }
+
+    /// Offsets and bounds column by column: a row of the result is a server.
+    pub fn transposed(&self) -> Self {
+        let mut grid = Self::new(self.servers, self.vantages);
+        for vantage in 0..self.vantages {
+            for server in 0..self.servers {
+                let (from, to) = (vantage * self.servers + server, server * self.vantages + vantage);
+                (grid.offsets_s[to], grid.halves_s[to]) = (self.offsets_s[from], self.halves_s[from]);
+            }
+        }
+        grid
     }
 
     /// The cells of a vantage that were read, with the server of each.
-    pub fn seen_by(&self, vantage: usize) -> impl Iterator<Item = (usize, &View)> {
-        self.row(vantage).iter().enumerate().filter_map(|(server, view)| Some((server, view.as_ref()?)))
+    pub fn seen_by(&self, vantage: usize) -> impl Iterator<Item = (usize, View)> {
+        (0..self.servers).filter_map(move |server| Some((server, self.view(vantage, server)?)))
     }
 
     /// The cells of a server that were read, with the vantage of each.
-    pub fn seen_of(&self, server: usize) -> impl Iterator<Item = (usize, &View)> {
+    pub fn seen_of(&self, server: usize) -> impl Iterator<Item = (usize, View)> {
         (0..self.vantages).filter_map(move |vantage| Some((vantage, self.view(vantage, server)?)))
     }
 

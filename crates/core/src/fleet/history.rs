@@ -71,6 +71,7 @@ fn updated(last: FleetVerdict, mut verdict: FleetVerdict) -> FleetVerdict {
     for (now, before) in verdict.servers.iter_mut().zip(&last.servers) {
         now.gap_s = larger(now.gap_s, before.gap_s);
         now.proven |= before.proven;
+        (now.wrong_from, now.seen_from) = (now.wrong_from, now.seen_from).max((before.wrong_from, before.seen_from));
     }
     for (now, before) in verdict.vantages.iter_mut().zip(&last.vantages) {
         now.gap_s = larger(now.gap_s, before.gap_s);
@@ -104,6 +105,8 @@ mod tests {
             proven: true,
             size_s: None,
             bound_s: None,
+            wrong_from: 1,
+            seen_from: 1,
         };
         let servers = servers.iter().map(blamed).collect();
         FleetVerdict { since: Some(When(since)), state, servers, ..FleetVerdict::nothing_yet() }

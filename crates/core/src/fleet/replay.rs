@@ -88,10 +88,10 @@ impl FleetReplay {
 
     fn judge(&mut self, samples: Vec<(i64, Arc<Sample>)>, each: &mut dyn FnMut(i64, &FleetVerdict)) {
         for (at_ns, sample) in samples {
-            let round_ns = (self.fleet.round_s() * 1e9) as i64;
             match self.next_ns {
-                None => self.next_ns = Some(at_ns + round_ns),
+                None => self.next_ns = Some(at_ns + self.round_ns()),
                 Some(next_ns) if at_ns > next_ns => {
+                    let round_ns = self.round_ns();
                     each(next_ns, &self.fleet.judge(next_ns));
                     // Nothing is judged in the middle of a gap.
                     let rounds = (at_ns - next_ns) / round_ns.max(1);
@@ -104,6 +104,10 @@ impl FleetReplay {
             let witness = Witness::of(&sample, &sample.server.name);
             self.fleet.observe(&sample.server.vantage, &witness, &sample, at_ns);
         }
+    }
+
+    fn round_ns(&self) -> i64 {
+        (self.fleet.round_s() * 1e9) as i64
     }
 
     fn true_ns(&mut self, sample: &Sample) -> i64 {

@@ -1,5 +1,6 @@
 //! The skew matrix: the clock of each vantage less the clock of each other one, by the servers that both see.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use super::bounds::Bounds;
 use super::grid::Grid;
+use super::movement::median;
 
 /// The difference of two vantages' clocks, though they never exchange a packet.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -82,15 +84,62 @@ impl SkewMatrix {
     }
 }
 
+/// The clock of a vantage less the median of all vantages' clocks.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct FromMedian {
+    /// The vantage.
+    pub vantage: Arc<str>,
+    /// The difference in seconds.
+    pub estimate_s: f64,
+    /// The true difference is within this of the estimate, in seconds.
+    pub bound_s: f64,
+}
+
+/// Each vantage against the median of all of them, itself included.
+#[must_use]
+pub fn from_median(pairs: &[Skew]) -> Vec<FromMedian> {
+    let mut against: BTreeMap<&Arc<str>, Vec<(f64, f64)>> = BTreeMap::new();
+    for pair in pairs {
+        against.entry(&pair.a).or_default().push((pair.estimate_s, pair.bound_s));
+        against.entry(&pair.b).or_default().push((-pair.estimate_s, pair.bound_s));
+    }
+    let one = |(vantage, mut all): (&Arc<str>, Vec<(f64, f64)>)| {
+        all.push((0.0, 0.0));
+        let middle = |sign: f64| median(all.iter().map(|(by_s, bound_s)| by_s + sign * bound_s).collect());
+        let (low, estimate_s, high) = (middle(-1.0), middle(0.0), middle(1.0));
+        let bound_s = (high - estimate_s).max(estimate_s - low);
+        FromMedian { vantage: Arc::clone(vantage), estimate_s, bound_s }
+    };
+    against.into_iter().map(one).collect()
+}
+
 /// The mean over the common servers, weighted by how narrow each is.
 fn common_estimate(grid: &Grid, a: usize, b: usize) -> Option<f64> {
+    let (mine, theirs) = (grid.row(a), grid.row(b));
     let (mut sum, mut weights) = (0.0, 0.0);
-    for (mine, theirs) in grid.row(a).iter().zip(grid.row(b)) {
-        if let (Some(mine), Some(theirs)) = (mine, theirs) {
-            let weight = (mine.half_s + theirs.half_s).max(1e-9).powi(-2);
-            sum += weight * (theirs.offset_s - mine.offset_s);
-            weights += weight;
-        }
+    let offsets = mine.offsets_s.iter().zip(theirs.offsets_s);
+    for ((mine_s, theirs_s), (mine_half_s, theirs_half_s)) in offsets.zip(mine.halves_s.iter().zip(theirs.halves_s)) {
+        // Nothing where one of them has no reading.
+        let weight = 1.0 / ((mine_half_s + theirs_half_s).powi(2) + 1e-18);
+        sum += weight * (theirs_s - mine_s);
+        weights += weight;
     }
     (weights > 0.0).then(|| sum / weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_is_compared_with_the_median_of_all() {
+        let pair = |a: &str, b: &str, estimate_s| Skew { a: a.into(), b: b.into(), estimate_s, bound_s: 0.002 };
+        let pairs = [pair("a", "b", 0.0), pair("a", "c", 0.03), pair("b", "c", 0.03)];
+        let all = from_median(&pairs);
+        assert_eq!(
+            all.iter().map(|it| (&*it.vantage, it.estimate_s)).collect::<Vec<_>>(),
+            [("a", 0.0), ("b", 0.0), ("c", -0.03)]
+        );
+        assert!(all.iter().all(|it| (it.bound_s - 0.002).abs() < 1e-9), "{all:?}");
+    }
 }

@@ -156,12 +156,23 @@ fn part(party: Party, finding: &Finding, told: &Told) -> String {
     }
 }
 
+/// How large a finding is, in seconds.
+fn size_of(finding: &Finding) -> f64 {
+    finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s).abs()
+}
+
+/// From how many places the error of a server can be seen, and from how many the server. A path hides what is smaller
+/// than its own bound.
+pub(super) fn places(server: usize, finding: &Finding, grid: &Grid) -> (usize, usize) {
+    let size_s = size_of(finding);
+    grid.seen_of(server).fold((0, 0), |(wrong, all), (_, view)| (wrong + usize::from(view.half_s < size_s), all + 1))
+}
+
 /// "seen from 4 of 5 places, ntp2 is 20 ms ahead; from lon the path hides it"
 fn server(at: usize, finding: &Finding, told: &Told, proof: &str) -> String {
-    let size_s = finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s);
+    let size_s = size_of(finding);
     let cells: Vec<_> = told.grid.seen_of(at).collect();
-    // A path hides what is smaller than its own bound.
-    let (seeing, hidden): (Vec<_>, Vec<_>) = cells.iter().partition(|(_, view)| view.half_s < size_s.abs());
+    let (seeing, hidden): (Vec<_>, Vec<_>) = cells.iter().partition(|(_, view)| view.half_s < size_s);
     let (name, state) = (told.labels.server(at), state_of(finding));
     if seeing.is_empty() || cells.len() < 2 {
         let where_from = match cells.as_slice() {

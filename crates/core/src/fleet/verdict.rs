@@ -70,6 +70,10 @@ pub struct BlamedServer {
     pub size_s: Option<f64>,
     /// The half-width of the interval around `size_s`, in seconds.
     pub bound_s: Option<f64>,
+    /// From how many places the error is larger than what the path can hide.
+    pub wrong_from: usize,
+    /// From how many places the server is seen.
+    pub seen_from: usize,
 }
 
 /// A vantage whose clock is wrong, or that reports falsely.

@@ -1,12 +1,12 @@
 //! A simulation of many vantages that poll common servers, with clocks, paths, faults and false reports at known times.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod state;
+
 use std::sync::Arc;
 
 use super::Dice;
-use crate::clock::Stamp;
-use crate::ntp::{Leap, RefId};
-use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use crate::sample::Sample;
+use state::State;
 
 /// The description of a simulated fleet. Times are seconds since its start, sizes seconds.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct FleetServer {
     pub dispersion_s: f64,
     /// Its upstream.
     pub refid: [u8; 4],
+    /// The server whose name it shares: this is that one's address of IPv6.
+    pub same_as: Option<usize>,
 }
 
 /// What goes wrong, from `from_s` to `until_s`.
@@ -89,6 +91,18 @@ pub enum What {
     Silent(usize),
     /// A server does not answer.
     Dead(usize),
+    /// Each reply of a server is displaced at random by this scatter.
+    ServerNoise(usize, f64),
+    /// One of several hosts behind a server's address is off by so much; this share of the replies is its own.
+    OneOfMany(usize, f64, f64),
+    /// A vantage reports what it measured so many seconds ago as if it were new.
+    Replay(usize, f64),
+    /// A vantage reports this share of each round trip.
+    ShortDelay(usize, f64),
+    /// A vantage starts again: its monotonic and raw clocks start from zero.
+    Reboot(usize),
+    /// A vantage sleeps until the fault ends: its monotonic and raw clocks stand still, its wall clock goes on.
+    Suspended(usize),
 }
 
 /// A sample, and when it was taken.
@@ -105,7 +119,6 @@ pub struct FleetSample {
 }
 
 const START_UNIX_S: i64 = 1_772_000_000;
-const WANDER_TAU_S: f64 = 4000.0;
 
 impl FleetWorld {
     /// Vantages and servers on the Internet: 2 to 20 ms round trip, clocks that wander by a millisecond.
@@ -116,6 +129,7 @@ impl FleetWorld {
             error_s: dice.between(-1e-3, 1e-3),
             dispersion_s: dice.between(1e-3, 4e-3),
             refid: [10, u8::try_from(n % 250).unwrap_or(0), (dice.bits() % 250) as u8, 7],
+            same_as: None,
         };
         Self {
             seed,
@@ -205,172 +219,6 @@ fn ordered(t_s: f64) -> i64 {
     (t_s * 1e9) as i64
 }
 
-struct State<'a> {
-    world: &'a FleetWorld,
-    dice: Dice,
-    idents: Vec<Vec<Arc<ServerIdent>>>,
-    addresses: Vec<SocketAddr>,
-    /// Delay and asymmetry of each path.
-    paths: Vec<Vec<(f64, f64)>>,
-    wander: Vec<(f64, f64)>,
-}
-
-impl<'a> State<'a> {
-    fn new(world: &'a FleetWorld) -> Self {
-        let mut dice = Dice::new(world.seed.wrapping_mul(0x9e37_79b9).wrapping_add(41));
-        let ident = |v: usize, s: usize| ServerIdent::seen_from(&FleetWorld::vantage(v), &FleetWorld::server(s));
-        let (vantages, servers) = (world.sees.len(), world.servers.len());
-        let idents = (0..vantages).map(|v| (0..servers).map(|s| ident(v, s)).collect()).collect();
-        let address = |s: usize| {
-            let [high, low] = u16::try_from(s).unwrap_or(0).to_be_bytes();
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 18 + high, low, 1)), 123)
-        };
-        let mut path = || {
-            let (low, high) = world.delays_s;
-            (dice.between(low, high), world.asymmetry * dice.between(-1.0, 1.0))
-        };
-        let paths = (0..vantages).map(|_| (0..servers).map(|_| path()).collect()).collect();
-        let wander = (0..vantages).map(|_| (2.0 * world.wander_s * dice.between(-1.0, 1.0), 0.0)).collect();
-        let addresses = (0..servers).map(address).collect();
-        Self { world, dice, idents, addresses, paths, wander }
-    }
-
-    /// The error of a vantage's clock, positive when it is ahead.
-    fn clock_s(&mut self, vantage: usize, t_s: f64) -> f64 {
-        let (wander_s, at_s) = &mut self.wander[vantage];
-        if t_s > *at_s {
-            let keep = (-(t_s - *at_s) / WANDER_TAU_S).exp();
-            *wander_s = keep * *wander_s + (1.0 - keep * keep).sqrt() * self.world.wander_s * self.dice.normal();
-            *at_s = t_s;
-        }
-        *wander_s + self.set_s(vantage, t_s) + self.raw_s(vantage, t_s)
-    }
-
-    fn set_s(&self, vantage: usize, t_s: f64) -> f64 {
-        let of = |fault: &FleetFault| match fault.what {
-            What::Set(v, by_s) if v == vantage => by_s,
-            _ => 0.0,
-        };
-        self.world.active(t_s).map(of).sum()
-    }
-
-    /// What the oscillator is off by: the raw clock shares it.
-    fn raw_s(&self, vantage: usize, t_s: f64) -> f64 {
-        let of = |fault: &FleetFault| match fault.what {
-            What::Drift(v, rate) if v == vantage => rate * (t_s - fault.from_s),
-            What::Froze(v, by_s) if v == vantage => -by_s,
-            _ => 0.0,
-        };
-        self.world.active(t_s).map(of).sum()
-    }
-
-    fn server_s(&self, vantage: usize, server: usize, t_s: f64) -> f64 {
-        let of = |fault: &FleetFault| match &fault.what {
-            What::Server(s, by_s, seen_by) if *s == server && (seen_by.is_empty() || seen_by.contains(&vantage)) => {
-                *by_s
-            }
-            What::ServerDrift(s, rate) if *s == server => rate * (t_s - fault.from_s),
-            _ => 0.0,
-        };
-        self.world.servers[server].error_s + self.world.active(t_s).map(of).sum::<f64>()
-    }
-
-    /// One-way delays to the server and back.
-    fn delays_s(&mut self, vantage: usize, server: usize, t_s: f64) -> (f64, f64) {
-        let (delay_s, asymmetry) = self.paths[vantage][server];
-        let (mut out_s, mut back_s) = (delay_s * (0.5 + asymmetry / 2.0), delay_s * (0.5 - asymmetry / 2.0));
-        let heavy = |dice: &mut Dice| if dice.unit() < 0.02 { 15.0 } else { 1.0 };
-        let queue_s = self.world.queue_s;
-        out_s += self.dice.exponential(queue_s) * heavy(&mut self.dice);
-        back_s += self.dice.exponential(queue_s) * heavy(&mut self.dice);
-        let is_here =
-            |v: &Option<usize>, s: &Option<usize>| v.is_none_or(|v| v == vantage) && s.is_none_or(|s| s == server);
-        for fault in self.world.active(t_s) {
-            match &fault.what {
-                What::OneWay(v, s, by_s) if is_here(v, s) => {
-                    out_s += by_s.max(0.0);
-                    back_s += (-by_s).max(0.0);
-                }
-                What::BothWays(v, s, by_s) if is_here(v, s) => {
-                    out_s += by_s;
-                    back_s += by_s;
-                }
-                What::Queue(v, s, mean_s) if is_here(v, s) => back_s += self.dice.exponential(*mean_s),
-                _ => {}
-            }
-        }
-        (out_s, back_s)
-    }
-
-    /// What a false report adds to the offset.
-    fn lie_s(&mut self, vantage: usize, server: usize, t_s: f64) -> f64 {
-        let mut by_s = 0.0;
-        for fault in self.world.active(t_s) {
-            match fault.what {
-                What::Lie(v, s, lie_s) if v == vantage && s.is_none_or(|s| s == server) => by_s += lie_s,
-                What::Noise(v, scatter_s) if v == vantage => by_s += scatter_s * self.dice.normal(),
-                _ => {}
-            }
-        }
-        by_s
-    }
-
-    /// `None` while the vantage does not report.
-    fn poll(&mut self, t_s: f64, vantage: usize, server: usize) -> Option<Sample> {
-        let has = |what: What| self.world.active(t_s).any(|fault| fault.what == what);
-        let (is_silent, is_dead) = (has(What::Silent(vantage)), has(What::Dead(server)));
-        let claims_nothing = has(What::ClaimNothing(vantage));
-        let clock_s = self.clock_s(vantage, t_s);
-        let (out_s, back_s) = self.delays_s(vantage, server, t_s);
-        let is_lost = is_dead || self.dice.unit() < self.world.loss;
-        let server_s = self.server_s(vantage, server, t_s) + 2e-6 * self.dice.normal();
-        let offset_s = server_s - clock_s + (out_s - back_s) / 2.0 + self.lie_s(vantage, server, t_s);
-        if is_silent {
-            return None;
-        }
-        let dispersion_s = if claims_nothing { 0.0 } else { self.world.servers[server].dispersion_s };
-        let reply = Reply {
-            stratum: 2,
-            leap: Leap::None,
-            refid: RefId(self.world.servers[server].refid),
-            precision_log2: -23,
-            root_delay_s: dispersion_s,
-            root_dispersion_s: dispersion_s,
-            reference_age_s: None,
-        };
-        let delay_s = out_s + back_s;
-        let root_distance_s = delay_s / 2.0 + 1.5 * dispersion_s;
-        Some(Sample {
-            at: self.stamp(t_s, clock_s, vantage),
-            server: Arc::clone(&self.idents[vantage][server]),
-            address: Some(self.addresses[server]),
-            outcome: if is_lost { Outcome::Timeout } else { Outcome::Sample },
-            reply: (!is_lost).then_some(reply),
-            measure: (!is_lost).then_some(Measure { offset_s, delay_s, root_distance_s }),
-            poll_s: self.world.polls_s[vantage],
-            timestamping: Some(Timestamping::Kernel),
-            authentication: Authentication::None,
-            mode: Mode::Basic,
-            nts: None,
-            sent: 1,
-            lost: u16::from(is_lost),
-            evidence: None,
-            rejected: Vec::new(),
-            rejected_count: 0,
-        })
-    }
-
-    fn stamp(&self, t_s: f64, clock_s: f64, vantage: usize) -> Stamp {
-        let wall_ns = START_UNIX_S * 1_000_000_000 + ordered(t_s + clock_s);
-        if !self.world.has_raw {
-            return Stamp::new(wall_ns, 0, 0);
-        }
-        let uptime_s = 86_400.0 * (vantage + 1) as f64 + t_s;
-        let raw = ordered(uptime_s + 7e-6 * t_s + self.raw_s(vantage, t_s));
-        Stamp::new(wall_ns, ordered(uptime_s), wall_ns - raw)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_clock_tells_a_set_clock_from_a_frozen_one() {
+    fn raw_clock_distinguishes_a_set_clock_from_a_frozen_one() {
         let world = |what| FleetWorld::internet(5, 1, 1).with(4800.0, 9600.0, what);
         let moved = |world: FleetWorld| {
             let (samples, _) = world.run();

@@ -27,10 +27,10 @@ pub struct Case {
 
 pub type Make = fn(u64) -> Case;
 
-const END: f64 = f64::INFINITY;
+pub const END: f64 = f64::INFINITY;
 
 impl Case {
-    fn new(world: FleetWorld) -> Self {
+    pub fn new(world: FleetWorld) -> Self {
         Self {
             world,
             must: Vec::new(),
@@ -44,79 +44,79 @@ impl Case {
         }
     }
 
-    fn must(mut self, parties: &[String]) -> Self {
+    pub fn must(mut self, parties: &[String]) -> Self {
         self.must.push(parties.to_vec());
         self
     }
 
-    fn may(mut self, parties: &[String]) -> Self {
+    pub fn may(mut self, parties: &[String]) -> Self {
         self.may.extend_from_slice(parties);
         self
     }
 
-    fn from(mut self, onset_s: f64) -> Self {
+    pub fn from(mut self, onset_s: f64) -> Self {
         self.onset_s = onset_s;
         self
     }
 
-    fn loose(mut self) -> Self {
+    pub fn loose(mut self) -> Self {
         self.is_strict = false;
         self
     }
 
-    fn within(mut self, polls: f64) -> Self {
+    pub fn within(mut self, polls: f64) -> Self {
         self.polls = polls;
         self
     }
 
-    fn undecidable_ok(mut self) -> Self {
+    pub fn undecidable_ok(mut self) -> Self {
         self.undecidable_ok = true;
         self
     }
 }
 
-fn server(at: usize) -> String {
+pub fn server(at: usize) -> String {
     format!("server:{}", FleetWorld::server(at))
 }
 
-fn vantage(at: usize) -> String {
+pub fn vantage(at: usize) -> String {
     format!("vantage:{}", FleetWorld::vantage(at))
 }
 
-fn cell(v: usize, s: usize) -> String {
+pub fn cell(v: usize, s: usize) -> String {
     format!("path:{}/{}", FleetWorld::vantage(v), FleetWorld::server(s))
 }
 
-fn access(v: usize) -> String {
+pub fn access(v: usize) -> String {
     format!("path:{}/*", FleetWorld::vantage(v))
 }
 
-fn link(s: usize) -> String {
+pub fn link(s: usize) -> String {
     format!("path:*/{}", FleetWorld::server(s))
 }
 
-fn undecidable() -> String {
+pub fn undecidable() -> String {
     "undecidable".to_owned()
 }
 
 /// A world of five vantages and six servers, an onset, a server and a vantage drawn for it.
-struct Drawn {
-    world: FleetWorld,
-    at_s: f64,
-    s: usize,
-    v: usize,
-    sign: f64,
+pub struct Drawn {
+    pub world: FleetWorld,
+    pub at_s: f64,
+    pub s: usize,
+    pub v: usize,
+    pub sign: f64,
 }
 
-fn drawn(seed: u64) -> Drawn {
+pub fn drawn(seed: u64) -> Drawn {
     of(seed, FleetWorld::internet(seed, 5, 6))
 }
 
-fn lan(seed: u64) -> Drawn {
+pub fn lan(seed: u64) -> Drawn {
     of(seed, FleetWorld::lan(seed, 5, 6))
 }
 
-fn of(seed: u64, world: FleetWorld) -> Drawn {
+pub fn of(seed: u64, world: FleetWorld) -> Drawn {
     let mut dice = Dice::new(seed.wrapping_mul(77).wrapping_add(5));
     let at_s = world.duration_s * dice.between(0.4, 0.55);
     let s = (dice.bits() % world.servers.len() as u64) as usize;
@@ -125,7 +125,7 @@ fn of(seed: u64, world: FleetWorld) -> Drawn {
     Drawn { world, at_s, s, v, sign }
 }
 
-fn server_step(d: Drawn, size_s: f64) -> Case {
+pub fn server_step(d: Drawn, size_s: f64) -> Case {
     let what = What::Server(d.s, d.sign * size_s, vec![]);
     Case::new(d.world.with(d.at_s, END, what)).must(&[server(d.s)]).from(d.at_s)
 }
@@ -135,7 +135,7 @@ fn server_drift(d: Drawn, ppm: f64, polls: f64) -> Case {
     Case::new(d.world.with(d.at_s, END, what)).must(&[server(d.s)]).from(d.at_s).within(polls)
 }
 
-fn vantage_case(d: Drawn, what: fn(usize, f64) -> What, size: f64, polls: f64) -> Case {
+pub fn vantage_case(d: Drawn, what: fn(usize, f64) -> What, size: f64, polls: f64) -> Case {
     let what = what(d.v, d.sign * size);
     let is_drift = matches!(what, What::Drift(..));
     let case = Case::new(d.world.with(d.at_s, END, what)).must(&[vantage(d.v)]).from(d.at_s).within(polls);
@@ -164,7 +164,7 @@ fn pulse(mut case: Case, length_s: f64) -> Case {
     case
 }
 
-fn constant(mut case: Case) -> Case {
+pub fn constant(mut case: Case) -> Case {
     case.world.faults.iter_mut().for_each(|fault| fault.from_s = -1.0);
     case.onset_s = 0.0;
     case
@@ -197,7 +197,7 @@ fn majority(seed: u64, count: usize, has_raw: bool) -> Case {
     case
 }
 
-fn split(seed: u64, count: usize, size_s: f64) -> Case {
+pub fn split(seed: u64, count: usize, size_s: f64) -> Case {
     let d = drawn(seed);
     let seen_by: Vec<usize> = (0..count).map(|k| (d.v + k) % 5).collect();
     let cells: Vec<_> = seen_by.iter().map(|v| cell(*v, d.s)).collect();
@@ -251,7 +251,7 @@ fn site(seed: u64, is_shared: bool) -> Case {
     (0..3).fold(case, |case, s| case.must(&[server(s)]))
 }
 
-fn small(seed: u64, vantages: usize, servers: usize) -> Drawn {
+pub fn small(seed: u64, vantages: usize, servers: usize) -> Drawn {
     of(seed, FleetWorld::internet(seed, vantages, servers))
 }
 

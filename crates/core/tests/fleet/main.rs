@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
+mod hard;
 mod kinds;
 mod score;
 
-use kinds::KINDS;
 use score::Total;
 
 /// How many worlds of each kind: what the environment says, or one.
@@ -21,7 +21,11 @@ const HELD_OUT: u64 = 1_000_000;
 fn worlds_are_judged_right(part: usize) {
     let (seeds, only) = (seeds(), std::env::var("NTP_MONITOR_FLEET_KIND").unwrap_or_default());
     let mut all = Total::default();
-    let kinds = KINDS.iter().enumerate().filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
+    let kinds = kinds::KINDS
+        .iter()
+        .chain(hard::KINDS)
+        .enumerate()
+        .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {
         let mut of_kind = Total::default();
         for seed in 0..seeds {

@@ -21,9 +21,9 @@ export function ActivePart() {
   }
   return (
     <>
-      {failure && <p class="stale" role="alert">What you see is no longer current. {failure.message} Trying again.</p>}
+      {failure && <p class="stale" role="alert">This page is out of date. {failure.message} Retrying.</p>}
       {alerts.length === 0 && (
-        <Panel title="Now"><Empty>No alert is pending or firing. <a href={href("alerts", "history")}>What fired before</a></Empty></Panel>
+        <Panel title="Now"><Empty>No alert is pending or firing. <a href={href("alerts", "history")}>Show earlier alerts</a></Empty></Panel>
       )}
       {grouped(alerts).map((group) => <GroupPanel key={group.alert} group={group} onSilence={setSilencing} />)}
       {silencing && <SilenceDialog alert={silencing} onClose={() => setSilencing(null)} />}
@@ -86,7 +86,7 @@ export function AlertState({ alert }: { alert: Alert }) {
 }
 
 function Why({ alert }: { alert: Alert }) {
-  if (alert.inhibited_by) return <p class="muted">Held back, because <em>{alert.inhibited_by}</em> explains it.</p>;
+  if (alert.inhibited_by) return <p class="muted">Not notified, because <em>{alert.inhibited_by}</em> explains it.</p>;
   if (alert.silenced_by) return <p class="muted">Silenced by <a href={href("alerts", "silences")}>{/^\d+$/.test(alert.silenced_by) ? `silence ${alert.silenced_by}` : alert.silenced_by}</a>.</p>;
   return null;
 }

@@ -1,4 +1,4 @@
-/** What fired before. The filter is in the address. */
+/** Show earlier alerts. The filter is in the address. */
 import { alerting } from "../../api/client";
 import type { PastAlert } from "../../api/types";
 import { Badge, Downloads, Empty, Failure, Loading, Panel, Select } from "../../components/bits";
@@ -67,7 +67,7 @@ function Line({ alert }: { alert: PastAlert }) {
   return (
     <tr>
       <td class="nowrap"><time dateTime={alert.started_at}>{instant(alert.started_at, zone.value)}</time></td>
-      <td class="nowrap">{lasted_s === null ? "goes on" : span(lasted_s)}</td>
+      <td class="nowrap">{lasted_s === null ? "ongoing" : span(lasted_s)}</td>
       <td><Badge tone={tone}>{label}</Badge></td>
       <td>{title(alert.alert)}</td>
       <td>{alert.server ? <a href={href("server", alert.server)}>{alert.server}</a> : "–"}</td>

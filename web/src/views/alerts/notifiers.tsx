@@ -31,9 +31,9 @@ function Line({ notifier, again }: { notifier: Notifier; again: () => void }) {
   const test = useAction(async () => {
     setTested(null);
     const { delivered, detail } = await alerting.testNotifier(notifier.name);
-    if (!delivered) throw new Error(`It did not take a test message: ${detail}`);
-    setTested(`It took a test message: ${detail}`);
-    tell(`${notifier.name} took a test message.`);
+    if (!delivered) throw new Error(`The test message was not accepted: ${detail}`);
+    setTested(`The test message was accepted: ${detail}`);
+    tell(`${notifier.name} accepted a test message.`);
   });
   const go = async (): Promise<void> => {
     await test.start();

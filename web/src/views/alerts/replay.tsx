@@ -45,8 +45,8 @@ export function Replay({ rule }: { rule: Partial<Rule> }) {
         </>
       )}>
       <FormError error={replay.error} />
-      {!shown && !replay.error && <Empty>Press Replay to see when the rule would have fired.</Empty>}
-      {shown && stale && <p class="note">This is of the rule, or the time, before your last change.</p>}
+      {!shown && !replay.error && <Empty>Press Replay to see when this rule would have fired.</Empty>}
+      {shown && stale && <p class="note">This result is from before your last change.</p>}
       {shown && <Result found={shown.found} />}
     </Panel>
   );
@@ -55,18 +55,18 @@ export function Replay({ rule }: { rule: Partial<Rule> }) {
 function Result({ found }: { found: Replayed }) {
   const { alerts, samples, notifications } = found;
   const over = `over ${count(samples)} samples`;
-  if (samples === 0) return <Empty>Nothing is recorded of that time.</Empty>;
-  if (alerts.length === 0) return <Empty>It would not have fired once, {over}.</Empty>;
+  if (samples === 0) return <Empty>No samples were recorded in that time span.</Empty>;
+  if (alerts.length === 0) return <Empty>It would not have fired {over}.</Empty>;
   const newest = [...alerts].sort((a, b) => b.started_at.localeCompare(a.started_at));
   return (
     <>
       <p class="note" role="status">It would have fired {alerts.length === 1 ? "once" : `${count(alerts.length)} times`}, {over}; {notifications === 1 ? "one message" : `${count(notifications)} messages`} would have been sent.</p>
-      {!found.complete && <p class="note">The work was cut short: the end of that time was not looked at.</p>}
+      {!found.complete && <p class="note">The replay stopped early, before the end of the time span.</p>}
       <Lanes alerts={alerts} from_s={Date.parse(found.from) / 1000} to_s={Date.parse(found.to) / 1000} />
       <details open={alerts.length <= 5}>
         <summary>As a list</summary>
         <Table alerts={newest.slice(0, MOST_LISTED)} />
-        {newest.length > MOST_LISTED && <p class="note">{newest.length - MOST_LISTED} earlier ones are not listed.</p>}
+        {newest.length > MOST_LISTED && <p class="note">{newest.length - MOST_LISTED} earlier alerts are not listed.</p>}
       </details>
     </>
   );
@@ -78,7 +78,7 @@ const ROLES: Record<Severity, Role> = { critical: "bad", warning: "warn", info: 
 export function stretches(alerts: readonly PastAlert[], timeZone: string): Stretch[] {
   return alerts.map((alert) => {
     const [from_s, to_s] = [Date.parse(alert.started_at) / 1000, alert.ended_at ? Date.parse(alert.ended_at) / 1000 : null];
-    const lasted = to_s === null ? "goes on" : span(to_s - from_s);
+    const lasted = to_s === null ? "ongoing" : span(to_s - from_s);
     const lane = alert.server ?? alert.alert;
     return { lane, from_s, to_s, role: ROLES[alert.severity] ?? "accent", hint: `${lane}: ${instant(alert.started_at, timeZone)}, ${lasted}` };
   });

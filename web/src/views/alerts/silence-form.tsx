@@ -31,7 +31,7 @@ export function SilenceDialog({ alert, onClose, onMade }: {
   const named = servers.split(",").map((one) => one.trim()).filter(Boolean);
   const fault = rule.trim() === "" && named.length === 0 ? "Name a rule, servers, or both."
     : comment.trim() === "" ? "Give a reason, for people who look at this later."
-      : parseSpan(span) === null ? "Such as 30m, 2h or 7d." : null;
+      : parseSpan(span) === null ? "Enter a duration such as 30m, 2h or 7d." : null;
   const submit = async (): Promise<void> => {
     const wish: SilenceWish = { comment: comment.trim(), for: span };
     if (rule.trim()) wish.alert = rule.trim();
@@ -41,7 +41,7 @@ export function SilenceDialog({ alert, onClose, onMade }: {
   return (
     <Dialog title="Silence" onClose={onClose}>
       <form class="form" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
-        <p class="sentence">Its alerts are still evaluated and shown, but no notifications are sent.</p>
+        <p class="sentence">Matching alerts are still evaluated and shown, but no notifications are sent.</p>
         <Field label="Rule" value={rule} onInput={setRule} help="Empty: every rule." mono />
         <Field label="Servers" value={servers} onInput={setServers} help="Names, tags or tag:value, separated by commas. Empty: all, including alerts that are about no server." mono />
         <Field label="Comment" value={comment} onInput={setComment} help="Why, and who to ask." required autofocus />

@@ -31,7 +31,7 @@ export function SilencesPart() {
       <FormError error={ending.error} />
       {error && !data && <Failure what="The silences" error={error} retry={retry} />}
       {!data && !error && <Loading what="the silences" />}
-      {data && data.silences.length + data.windows.length === 0 && <Empty>Nothing is silenced. An alert is silenced by the button beside it.</Empty>}
+      {data && data.silences.length + data.windows.length === 0 && <Empty>Nothing is silenced. To silence an alert, use the button next to it.</Empty>}
       {data && data.silences.length + data.windows.length > 0 && (
         <ul class="alerts">{data.windows.map((window, index) => <WindowLine key={index} window={window} />)}{data.silences.map((silence) => <Line key={silence.id} silence={silence} busy={ending.busy} onEnd={() => void ending.start(silence)} />)}</ul>
       )}

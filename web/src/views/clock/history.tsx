@@ -67,10 +67,10 @@ function Charts({ host, shown, step_s, columns, events }: {
         bands={[{ name: "Bound", low: columns.low, high: columns.high, colour: "accent", percentOpaque: 18, fits: true, write: signed }]}
         lines={[{ name: "Estimate", values: columns.estimate, colour: "accent", write: signed }]} />
       <TimeChart {...shared} title="Frequency correction" measure="ppm"
-        note={`By the kernel; plus: it speeds the clock up. ${steps && `Means over ${steps}; the band is from least to most.`}`}
+        note={`By the kernel; plus: it speeds the clock up. ${steps && `Means over ${steps}; the band shows minimum and maximum.`}`}
         bands={steps ? [{ name: "Frequency", low: columns.frequencyLow, high: columns.frequencyHigh, colour: "accent", percentOpaque: 18, fits: true, write: ppm }] : []}
         lines={[{ name: "Frequency", values: columns.frequency, colour: "accent", write: ppm }]} />
-      <TimeChart {...shared} title="Error by the kernel" measure="duration"
+      <TimeChart {...shared} title="Error estimated by the kernel" measure="duration"
         note={`It grows by 500 µs a second until a time daemon renews it. ${steps && `The largest within ${steps}.`}`}
         lines={[
           { name: "Maximum", values: columns.maxError, colour: "accent", write: size },

@@ -7,6 +7,7 @@ import { useWindow } from "../../components/time-controls";
 import { instant } from "../../format/time";
 import { duration, offset, ppm } from "../../format/units";
 import { KINDS } from "../../format/words";
+import { vantage } from "../../state/route";
 import { monitorNowMs, type Picture } from "../../state/live";
 import { opinion } from "../../format/opinion";
 import { unit, zone } from "../../state/prefs";
@@ -30,12 +31,12 @@ export function ClockView({ picture }: { picture: Picture }) {
   const own = events.data?.events.filter((event) => event.server === null) ?? NONE;
   return (
     <>
-      <h1 class="view-title">The clock of {picture.health.vantage}</h1>
+      <h1 class="view-title">The clock of {vantage.value ?? picture.health.vantage}</h1>
       <Opinion verdict={picture.verdict} />
       {error && !data && <Failure what="This host's clock" error={error} retry={retry} />}
       {!data && !error && <Loading what="this host's clock" />}
       {data && <Kernel local={data} />}
-      <ClockHistory host={picture.health.vantage} window={window} now={data} events={own} />
+      <ClockHistory host={vantage.value ?? picture.health.vantage} window={window} now={data} events={own} />
       <Happened events={events.data && own} error={events.error} retry={events.retry} />
     </>
   );
@@ -54,8 +55,8 @@ function Opinion({ verdict }: { verdict: Verdict }) {
       </div>
       <Facts facts={[
         ["True time against this clock", known ? `${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}` : "–", "Plus: this clock is behind"],
-        ["Rate error", local.rate_ppm ? `${ppm(local.rate_ppm[0])} ± ${ppm(Math.max(local.rate_ppm[1], 1e-4)).replace("+", "")}` : "none shown", "Plus: this clock loses time"],
-        ["How", local.kind ? KINDS[local.kind] : "–"],
+        ["Rate error", local.rate_ppm ? `${ppm(local.rate_ppm[0])} ± ${ppm(Math.max(local.rate_ppm[1], 1e-4)).replace("+", "")}` : "none detected", "Plus: this clock loses time"],
+        ["Kind of error", local.kind ? KINDS[local.kind] : "–"],
         ["Since", local.since ? instant(local.since, zone.value) : "–"],
       ]} />
     </section>
@@ -69,7 +70,7 @@ function Kernel({ local }: { local: LocalClock }) {
         {local.kernel ? <KernelFacts kernel={local.kernel} /> : <Empty>The state of the kernel's clock is not known.</Empty>}
       </Panel>
       <Panel title="Time daemon">
-        {local.daemon ? <DaemonFacts daemon={local.daemon} /> : <Empty>No time daemon on this host was asked.</Empty>}
+        {local.daemon ? <DaemonFacts daemon={local.daemon} /> : <Empty>No time daemon was found on this host.</Empty>}
       </Panel>
     </div>
   );
@@ -83,7 +84,7 @@ function KernelFacts({ kernel }: { kernel: KernelState }) {
       ["Frequency correction", ppm(kernel.frequency_ppm), "Plus: the kernel speeds the clock up"],
       ["Maximum error", duration(kernel.max_error_s)],
       ["Estimated error", duration(kernel.est_error_s)],
-      ["TAI − UTC", kernel.tai_offset_s === null ? "not told" : `${kernel.tai_offset_s} s`],
+      ["TAI − UTC", kernel.tai_offset_s === null ? "unknown" : `${kernel.tai_offset_s} s`],
       ["Leap second", leap],
     ]} />
   );
@@ -96,7 +97,7 @@ function DaemonFacts({ daemon }: { daemon: DaemonView }) {
       ["Synchronised", daemon.synchronised ? "yes" : "no"],
       ["Stratum", daemon.stratum ?? "–"],
       ["Remaining offset", offset(daemon.offset_s, unit.value), "Plus: true time is ahead of this host"],
-      ["Its bound", duration(daemon.bound_s, unit.value)],
+      ["Bound", duration(daemon.bound_s, unit.value)],
     ]} />
   );
 }
@@ -104,7 +105,7 @@ function DaemonFacts({ daemon }: { daemon: DaemonView }) {
 function Happened({ events, error, retry }: { events: readonly EventEntry[] | null; error: Error | null; retry: () => void }) {
   return (
     <Panel title="Steps, pauses and restarts" note="In the last 30 days, and in the time span of the charts, where they are marked.">
-      {error && !events && <Failure what="What happened" error={error} retry={retry} />}
+      {error && !events && <Failure what="The list of events" error={error} retry={retry} />}
       {!events && !error && <Loading what="events" />}
       {events && (events.length === 0 ? <Empty>The clock was not stepped, and the monitor was not paused.</Empty> : <EventList events={events} withServer={false} />)}
     </Panel>

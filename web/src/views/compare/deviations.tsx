@@ -35,7 +35,7 @@ export function DeviationsPanel({ ids, window }: { ids: readonly string[]; windo
     known.flatMap(({ id, stability }) => stability.tau_s.map((tau, place) => [id, tau, stability.tdev[place] ?? null])));
   return (
     <Panel title={TITLE} note="TDEV: how much the time itself varies over the averaging time." tools={<Downloads of={TITLE} png={png} csv={csv} />}>
-      {known.length === 0 ? <Empty>No stability can be given{missing[0]?.found?.reason ? `: ${missing[0].found.reason}` : ""}.</Empty> : (
+      {known.length === 0 ? <Empty>The stability cannot be computed{missing[0]?.found?.reason ? `: ${missing[0].found.reason}` : ""}.</Empty> : (
         <Plot label={`${TITLE} of ${known.length} servers over averaging time`} height={340} data={table}
           version={`${dark.value} ${known.map(({ id }) => id).join("\n")}`} onReady={(made) => { plot.current = made; }}
           options={deviationOptions(known.map(({ id }, index) => ({ name: id, colour: lineColour(index), dash: dashOf(index) })), (value) => duration(value))} />

@@ -43,7 +43,7 @@ export function HeatPanel({ ids, window }: { ids: readonly string[]; window: Win
       {!data && !error && <Loading what="the heat map" />}
       <div ref={box} class="chart-box">
         {data && scene && (data.series.every((series) => series.time.length === 0)
-          ? <Empty>Nothing was measured in this stretch of time.</Empty>
+          ? <Empty>No data in this time span.</Empty>
           : <SceneSvg scene={scene} label={`${TITLE}: ${data.series.length} servers`} />)}
       </div>
       <p class="legend">

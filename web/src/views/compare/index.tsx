@@ -39,7 +39,7 @@ export function CompareView({ picture }: { picture: Picture }) {
             <Choice label="Measure" value={chosen.of} options={MEASURES.map((value) => ({ value, text: NAMES[value] }))}
               onChange={(of) => setQuery({ of })} />
             {(chosen.of === "offset" || chosen.of === "delay") && (
-              <label><input type="checkbox" checked={chosen.centred} onChange={(event) => setQuery({ centred: event.currentTarget.checked ? "1" : null })} /> each less its median</label>
+              <label><input type="checkbox" checked={chosen.centred} onChange={(event) => setQuery({ centred: event.currentTarget.checked ? "1" : null })} /> relative to each server's median</label>
             )}
             {ids.length > MOST_LINES && <span class="muted">The first {MOST_LINES} of {ids.length} servers are drawn as lines. Choose others above.</span>}
           </div>

@@ -20,7 +20,7 @@ type Drawn = Exclude<Measure, "tdev">;
 const AXES: Record<Drawn, Axis> = { offset: "offset", delay: "duration", jitter: "duration", loss: "ratio", score: "score" };
 const NOTES: Record<Drawn, string> = {
   offset: "Plus: the server is ahead of this host.", delay: "Round trip without the server's own time.",
-  jitter: "RMS of the differences between neighbouring offsets, over 8 polls.", loss: "Share of polls that brought no offset.",
+  jitter: "RMS of the differences between neighbouring offsets, over 8 polls.", loss: "Share of polls without an offset.",
   score: "As the NTP Pool scores: at most 20; it hands out servers above 10.",
 };
 /** What the service is asked for. */
@@ -53,7 +53,7 @@ export function LinesPanel({ ids, window, measure, centred, events }: {
     <TimeChart title={NAMES[measure]} of={tracks.length === 1 ? tracks[0]?.id ?? "" : `${tracks.length} servers`} wide bars={false}
       measure={centred && measure === "delay" ? "offset" : AXES[measure]} time_s={joined.time_s} lines={lines} events={events}
       window={recorded(joined.time_s, window.from_s, window.to_s)} onZoom={zoomTo} onReset={resetSpan}
-      note={`${NOTES[measure]} ${centred ? "Each line less its median." : ""} ${coarsest > 0 ? `Means over ${span(coarsest)}.` : "Every poll."}`} />
+      note={`${NOTES[measure]} ${centred ? "Relative to each server's median." : ""} ${coarsest > 0 ? `Means over ${span(coarsest)}.` : "Every poll."}`} />
   );
 }
 

@@ -95,7 +95,7 @@ function State({ dirty, checked, faults }: { dirty: boolean; checked: Checked | 
 }
 
 function stateWords(dirty: boolean, checked: Checked | null, faults: number): [Tone, string] {
-  if (!dirty) return ["idle", "The value in the file."];
+  if (!dirty) return ["idle", "No changes."];
   if (!checked) return ["idle", "Checking …"];
   if (checked.error) return ["bad", `It could not be checked. ${checked.error.message}`];
   if (faults > 0 || !checked.result?.valid) return ["bad", faults === 1 ? "One fault." : `${faults} faults.`];

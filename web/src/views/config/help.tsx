@@ -17,7 +17,7 @@ export function KeyHelp({ schema, text, line }: { schema: Schema; text: string; 
 
 /** The key, or the table with its keys. */
 function Here({ schema: root, path }: { schema: Schema; path: readonly string[] }) {
-  if (path.length === 0) return <p class="note">Put the caret on a key to read what it is for.</p>;
+  if (path.length === 0) return <p class="note">Place the cursor on a key to read its description.</p>;
   const found = schemaAt(root, path);
   if (!found) return <p class="note"><code>{path.join(".")}</code> is not a key of the configuration.</p>;
   const { schema, table } = found;
@@ -40,7 +40,7 @@ function Doc({ doc }: { doc: KeyDoc }) {
       {doc.choices.some((choice) => choice.help) && (
         <ul>{doc.choices.map((choice) => <li key={choice.value}><code>{choice.value}</code> <Prose text={choice.help} /></li>)}</ul>
       )}
-      {doc.usual !== null && <p class="muted">When not set: <code>{doc.usual}</code></p>}
+      {doc.usual !== null && <p class="muted">Default: <code>{doc.usual}</code></p>}
       {doc.examples.length > 0 && <p class="muted">Example: <code>{doc.examples.join(", ")}</code></p>}
     </div>
   );
@@ -59,7 +59,7 @@ function AllKeys({ schema }: { schema: Schema }) {
         <span class="visually-hidden">Search for a key</span>
         <input type="search" placeholder="Search for a key" value={text} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
-      {wanted && found.length === 0 && <Empty>No key is like that.</Empty>}
+      {wanted && found.length === 0 && <Empty>No key matches.</Empty>}
       {found.slice(0, MOST).map((doc) => <Doc key={doc.path} doc={doc} />)}
       {found.length > MOST && <p class="muted">{found.length - MOST} more.</p>}
     </div>

@@ -48,7 +48,7 @@ export function Changes({ changes }: { changes: ConfigChanges }) {
     ["Sections changed", changes.sections], ["Takes effect after a restart only", changes.needs_restart],
   ];
   const told = lists.filter(([, names]) => names.length > 0);
-  if (told.length === 0) return <p class="note">Nothing that the service does changes.</p>;
+  if (told.length === 0) return <p class="note">These changes have no effect on the service.</p>;
   return <ul class="changes">{told.map(([what, names]) => <li key={what}><strong>{what}:</strong> {names.join(", ")}</li>)}</ul>;
 }
 
@@ -65,15 +65,15 @@ function Conflict({ draft, theirs, onRebased, onClose }: {
 }) {
   const merged = merge(draft.base.text, draft.text, theirs.text);
   return (
-    <Dialog title="It was changed in the meantime" wide onClose={onClose}>
+    <Dialog title="The file was changed in the meantime" wide onClose={onClose}>
       <p class="sentence">Your change was not applied. This is what was changed in the file since you began:</p>
       <Difference diff={unified(draft.base.text, theirs.text)} label="The other change" />
       {merged === null && <p class="note">Both changes affect the same lines, so they cannot be merged automatically.</p>}
       <div class="form-buttons">
-        <button type="button" onClick={() => onRebased({ base: theirs, text: theirs.text })}>Reload, and drop mine</button>
+        <button type="button" onClick={() => onRebased({ base: theirs, text: theirs.text })}>Discard my change and reload</button>
         {merged === null
           ? <button type="button" onClick={() => onRebased({ base: theirs, text: draft.text })}>Keep mine and undo the other change</button>
-          : <button type="button" class="act-main" onClick={() => onRebased({ base: theirs, text: merged })}>Put mine on top of theirs</button>}
+          : <button type="button" class="act-main" onClick={() => onRebased({ base: theirs, text: merged })}>Merge both changes</button>}
       </div>
     </Dialog>
   );

@@ -172,7 +172,7 @@ function Remove({ server, remove, onClose }: { server: Configured; remove: () =>
   };
   return (
     <Dialog title={`Remove ${server.name}?`} onClose={onClose}>
-      <p class="sentence">It is removed from the configuration file and no longer polled. Its samples stay in the store until they expire. To stop polling for a while, pause it instead.</p>
+      <p class="sentence">The server is removed from the configuration file and no longer polled. Its samples stay in the store until they expire. To stop polling for a while, pause it instead.</p>
       <FormError error={removing.error} />
       <div class="form-buttons">
         <button type="button" onClick={onClose}>Keep it</button>

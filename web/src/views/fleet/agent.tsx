@@ -27,7 +27,7 @@ function State({ agent }: { agent: FleetAgent }) {
       </p>
       <p>{agent.planned ? "A plan of the hub decides what is polled." : "There is no valid plan: shared servers are polled at the fallback pace."}</p>
       {agent.plan_error && <p>The last plan was ignored: {agent.plan_error}.</p>}
-      {agent.refusals.length > 0 && <p>Refused of the plan: {agent.refusals.join("; ")}.</p>}
+      {agent.refusals.length > 0 && <p>Rejected parts of the plan: {agent.refusals.join("; ")}.</p>}
       <p>{count(agent.waiting)} samples wait until a hub has stored them; {count(agent.dropped)} were dropped since the start.</p>
       {agent.foreign > 0 && <p role="alert"><ToneIcon tone="bad" /> Another program uses the identity of this vantage.</p>}
     </Panel>

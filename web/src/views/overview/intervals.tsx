@@ -29,12 +29,12 @@ export function Intervals({ rows, verdict }: { rows: readonly ServerRow[]; verdi
       <div ref={box} class="chart-box">
         {drawn
           ? <SceneSvg scene={chart.scene} label={describe(rows, verdict)} />
-          : <Empty>No server has a correctness interval yet: none has answered with an offset.</Empty>}
+          : <Empty>No server has answered with an offset yet.</Empty>}
       </div>
       {drawn && (
         <p class="legend">
           <span><i class="swatch swatch-majority" /> what the majority agrees on</span>
-          <span><i class="swatch swatch-good" /> meets it</span>
+          <span><i class="swatch swatch-good" /> agrees with it</span>
           <span><i class="swatch swatch-bad" /> ✕ cannot be right if the majority is</span>
           <span><i class="swatch swatch-idle" /> not judged, or one stray poll</span>
           {chart.absent > 0 && <span>{chart.absent} without an offset, not drawn</span>}
@@ -48,7 +48,7 @@ export function Intervals({ rows, verdict }: { rows: readonly ServerRow[]; verdi
 
 function describe(rows: readonly ServerRow[], verdict: Verdict): string {
   const apart = rows.filter((row) => row.class === "falseticker").map((row) => row.id);
-  const wrong = apart.length > 0 ? `Disjoint from the majority: ${apart.join(", ")}.` : "No interval is disjoint from the majority.";
+  const wrong = apart.length > 0 ? `Disagree with the majority: ${apart.join(", ")}.` : "Every interval overlaps that of the majority.";
   return `${TITLE}. ${verdict.majority ? wrong : "There is no majority."}`;
 }
 

@@ -32,8 +32,8 @@ export function ServerActions({ id, name }: { id: string; name: string }) {
       <FormError error={poll.error} />
       <div class="row-buttons">
         <Act need="operate" kind="small" busy={poll.busy} onClick={() => void poll.start()}>{poll.busy ? "Polling …" : "Poll now"}</Act>
-        <a class="button act-small" href={href("alerts", "history", { server: name })}>Its alerts</a>
-        <a class="button act-small" href={href("config", "", { server: name })}>Its settings</a>
+        <a class="button act-small" href={href("alerts", "history", { server: name })}>Alert history</a>
+        <a class="button act-small" href={href("config", "", { server: name })}>Settings</a>
       </div>
     </>
   );

@@ -23,7 +23,7 @@ export function Distribution({ id, window }: { id: string; window: Window }) {
       {error && !data && <Failure what="The distribution" error={error} retry={retry} />}
       {!data && !error && <Loading what="the distribution" />}
       {data && (!series?.stats.offset
-        ? <Empty>Nothing was measured in this stretch of time.</Empty>
+        ? <Empty>No data in this time span.</Empty>
         : <Body id={id} series={series} />)}
     </Panel>
   );
@@ -50,8 +50,8 @@ function Body({ id, series }: { id: string; series: SeriesStats }) {
 }
 
 const COLUMNS: readonly [string, (figures: Figures) => number | undefined][] = [
-  ["Least", (f) => f.min], ["5 %", (f) => f.p5], ["25 %", (f) => f.p25], ["Median", (f) => f.p50], ["75 %", (f) => f.p75],
-  ["90 %", (f) => f.p90], ["95 %", (f) => f.p95], ["Most", (f) => f.max], ["Mean", (f) => f.mean], ["Std. dev.", (f) => f.stddev],
+  ["Min", (f) => f.min], ["5 %", (f) => f.p5], ["25 %", (f) => f.p25], ["Median", (f) => f.p50], ["75 %", (f) => f.p75],
+  ["90 %", (f) => f.p90], ["95 %", (f) => f.p95], ["Max", (f) => f.max], ["Mean", (f) => f.mean], ["Std. dev.", (f) => f.stddev],
 ];
 
 function Percentiles({ rows }: { rows: readonly [string, Figures, (seconds: number | null) => string][] }) {

@@ -1,5 +1,5 @@
 /** Offset, delay, jitter, loss and score over time. */
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { api } from "../../api/client";
 import type { EventEntry, Settings } from "../../api/types";
 import { recorded, trackOf, type Track } from "../../charts/history";
@@ -14,8 +14,8 @@ import { useResource } from "../../state/resource";
 import { asTexts, spanKey, type Window } from "../../state/span";
 import { Scatter } from "./scatter";
 
-export function HistoryCharts({ id, window, settings, events }: {
-  id: string; window: Window; settings: Settings; events: readonly EventEntry[];
+export function HistoryCharts({ id, window, settings, events, onDrawn }: {
+  id: string; window: Window; settings: Settings | null; events: readonly EventEntry[]; onDrawn: () => void;
 }) {
   const live = window.span !== null;
   // A span that ends now is read again; its limits are computed then.
@@ -27,6 +27,8 @@ export function HistoryCharts({ id, window, settings, events }: {
   const drawn = useRef<Track | null>(null);
   if (read) drawn.current = read;
   const track = read ?? drawn.current;
+  const over = track !== null || error !== null;
+  useEffect(() => { if (over) onDrawn(); }, [over]);
   return (
     <>
       <TimeControls window={window} begins_s={track ? recorded(track.time_s, window.from_s, window.to_s).from_s : window.from_s} />
@@ -41,14 +43,14 @@ export function HistoryCharts({ id, window, settings, events }: {
 const FITS = [{ value: "", text: "Offset" }, { value: "bound", text: "± bound" }, { value: "limits", text: "Limits" }];
 
 function Charts({ id, window, track, settings, events }: {
-  id: string; window: Window; track: Track; settings: Settings; events: readonly EventEntry[];
+  id: string; window: Window; track: Track; settings: Settings | null; events: readonly EventEntry[];
 }) {
   const wish = unit.value;
   const fit = route.value.query.get("fit") ?? "";
   const shared = {
     of: id, window: recorded(track.time_s, window.from_s, window.to_s), events, onZoom: zoomTo, onReset: resetSpan,
   };
-  const step = track.step_s === null ? "Every poll." : `Means over ${span(track.step_s)}, with least and most.`;
+  const step = track.step_s === null ? "Every poll." : `Means over ${span(track.step_s)}. The band shows minimum and maximum.`;
   const signed = (value: number | null): string => offset(value, wish);
   const size = (value: number | null): string => duration(value, wish);
   const stepped = track.step_s !== null;
@@ -58,7 +60,7 @@ function Charts({ id, window, track, settings, events }: {
   ], [track, fit, wish]);
   const delayBands = useMemo((): Band[] => stepped
     ? [{ name: "Delay", low: track.delayLow, high: track.delayHigh, colour: "accent", percentOpaque: 20, fits: true, write: size }] : [], [track, wish]);
-  const limits = useMemo(() => [
+  const limits = useMemo(() => settings === null ? [] : [
     ...[-1, 1].map((sign) => ({ name: "warning", value: sign * settings.offset_warning_s, colour: "warn" })),
     ...[-1, 1].map((sign) => ({ name: "critical", value: sign * settings.offset_critical_s, colour: "bad" })),
   ], [settings]);
@@ -66,7 +68,7 @@ function Charts({ id, window, track, settings, events }: {
     <div class="chart-grid">
       <TimeChart {...shared} title="Offset" wide measure="offset" time_s={track.time_s} bands={offsetBands} limits={limits}
         showsLimits={fit === "limits"} lines={[{ name: "Offset", values: track.offset, colour: "accent", write: signed }]}
-        note={`Plus: the server is ahead. ${step} Shaded: ± root distance. Dashed: warning at ± ${size(settings.offset_warning_s)}, critical at ± ${size(settings.offset_critical_s)}.`}
+        note={`Plus: the server is ahead. ${step} Shaded: ± root distance.${settings === null ? "" : ` Dashed: warning at ± ${size(settings.offset_warning_s)}, critical at ± ${size(settings.offset_critical_s)}.`}`}
         tools={<Choice label="Vertical axis" value={fit} options={FITS} onChange={(value) => setQuery({ fit: value })} />} />
       <TimeChart {...shared} title="Delay" measure="duration" time_s={track.time_s} bands={delayBands} note="Round trip without the server's own time."
         lines={[{ name: "Delay", values: track.delay, colour: "accent", write: size }]} />
@@ -74,7 +76,7 @@ function Charts({ id, window, track, settings, events }: {
         note="RMS of the differences between neighbouring offsets, over 8 polls."
         lines={[{ name: "Jitter", values: track.jitter, colour: "accent", write: size }]} />
       <TimeChart {...shared} title="Loss" measure="ratio" time_s={track.loss.time_s}
-        note={`Share of polls that brought no offset, per ${span(track.loss.step_s)}.`}
+        note={`Share of polls without an offset, per ${span(track.loss.step_s)}.`}
         lines={[{ name: "Loss", values: track.loss.ratio, colour: "bad", write: percent }]} />
       <TimeChart {...shared} title="Score" measure="score" time_s={track.time_s} limits={POOL} showsLimits
         note="As the NTP Pool scores: at most 20; it hands out servers above 10."

@@ -1,4 +1,5 @@
 /** One server: its state, history, statistics, events and refused replies. */
+import { useState } from "preact/hooks";
 import { api, ApiError } from "../../api/client";
 import type { EventEntry, ServerDetail, ServerRow } from "../../api/types";
 import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
@@ -22,24 +23,24 @@ import { NtsPanel } from "./nts";
 import { SheetPanel } from "./sheet";
 import { StabilityPanel } from "./stability";
 
-export function ServerView({ id, picture }: { id: string; picture: Picture }) {
+/** The charts are read at once, beside what is known of the server. */
+export function ServerView({ id, picture }: { id: string; picture: Picture | null }) {
   const { data, error, retry } = useResource(`server ${id}`, (signal) => api.server(id, signal));
   if (error instanceof ApiError && error.status === 404) {
     return <Empty>There is no server “{id}” in the configuration. <a href={href("overview")}>Go to the overview</a></Empty>;
   }
   if (error && !data) return <Failure what="The server" error={error} retry={retry} />;
-  if (!data) return <Loading what="the server" />;
   // The shared picture is newer than what was read when the view was opened.
-  const row = picture.servers.servers.find((one) => one.id === id) ?? data.series[0];
+  const row = picture?.servers.servers.find((one) => one.id === id) ?? data?.series[0];
   return (
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
-      {row && <Head row={row} name={data.name} />}
+      {row ? <Head row={row} name={data?.name ?? row.name} /> : <div class="server-head"><Loading what="the server" /></div>}
       {row?.nts && <NtsPanel nts={row.nts} authentication={row.authentication ?? null} />}
-      {row && row.id !== id
+      {data && row && row.id !== id
         ? <Series series={data.series} />
         : <Details id={id} detail={data} />}
-      <Asked detail={data} />
+      {data && <Polling detail={data} />}
     </>
   );
 }
@@ -47,7 +48,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture }) {
 /** A name with several addresses: each has a history of its own. */
 function Series({ series }: { series: readonly ServerRow[] }) {
   return (
-    <Panel title="Addresses" note="This name has several addresses; each has its own history.">
+    <Panel title="Addresses" note="This name resolves to several addresses. Each one has its own history.">
       <ul class="reasons">
         {series.map((row) => (
           <li key={row.id}>
@@ -71,7 +72,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
       <ServerActions id={row.id} name={name} />
       <Facts facts={[
         ["Offset", <strong>{offset(row.offset_s, wish)}</strong>, "Plus: the server is ahead of this host"],
-        ["Root distance", `± ${duration(row.root_distance_s, wish)}`, "The bound within which its claim holds"],
+        ["Root distance", `± ${duration(row.root_distance_s, wish)}`, "The largest possible error of the offset, if the server is right"],
         ["Delay", duration(row.delay_s, wish)],
         ["Jitter", duration(row.jitter_s, wish), "Over the last 8 polls"],
         ["Reach", <Reach octal={row.reach} />],
@@ -79,7 +80,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
         ["Reference", row.refid ?? "–"],
         ["Root delay", duration(row.root_delay_s, wish), "As the server states it"],
         ["Root dispersion", duration(row.root_dispersion_s, wish), "As the server states it"],
-        ["Clock set", row.reference_age_s == null ? "–" : `${span(row.reference_age_s)} before`, "Before its last reply, as the server states it"],
+        ["Clock last set", row.reference_age_s == null ? "–" : `${span(row.reference_age_s)} before`, "Before its last reply, as the server states it"],
         ["Precision", duration(row.precision_s, wish), "As the server states it"],
         ["Leap", leap(row.leap)],
         ["Timestamps by", row.timestamping ?? "–", "How our own two timestamps were taken"],
@@ -87,7 +88,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
         ["Answered, hour", percent(row.success.hour.ratio)],
         ["Answered, day", percent(row.success.day.ratio)],
         ["Polls", count(row.polls)],
-        ["Refused replies", row.rejected_replies ? <button type="button" class="link" onClick={toRefused}>{count(row.rejected_replies)}</button> : "0", "Since the program started"],
+        ["Rejected replies", row.rejected_replies ? <button type="button" class="link" onClick={toRefused}>{count(row.rejected_replies)}</button> : "0", "Since the program started"],
         ["Polled every", span(row.poll_s)],
         ["Last poll", outcome(row.outcome, row.reason)],
         ["Last seen", ago(row.last_seen, monitorNowMs.value)],
@@ -97,7 +98,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
 }
 
 function toRefused(): void {
-  document.querySelector('section[aria-label="Refused replies"]')?.scrollIntoView({ behavior: "smooth" });
+  document.querySelector('section[aria-label="Rejected replies"]')?.scrollIntoView({ behavior: "smooth" });
 }
 
 function leap(indicator: number | null): string {
@@ -109,8 +110,10 @@ function leap(indicator: number | null): string {
 const HOST_EVENTS = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
 const NONE: EventEntry[] = [];
 
-function Details({ id, detail }: { id: string; detail: ServerDetail }) {
-  const { name, settings } = detail;
+/** The panels below the charts are read once the charts are drawn. */
+function Details({ id, detail }: { id: string; detail: ServerDetail | null }) {
+  const name = detail?.name ?? id;
+  const [drawn, setDrawn] = useState(false);
   const window = useWindow();
   const live = window.span !== null;
   const events = useResource(`${name} ${spanKey(window)}`, async (signal) => {
@@ -121,26 +124,30 @@ function Details({ id, detail }: { id: string; detail: ServerDetail }) {
   }, live ? 10_000 : null);
   return (
     <>
-      <HistoryCharts id={id} window={window} settings={settings} events={events.data ?? NONE} />
-      <Panel title="Events" note="What happened to this server and to this host in the time span of the charts, where it is marked.">
-        {events.error && !events.data && <Failure what="What happened" error={events.error} retry={events.retry} />}
+      <HistoryCharts id={id} window={window} settings={detail?.settings ?? null} events={events.data ?? NONE} onDrawn={() => setDrawn(true)} />
+      <Panel title="Events" note="Events of this server and of this host's clock in the time span above. The charts mark them.">
+        {events.error && !events.data && <Failure what="The list of events" error={events.error} retry={events.retry} />}
         {events.loading && <Loading what="events" />}
         {events.data && (events.data.length === 0
-          ? <Empty>Nothing happened to this server in the time shown.</Empty>
+          ? <Empty>No events in this time span.</Empty>
           : <EventList events={events.data} withServer={false} />)}
       </Panel>
-      <Distribution id={id} window={window} />
-      <StabilityPanel id={id} window={window} />
-      <Evidence id={id} />
-      <SheetPanel id={id} />
+      {drawn && (
+        <>
+          <Distribution id={id} window={window} />
+          <StabilityPanel id={id} window={window} />
+          <Evidence id={id} />
+          <SheetPanel id={id} />
+        </>
+      )}
     </>
   );
 }
 
-function Asked({ detail }: { detail: ServerDetail }) {
+function Polling({ detail }: { detail: ServerDetail }) {
   const { settings, tags } = detail;
   return (
-    <Panel title="How it is asked">
+    <Panel title="Polling settings">
       <Facts facts={[
         ["Host", `${settings.host}, port ${settings.port}`],
         ["Poll interval", span(settings.poll_interval_s)],

@@ -20,7 +20,7 @@ export function NtsPanel({ nts, authentication }: { nts: NtsState; authenticatio
       </p>
       <Facts facts={[
         ["Key exchange", nts.key_server, "Host and TCP port"],
-        ["Asked at", nts.asked, "The key exchange may name another server"],
+        ["NTP server", nts.asked, "The key exchange may name another server"],
         ["Algorithm", nts.aead ?? "–"],
         ["Cookies", `${count(nts.cookies)} of ${FULL_STOCK}`, "One for each request"],
         ["Keys exchanged", ago(nts.exchanged, monitorNowMs.value)],

@@ -27,11 +27,11 @@ export function Scatter({ id, track }: { id: string; track: Track }) {
   const full = `${TITLE} of ${id}`;
   const empty = data[0].length === 0;
   return (
-    <Panel title={TITLE} wide note="A wedge that opens upwards or downwards shows which direction of the path queues." tools={!empty && (
+    <Panel title={TITLE} wide note="Points that spread upwards or downwards as the delay grows show the direction in which the path has queues." tools={!empty && (
       <Downloads of={full} csv={() => csv(full, data)}
         png={() => plot.current && downloadCanvas(full, plot.current.ctx.canvas, devicePixelRatio)} />
     )}>
-      {empty ? <Empty>Nothing was measured in this stretch of time.</Empty> : (
+      {empty ? <Empty>No data in this time span.</Empty> : (
         <Plot label={full} height={220} data={data} version={`${dark.value} ${unit.value}`} options={options()}
           onReady={(made) => { plot.current = made; }} />
       )}

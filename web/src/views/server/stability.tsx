@@ -29,7 +29,7 @@ export function StabilityPanel({ id, window }: { id: string; window: Window }) {
 
 function Both({ id, figures, reason }: { id: string; figures: Figures | null; reason: string | null }) {
   if (!figures || figures.tau_s.length === 0) {
-    return <Panel title="Stability"><Empty>No stability can be given{reason ? `: ${reason}` : ""}.</Empty></Panel>;
+    return <Panel title="Stability"><Empty>The stability cannot be computed{reason ? `: ${reason}` : ""}.</Empty></Panel>;
   }
   const csv = (): void => downloadCsv(`Stability of ${id}`, ["tau_s", "n", "oadev", "mdev", "tdev_s"],
     figures.tau_s.map((tau, index) => [tau, figures.n[index] ?? null, figures.oadev[index] ?? null, figures.mdev[index] ?? null, figures.tdev[index] ?? null]));

@@ -12,8 +12,7 @@ const CELLS_OF_A_LINK: usize = 3;
 pub(super) fn changed(movement: &Movement, grid: &Grid) -> Vec<Sighting> {
     let cells: Vec<(usize, usize, &Path)> = movement
         .paths()
-        .filter(|((v, s), _)| *v < grid.vantages && *s < grid.servers && grid.view(*v, *s).is_some())
-        .map(|((v, s), path)| (*v, *s, path))
+        .filter(|(v, s, _)| *v < grid.vantages && *s < grid.servers && grid.view(*v, *s).is_some())
         .collect();
     let one_sided =
         |path: &Path| path.changed.filter(|changed| changed.is_one_sided(path.noise_s()) && !path.is_returning());

@@ -37,7 +37,8 @@ pub(super) enum Testimony {
 pub(super) struct Movement {
     pub servers: Vec<Track>,
     pub vantages: Vec<Track>,
-    paths: BTreeMap<(usize, usize), Path>,
+    /// Of each vantage, by server.
+    paths: Vec<BTreeMap<usize, Path>>,
     raw: Vec<VecDeque<RawStep>>,
     /// What the clocks of each vantage reported when its movement was found.
     testimonies: Vec<Option<Testimony>>,
@@ -50,6 +51,7 @@ impl Movement {
         self.vantages.resize_with(grid.vantages, Track::default);
         self.raw.resize_with(grid.vantages, VecDeque::new);
         self.testimonies.resize(grid.vantages, None);
+        self.paths.resize_with(grid.vantages, BTreeMap::new);
         for (vantage, step) in steps.iter().enumerate() {
             let raw = &mut self.raw[vantage];
             raw.truncate(RAW_KEPT - 1);
@@ -60,8 +62,9 @@ impl Movement {
         let mut new = Vec::new();
         for (at, vantage) in vantages.iter().enumerate() {
             for (server, _) in grid.seen_by(at) {
-                let Some(last) = vantage.cells.get(&server).and_then(|cell| cell.last()) else { continue };
-                let path = self.paths.entry((at, server)).or_default();
+                let Some(cell) = vantage.cells.get(&server) else { continue };
+                let Some(last) = cell.last() else { continue };
+                let path = self.paths[at].entry(server).or_default();
                 if last.at_ns <= path.last_ns {
                     continue;
                 }
@@ -69,7 +72,7 @@ impl Movement {
                 // Cells are read at different times: one of two clocks that drift apart has gone on since.
                 let drift = drift(&self.servers[server]) - drift(&self.vantages[at]);
                 let age_s = (now_ns - last.at_ns) as f64 / 1e9;
-                let shift_s = vantage.cells[&server].offset_s().unwrap_or(last.offset_s) + drift * age_s;
+                let shift_s = cell.offset_s().unwrap_or(last.offset_s) + drift * age_s;
                 let offset_s = shift_s - self.servers[server].position_s + self.vantages[at].position_s;
                 match path.beyond_s(offset_s, last.delay_s) {
                     None => path.warm_up(offset_s, last.delay_s),
@@ -94,7 +97,7 @@ impl Movement {
         let fit = explain(shown, servers, vantages, &price);
         for (cell, (at_ns, beyond_s, delay_s)) in shown.iter().zip(new) {
             let clocks_s = fit.servers[cell.server] - fit.vantages[cell.vantage];
-            if let Some(path) = self.paths.get_mut(&(cell.vantage, cell.server)) {
+            if let Some(path) = self.paths[cell.vantage].get_mut(&cell.server) {
                 path.learn(*at_ns, beyond_s - clocks_s, *delay_s);
             }
         }
@@ -125,8 +128,10 @@ impl Movement {
         found.or_else(|| Some(testimony(self.raw.get(vantage)?, by_s, RAW_KEPT))).unwrap_or(Testimony::Silent)
     }
 
-    pub fn paths(&self) -> impl Iterator<Item = (&(usize, usize), &Path)> {
-        self.paths.iter()
+    /// Every path, with its vantage and its server.
+    pub fn paths(&self) -> impl Iterator<Item = (usize, usize, &Path)> {
+        let all = self.paths.iter().enumerate();
+        all.flat_map(|(vantage, paths)| paths.iter().map(move |(server, path)| (vantage, *server, path)))
     }
 }
 

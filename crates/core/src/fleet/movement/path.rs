@@ -138,17 +138,20 @@ impl Path {
         }
         let limit_s = delay_limit_s(&usual);
         let all = |is: &dyn Fn(&Recent) -> bool| self.recent.iter().all(is);
+        let is_moved =
+            all(&|it| it.delay_s - usual.delay_s > limit_s) || all(&|it| usual.delay_s - it.delay_s > limit_s);
+        let least_s = (8.0 * usual.noise_s).max(SMALLEST_S);
+        let is_shifted = all(&|it| it.beyond_s > least_s) || all(&|it| it.beyond_s < -least_s);
+        if !is_moved && !is_shifted && self.changed.is_none() {
+            return;
+        }
         let since_ns = self.recent[0].at_ns;
         let beyond_s = median(self.recent.iter().map(|it| it.beyond_s).collect());
         let delay_s = median(self.recent.iter().map(|it| it.delay_s).collect());
-        let is_moved =
-            all(&|it| it.delay_s - usual.delay_s > limit_s) || all(&|it| usual.delay_s - it.delay_s > limit_s);
         if is_moved {
             self.take_delay(since_ns, beyond_s, delay_s, &usual);
             return;
         }
-        let least_s = (8.0 * usual.noise_s).max(SMALLEST_S);
-        let is_shifted = all(&|it| it.beyond_s > least_s) || all(&|it| it.beyond_s < -least_s);
         match self.changed {
             None if is_shifted => {
                 self.changed = Some(Changed { since_ns, offset_s: beyond_s, delay_s: 0.0, before_s: usual.delay_s });

@@ -14,6 +14,10 @@ use super::track::{Peers, Scratch, weight};
 use super::watch::Watch;
 use crate::stats::consensus::{Interval, MIN_SERVERS};
 
+/// Rounds in which servers may still be polled more often than their schedules say.
+const FIRST_ROUNDS: u64 = 16;
+/// With so many polls of each server in one round, the rounds are too long.
+const MANY_POLLS: usize = 4;
 /// Rounds without a word after the machine stood still.
 const SILENT_ROUNDS: u64 = 2;
 /// The peers' noise is compared again after so many rounds.
@@ -40,6 +44,12 @@ pub(super) struct Engine {
     /// Series that are being polled, and those of them with a reply or a failure since the last round.
     live: usize,
     heard_from: usize,
+    /// Polls since the last round.
+    #[serde(skip)]
+    polls: usize,
+    /// The shortest interval of the series that are being polled, by their schedules.
+    #[serde(skip)]
+    scheduled_s: f64,
     /// Whether the period comes from observed intervals.
     pub tuned: bool,
     /// Whether a server was asked twice.
@@ -80,6 +90,8 @@ impl Engine {
             next_s: 0.0,
             live: 0,
             heard_from: 0,
+            polls: 0,
+            scheduled_s: 0.0,
             tuned: false,
             asked_twice: false,
             silent_until: 0,
@@ -105,9 +117,10 @@ impl Engine {
         self.dirty = true;
     }
 
-    /// A silence of all servers longer than this is a pause of the monitor.
+    /// A silence of all servers longer than this is a pause of the monitor. While the first polls of servers come early,
+    /// the schedule says when the next one is due.
     pub fn pause_s(&self) -> f64 {
-        4.0 * self.period_s
+        4.0 * if self.round <= FIRST_ROUNDS { self.period_s.max(self.scheduled_s) } else { self.period_s }
     }
 
     /// Closes the round before a sample at `t_s` is taken, if it is due.
@@ -119,22 +132,39 @@ impl Engine {
                 self.tune();
             }
         }
+        if self.tuned && self.polls > MANY_POLLS * self.live.max(1) {
+            self.shorten_rounds(t_s);
+        }
         let is_early = self.heard_from >= self.live && t_s > self.round_s + 0.5 * self.period_s;
         if self.tuned && (t_s >= self.next_s || is_early) {
             self.close(now);
-            self.next_s =
-                if t_s - self.next_s > self.pause_s() || is_early { t_s } else { self.next_s } + self.period_s;
+            // No round is made up for that lies before the interval became longer.
+            let most_late_s = if self.round <= FIRST_ROUNDS { self.period_s } else { self.pause_s() };
+            self.next_s = if t_s - self.next_s > most_late_s || is_early { t_s } else { self.next_s } + self.period_s;
             self.count_live(t_s);
-            if self.round <= 4 || self.round.is_multiple_of(16) {
+            if self.round <= FIRST_ROUNDS || self.round.is_multiple_of(16) {
                 self.tune();
             }
         }
     }
 
+    /// The next round comes at once if servers are polled much more often than before.
+    fn shorten_rounds(&mut self, t_s: f64) {
+        self.polls = 0;
+        let before_s = self.period_s;
+        self.tune();
+        if self.period_s < 0.5 * before_s {
+            self.next_s = self.next_s.min(t_s);
+        } else {
+            self.period_s = before_s;
+        }
+    }
+
     /// Takes note of a poll of the series `i`.
-    pub fn polled(&mut self, i: usize, t_s: f64) {
+    pub fn polled(&mut self, i: usize, t_s: f64, poll_s: f64) {
         self.heard_from += usize::from(self.series[i].last_poll_s <= self.round_s);
-        self.series[i].polled(t_s);
+        self.polls += 1;
+        self.series[i].polled(t_s, poll_s);
         self.asked_twice |= self.series[i].interval_s().is_some();
     }
 
@@ -142,6 +172,8 @@ impl Engine {
         let period_s = self.period_s;
         let is_live = |s: &&Series| t_s - s.last_poll_s <= 10.0 * s.interval_s().unwrap_or(0.0).max(period_s);
         self.live = self.series.iter().filter(is_live).count();
+        let scheduled = self.series.iter().filter(is_live).map(|s| s.poll_s).filter(|poll_s| *poll_s > 0.0);
+        self.scheduled_s = scheduled.reduce(f64::min).unwrap_or(0.0);
         self.heard_from = self.series.iter().filter(|s| s.last_poll_s > self.round_s).count();
     }
 
@@ -156,6 +188,7 @@ impl Engine {
     /// Compares all servers as they are `now`.
     fn close(&mut self, now: &Now) {
         self.round += 1;
+        self.polls = 0;
         self.round_s = now.t_s;
         let voters: Vec<usize> =
             (0..self.series.len()).filter(|i| self.series[*i].votes(now.t_s, self.period_s)).collect();

@@ -13,7 +13,8 @@ use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
 use crate::stats::verdict::{
     Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, blamed_sentences,
-    list_names, local_sentence, moved_sentence, seconds, server_sentence, silence_sentence, verdict_sentence,
+    list_names, local_sentence, moved_sentence, seconds, server_sentence, silence_sentence, stray_sentence,
+    verdict_sentence,
 };
 
 /// The raw clock and the servers agree on the size of a step to within this, in seconds.
@@ -342,9 +343,10 @@ impl Attribution {
 
     fn server_verdict(&self, i: usize, it: &Server, case: &Case, state: State, unreliable: bool) -> ServerVerdict {
         let series = &self.engine.series[i];
+        let agrees = series.has_voice && !series.conflicts.last();
         let class = match (it.heard && case.majority.is_some() && state != State::Undecidable, it.proven, it.accused) {
             (true, true, _) => Class::Falseticker,
-            (true, false, false) => Class::Truechimer,
+            (true, false, false) if agrees => Class::Truechimer,
             _ => Class::Unknown,
         };
         let blamed = match state {
@@ -370,6 +372,13 @@ impl Attribution {
             sentence: String::new(),
         };
         verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);
+        if it.heard && verdict.kind.is_none() && !it.accused && case.majority.is_some() {
+            if series.conflicts.last() {
+                verdict.sentence = stray_sentence(&verdict.server, series.gap_s);
+            } else if !series.has_voice {
+                verdict.sentence = format!("{} has not been compared with the other servers yet.", verdict.server);
+            }
+        }
         if let Some(size_s) = series.moved_unblamed().filter(|_| verdict.kind.is_none()) {
             verdict.sentence = moved_sentence(&verdict.server, size_s);
         }

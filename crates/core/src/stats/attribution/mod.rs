@@ -236,7 +236,7 @@ impl Attribution {
         let now = self.now();
         self.engine.advance(t_s, &now);
         self.watch_clock(sample, t_s, restarted, i);
-        self.engine.polled(i, t_s);
+        self.engine.polled(i, t_s, sample.poll_s);
         let moved_s = self.witness.moved_s();
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);

@@ -31,6 +31,8 @@ const NEW_AFTER: usize = 64;
 const TOLD_AFTER: u32 = 4;
 /// A level of fewer values is hardly known.
 const FEW: usize = 16;
+/// A poll that comes after less than this part of its interval came early.
+const EARLY: f64 = 0.75;
 /// What was said of a server holds for so many intervals of silence.
 const KEPT_INTERVALS: f64 = 40.0;
 /// The wander of a clock that nobody measures, in s/s (RFC 5905, PHI).
@@ -63,6 +65,9 @@ pub(super) struct Series {
     /// The stamp of that poll.
     pub last_at: Stamp,
     gaps_s: [f64; 4],
+    /// The interval at which it is polled, by the schedule.
+    #[serde(skip)]
+    pub poll_s: f64,
     pub latest: Option<Reply>,
     /// The newest reply is not judged yet.
     pub fresh: bool,
@@ -106,6 +111,7 @@ impl Series {
             last_poll_s: f64::NEG_INFINITY,
             last_at: Stamp::default(),
             gaps_s: [f64::INFINITY; 4],
+            poll_s: 0.0,
             latest: None,
             fresh: false,
             has_voice: false,
@@ -128,11 +134,18 @@ impl Series {
         }
     }
 
-    /// Notes that a poll ended at `t_s`, answered or not.
-    pub fn polled(&mut self, t_s: f64) {
+    /// Notes that a poll ended at `t_s`, answered or not. Polls that come earlier than the schedule, as the first ones
+    /// of a server do, count until one keeps the interval `poll_s`.
+    pub fn polled(&mut self, t_s: f64, poll_s: f64) {
+        self.poll_s = poll_s;
         if self.last_poll_s.is_finite() {
+            let gap_s = t_s - self.last_poll_s;
+            let is_early = |gap_s: f64| gap_s < EARLY * poll_s;
+            if !is_early(gap_s) && self.gaps_s.iter().any(|gap_s| is_early(*gap_s)) {
+                self.gaps_s = [f64::INFINITY; 4];
+            }
             self.gaps_s.rotate_left(1);
-            self.gaps_s[3] = t_s - self.last_poll_s;
+            self.gaps_s[3] = gap_s;
         }
         self.last_poll_s = t_s;
     }

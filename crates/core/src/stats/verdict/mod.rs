@@ -7,7 +7,7 @@ mod when;
 pub use history::{Blame, Entry, EntryLocal, History};
 pub use sentence::{
     blamed_sentences, list_names, local_sentence, moved_sentence, ppm, seconds, server_sentence, silence_sentence,
-    verdict_sentence,
+    stray_sentence, verdict_sentence,
 };
 pub use when::When;
 

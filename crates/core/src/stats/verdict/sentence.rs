@@ -100,6 +100,15 @@ pub fn moved_sentence(name: &str, size_s: f64) -> String {
     format!("{name} moved by {size} relative to the others; its path may have done it, so its clock is not blamed.")
 }
 
+/// The sentence about a server whose newest reply alone disagrees with the majority.
+#[must_use]
+pub fn stray_sentence(name: &str, gap_s: f64) -> String {
+    let gap = seconds(gap_s);
+    format!(
+        "The last reply of {name} disagrees with the majority by at least {gap}; one reply does not prove its clock wrong."
+    )
+}
+
 /// The sentence about a server that gives no time, by the way its last poll ended.
 #[must_use]
 pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {

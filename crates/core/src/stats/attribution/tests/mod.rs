@@ -6,7 +6,7 @@ use super::*;
 use crate::ntp::Leap;
 use crate::sample::ServerIdent;
 use crate::stats::events::EventKind;
-use crate::stats::verdict::{Entry, History, Kind, State};
+use crate::stats::verdict::{Class, Entry, History, Kind, State};
 use crate::world::{Dice, Fault, World};
 
 fn entries_of(samples: impl Iterator<Item = Sample>, attribution: &mut Attribution) -> Vec<Entry> {

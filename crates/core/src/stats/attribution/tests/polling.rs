@@ -151,3 +151,45 @@ fn disturbed_first_rounds_are_no_step_of_all_servers() {
         assert_eq!(verdict.state, State::Consistent, "{disturbed}: {}", verdict.sentence);
     }
 }
+
+/// A new server is polled every 16 s at first, and then at its interval.
+#[test]
+fn early_first_polls_are_judged_and_are_no_pause_later() {
+    let at_s = |k: u32| if k < 4 { 16.0 * f64::from(k) } else { 48.0 + 64.0 * f64::from(k - 3) };
+    let mut samples = at_once(4, 1.0, 40, |i, _| if i == 3 { 0.08 } else { 0.0 });
+    for (n, sample) in samples.iter_mut().enumerate() {
+        let (k, i) = (n as u32 / 4, n as u32 % 4);
+        sample.at.wall_ns = 1_780_000_000_000_000_000 + ((at_s(k) + 0.3 * f64::from(i)) * 1e9) as i64;
+        sample.at.mono_ns = sample.at.wall_ns;
+        let measure = sample.measure.as_mut().unwrap();
+        (measure.delay_s, measure.root_distance_s) = (0.01, 0.01);
+    }
+    let (mut attribution, mut named_s, mut events) = (Attribution::new(), None, Vec::new());
+    for sample in &samples {
+        attribution.observe(sample).unwrap();
+        events.extend(attribution.take_events());
+        let verdict = attribution.verdict();
+        let apart = verdict.servers.iter().find(|it| it.server == "ntp4");
+        assert!(apart.is_none_or(|it| it.class != Class::Truechimer), "{verdict:?}");
+        if verdict.state == State::ServerWrong && named_s.is_none() {
+            named_s = Some((sample.at.wall_ns - samples[0].at.wall_ns) / 1_000_000_000);
+        }
+    }
+    assert!(named_s.is_some_and(|named_s| named_s <= 40), "{named_s:?}");
+    assert_eq!(attribution.verdict().state, State::ServerWrong);
+    assert!(events.iter().all(|event| event.kind != EventKind::MonitorPause), "{events:?}");
+}
+
+#[test]
+fn polls_that_become_frequent_are_judged_at_once() {
+    const RARE: u32 = 60;
+    let mut samples = at_once(4, 300.0, RARE + 60, |i, k| if i == 1 && k >= RARE { 0.2 } else { 0.0 });
+    let begin_ns = samples[4 * RARE as usize].at.wall_ns;
+    for sample in &mut samples[4 * RARE as usize..] {
+        sample.at.wall_ns = begin_ns + (sample.at.wall_ns - begin_ns) / 300;
+        sample.at.mono_ns = sample.at.wall_ns;
+    }
+    let entries = entries_of(samples.into_iter(), &mut Attribution::new());
+    let last = entries.last().unwrap();
+    assert_eq!((last.state, last.blamed[0].server.as_str()), (State::ServerWrong, "ntp2"), "{entries:?}");
+}
