@@ -121,8 +121,9 @@ macro_rules! with_probe_keys {
             /// Ask at most one question a day, beside the polls, for the protocol sheet of the server. Needs kernel timestamps.
             #[schemars(extend("x-default" = "true for a server with own = true", "examples" = [true]))]
             pub sheet: Option<bool>,
-            /// Ask the server in interleaved mode (RFC 9769), in which it states when it really sent its last reply: "auto" while
-            /// that reply is at most 4 s old, true while it is at most 20 minutes old. Servers without it are asked as usual.
+            /// Ask the server in interleaved mode (RFC 9769), in which it states when it really sent its last reply:
+            /// "auto" while that reply is at most 4 s old, true while it is at most 20 minutes old. Servers without
+            /// this mode are asked as usual.
             #[schemars(extend("default" = "auto"))]
             pub interleaved: Interleaved,
         }

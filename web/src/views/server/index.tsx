@@ -36,7 +36,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture | nul
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
       {row ? <Head row={row} name={data?.name ?? row.name} /> : <div class="server-head"><Loading what="the server" /></div>}
-      {row?.nts && <NtsPanel nts={row.nts} authentication={row.authentication ?? null} />}
+      {row?.nts && <NtsPanel nts={row.nts} row={row} />}
       {data && row && row.id !== id
         ? <Series series={data.series} />
         : <Details id={id} detail={data} />}
