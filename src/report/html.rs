@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::document::{COLUMNS, Document, EVIDENCE, Listed, Row, evidence_rows};
+use super::document::{COLUMNS, Document, EVIDENCE, Row, evidence_rows};
 use super::drawings::Drawing;
+use super::listed::Listed;
 use super::shelf::PERIOD;
 use crate::plot::Theme;
 use ntp_monitor_core::stats::verdict::{Entry, State};
