@@ -33,7 +33,7 @@ fn read(clock: ClockId) -> i64 {
     nanoseconds(t.tv_sec(), t.tv_nsec())
 }
 
-/// Nanoseconds as a stamp holds them. A clock beyond [`LAST_S`] stands still there.
+/// Nanoseconds as a stamp holds them. A clock beyond [`LAST_S`] is shown as that time.
 fn nanoseconds(seconds: i64, ns: i64) -> i64 {
     seconds.clamp(0, LAST_S) * 1_000_000_000 + ns
 }

@@ -13,8 +13,8 @@ use crate::messages::sample::{Forget, SamplesReady};
 use crate::sinks::queue::SinkQueue;
 use ntp_monitor_core::sample::{Batch, Sample, SeriesKey};
 
-/// Samples that follow a delivery within this time are delivered together, because to wake an actor costs more than
-/// what it does with a sample.
+/// Samples that follow a delivery within this time are delivered together, because waking an actor costs more than
+/// processing a sample.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// Mailbox capacity of the actors that process samples: a minute of batches.
@@ -131,7 +131,7 @@ impl Outlet {
         self.journal.offer(Arc::new(sample));
     }
 
-    /// Delivers what has been gathered.
+    /// Delivers the gathered samples.
     pub fn deliver(&self) {
         let samples = self.gathered().take(Instant::now());
         if samples.is_empty() {
@@ -152,7 +152,7 @@ impl Outlet {
         if keys.is_empty() {
             return;
         }
-        // A sample that came later would create its series again.
+        // A sample that arrived later would create its series again.
         self.deliver();
         let forget = Forget { keys: keys.into(), successor: successor.cloned() };
         self.listeners.iter().for_each(|listener| listener.forget(forget.clone()));

@@ -99,7 +99,7 @@ impl Prober {
         let due = async move {
             tokio::select! {
                 () = tokio::time::sleep(wait) => question,
-                // A poll that is wanted now goes first.
+                // A requested poll goes first.
                 () = nudge.notified() => None,
             }
         };
@@ -119,7 +119,7 @@ impl Prober {
 
     fn begin_question(&mut self, question: Question, ctx: &mut Context<Self>) {
         let now = self.assignment.clock.now();
-        // Noted before it leaves, so that nothing makes it leave twice.
+        // Recorded before it is sent, so that it is never sent twice.
         self.schedule().asked(now.mono_ns);
         let Assignment { server, session, engine, clock, sheets, .. } = &self.assignment;
         sheets.asked(&self.assignment.key(), question, now);

@@ -75,14 +75,14 @@ impl Sheets {
         self.state().book.asked(key, question, now);
     }
 
-    /// Takes the answer to a question.
+    /// Records the answer to a question.
     pub fn answered(&self, key: &SeriesKey, question: Question, reaction: Reaction, now: Stamp, poll_s: f64) {
         let mut state = self.state();
         let changes = state.book.answered(key, question, reaction, now, poll_s);
         state.report(key, now, &changes);
     }
 
-    /// Takes whether a server offers interleaved mode, as far as its session knows.
+    /// Records whether a server offers interleaved mode, as far as its session knows.
     pub fn interleaved(&self, key: &SeriesKey, support: Support, now: Stamp) {
         let is_offered = match support {
             Support::Unknown => return,

@@ -1,5 +1,5 @@
-//! Replaces one series of a server by another without a moment in which both exist: the old series is forgotten just
-//! before the first sample of the new one, and what the old address still sends reaches only the store.
+//! Replaces one series of a server by another so that the two never exist at the same time: the old series is forgotten
+//! just before the first sample of the new one, and later samples of the old address reach only the store.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! Lets `ntp-monitor health` find the running service, wherever it listens and whatever it asks of readers: with TLS, on
-//! another port, on a socket of systemd, with tokens.
+//! Lets `ntp-monitor health` find the running service wherever it listens and whatever it requires of readers: TLS,
+//! another port, a socket of systemd, tokens.
 //!
 //! The service keeps a [`Record`] with its address and a token of its own in a file in memory. The kernel lets only the
 //! user of the service, and root, open descriptors of the process, so the token is safe there and nothing is left behind.
@@ -25,13 +25,13 @@ pub struct Record {
     pub url: String,
     /// The path of the Unix socket, or `@` and its abstract name.
     pub unix: Option<String>,
-    /// May read.
+    /// A token that permits reading.
     pub token: String,
     /// How the service was started.
     pub start: Start,
 }
 
-/// What tells services on one host apart.
+/// Distinguishes the services on one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     pub config: Option<PathBuf>,
@@ -51,8 +51,8 @@ impl Start {
         Self { config: inputs.file.as_ref().map(absolute), flags: inputs.flags.clone(), variables: hash }
     }
 
-    /// Whether a command that was started like this means a service that was started like `other`. Whatever the command
-    /// does not say may be anything.
+    /// Whether a command that was started like this means a service that was started like `other`. Anything that the
+    /// command does not specify matches.
     #[must_use]
     pub fn means(&self, other: &Self) -> bool {
         let same_place = match (&self.config, self.variables.is_empty()) {
@@ -64,7 +64,7 @@ impl Start {
     }
 }
 
-/// The record of this process, from its start to its end.
+/// The record of this process, for as long as it runs.
 #[derive(Debug)]
 pub(super) struct Beacon {
     token: String,
@@ -77,7 +77,7 @@ impl Beacon {
         Self { token: format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()), memory: None }
     }
 
-    /// Lets the holder of the token read.
+    /// Allows the holder of the token to read.
     pub(super) fn admit(&self, config: &mut Config) {
         let sha256 = Sha256::digest(self.token.as_bytes()).into();
         config.http.tokens.push(Token { name: Token::OWN.to_owned(), role: Role::Read, sha256, file: None });

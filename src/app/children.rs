@@ -110,7 +110,7 @@ pub(super) struct Place {
 pub(super) struct Past {
     /// The last hour of samples.
     pub recalled: Recalled,
-    /// The verdict, which is being read; no poll waits for it.
+    /// The verdict, which is being read; no poll waits for this.
     pub judgement: BoxFuture<'static, Judgement>,
 }
 
@@ -208,7 +208,7 @@ pub(super) fn alerter(alerter: Alerter) -> Adopt {
     task(ALERTER, move || alerter.clone().run())
 }
 
-/// Records what this host's clock says of itself, whenever it changes.
+/// Records the host's own statements about its clock, whenever they change.
 pub(super) fn local_rows(rows: LocalRows) -> Adopt {
     task(LOCAL_ROWS, move || rows.clone().run())
 }

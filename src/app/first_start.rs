@@ -1,5 +1,5 @@
-//! What a service says that was started without a configuration of its user's: where its page is, and the one-time link that
-//! makes the reader its administrator.
+//! The message of a service that was started without a configuration file: where its page is, and the one-time link
+//! that makes the reader its administrator.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use crate::config::Config;
 use crate::web::auth::setup::{SetupLink, VALID_FOR, has_administrator};
 use crate::web::listen::Address;
 
-/// The text that is printed once the service listens. It holds the code of the link, so it goes into no log.
+/// The text that is printed once the service listens. It contains the code of the link, so it is not written to any
+/// log.
 pub(super) struct FirstStart {
     code: String,
     file: PathBuf,
@@ -20,8 +21,8 @@ pub(super) struct FirstStart {
 }
 
 impl FirstStart {
-    /// Makes a link, and has the service accept it, unless the configuration has a token of an administrator.
-    /// `file` is what the service writes to.
+    /// Creates a link and makes the service accept it, unless the configuration has a token of an administrator. `file`
+    /// is the file that the service writes to.
     pub(super) fn of(file: &Path, config: &Config, around: &mut Surroundings) -> Option<Self> {
         if has_administrator(&config.http) {
             return None;
@@ -31,7 +32,7 @@ impl FirstStart {
         Some(Self { code, file: file.to_owned(), tls: config.http.tls.is_some() })
     }
 
-    /// Prints it in one piece.
+    /// Prints the message at once.
     pub(super) fn print(&self, listening: &[Address], out: &mut impl Write) -> io::Result<()> {
         let Some(page) = listening.iter().find_map(|address| beacon::page(address, self.tls)) else { return Ok(()) };
         let (code, file, minutes) = (&self.code, self.file.display(), VALID_FOR.as_secs() / 60);

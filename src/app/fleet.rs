@@ -24,9 +24,9 @@ use ntp_monitor_core::stats::snapshot::Snapshot;
 
 /// The plan is examined at least this often, because a machine may have been suspended meanwhile.
 const LOOK: Duration = Duration::from_secs(5);
-/// How often the fleet is looked at; it is judged once a round of its polls.
+/// How often the fleet is examined; it is judged once per round of its polls.
 const ROUND: Duration = Duration::from_secs(1);
-/// What a hub reads of its store at its start, so that the verdict does not begin from nothing.
+/// How much a hub reads from its store when it starts, so that the verdict does not begin from nothing.
 const RECALLED: Duration = Duration::from_secs(600);
 const MOST_RECALLED: usize = 200_000;
 
@@ -40,7 +40,7 @@ pub(super) fn journalling(writer: Writer, fleet: &Fleet, store: &Store) -> Write
     writer.journalling(Box::new(pack), fleet.journal_max_age, fleet.journal_max_bytes, &store.handle())
 }
 
-/// The servers to poll before any plan came.
+/// The servers to poll before the first plan arrives.
 pub(super) fn servers_at_start(config: &Config) -> Vec<Arc<Server>> {
     let own = config.active_servers();
     match config.fleet.as_ref().filter(|fleet| fleet.role.is_agent()) {
@@ -214,7 +214,7 @@ fn presence(config: &Config, snapshot: &Snapshot, store: &StoreHandle, boards: &
     }
 }
 
-/// What NTS does at the address of a server where it is worst.
+/// The state of NTS at the address of a server where it is worst.
 fn nts(server: &Server, snapshot: &Snapshot) -> Option<NtsState> {
     server.nts.as_ref()?;
     let now = jiff::Timestamp::now();

@@ -1,11 +1,11 @@
-//! The lasting name of this monitor. It is in every series and every incident, so it must not change when only the host
-//! name does: when a container is created again, or a host is renamed.
+//! The lasting name of this monitor. Every series and every incident contains it, so it must not change when only the
+//! host name changes: when a container is created again, or a host is renamed.
 
 use slog::{Logger, warn};
 
 use crate::config::Config;
 
-/// Takes the name that the store has, unless the configuration names one, and warns about a name that came by accident.
+/// Uses the name in the store, unless the configuration sets one, and warns about a name that is accidental.
 pub(super) fn keep(config: &mut Config, stored: &str, log: &Logger) {
     if config.monitor.is_named {
         return;
@@ -21,11 +21,11 @@ pub(super) fn keep(config: &mut Config, stored: &str, log: &Logger) {
     config.keep_vantage(stored);
 }
 
-/// Whether a container runtime made up this name, or it is the name of every host.
+/// Whether a container runtime generated this name, or it is the name of every host.
 fn is_accidental(host: &str) -> bool {
     let is_made_of = |text: &str, allowed: &str| !text.is_empty() && text.chars().all(|c| allowed.contains(c));
     let is_hexadecimal = host.len() >= 12 && is_made_of(host, "0123456789abcdef");
-    // Kubernetes: NAME-HASH-SUFFIX, without vowels, so that no words come out.
+    // Kubernetes: NAME-HASH-SUFFIX, without vowels, so that no words appear.
     let safe = |text: &str| is_made_of(text, "bcdfghjklmnpqrstvwxz2456789");
     let mut parts = host.rsplitn(3, '-');
     let (suffix, hash) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());

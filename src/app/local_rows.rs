@@ -1,5 +1,5 @@
-//! Records what the verdict takes from the kernel, the time daemon and the list of leap seconds, whenever it changes: in the
-//! store, and beside the CSV files of samples. A row that cannot be written is tried again with the next reading.
+//! Records what the verdict takes from the kernel, the time daemon and the list of leap seconds, whenever it changes:
+//! in the store, and beside the CSV files of samples. A row that cannot be written is retried with the next reading.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 
-/// Rows that wait for a disk; the oldest are dropped.
+/// Number of rows that may wait for a disk; beyond it the oldest are dropped.
 const WAITING: usize = 1000;
 
 /// The inputs of the rows and their destinations.
@@ -30,7 +30,7 @@ pub(super) struct LocalRows {
 }
 
 impl LocalRows {
-    /// Runs until what it listens to ends. The first row comes with the first reading of the kernel.
+    /// Runs until its inputs end. The first row is written with the first reading of the kernel.
     pub(super) async fn run(mut self) {
         let (mut last, mut for_store, mut for_csv) = (None, VecDeque::new(), VecDeque::new());
         while self.local.changed().await.is_ok() {

@@ -1,15 +1,16 @@
 //! How much memory the process may use, and a use of the address space that fits into it.
 //!
 //! The allocator of glibc reserves 64 MiB of address space for each thread, up to eight times the number of processors.
-//! Where the address space is limited (`ulimit -v`), nothing is left for the stacks of further threads then: after a
-//! quiet time no thread can be started, and the parts of the service that need one fail. So the allocator shares two
-//! reservations among all threads.
+//! Where the address space is limited (`ulimit -v`), nothing is then left for the stacks of further threads: after a
+//! quiet time no thread can be started, and the parts of the service that need one fail. So the allocator is limited
+//! to two reservations for all threads.
 
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-/// The service does not start with a smaller address space, in bytes. It was seen to run with 100 MB and to abort with 80.
+/// The service does not start with a smaller address space, in bytes. In tests it ran with 100 MB and aborted with 80
+/// MB.
 const ADDRESS_SPACE: u64 = 128 << 20;
 /// With less memory the kernel is likely to kill the service, in bytes. It needs 25 MB for ten servers.
 const MEMORY: u64 = 48 << 20;
@@ -59,8 +60,8 @@ fn group_limit(groups: &str, read: impl Fn(&Path) -> Option<String>) -> Option<u
 #[expect(unsafe_code, reason = "no crate that is used here wraps mallopt")]
 fn limit_arenas() {
     const ARENAS: nix::libc::c_int = 2;
-    // SAFETY: the call takes two integers and only changes settings of the allocator. There is no second thread yet.
-    // When it fails, the allocator works as it does without it.
+    // SAFETY: the call takes two integers and only changes settings of the allocator. There is no second thread yet. If
+    // it fails, the allocator keeps its defaults.
     let _ = unsafe { nix::libc::mallopt(nix::libc::M_ARENA_MAX, ARENAS) };
 }
 
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_limits_are_named_with_what_is_needed() {
+    fn too_small_limits_are_reported_with_the_required_size() {
         assert_eq!(judge(None, None), Ok(None));
         assert_eq!(judge(Some(400 << 20), Some(1 << 30)), Ok(None));
         assert!(judge(Some(80 << 20), None).is_err_and(|why| why.contains("80 MiB") && why.contains("128 MiB")));

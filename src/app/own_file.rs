@@ -1,6 +1,6 @@
-//! The configuration file of a service that was started without one: where it is, and how it begins.
+//! The configuration file of a service that was started without one: its path and its initial content.
 //!
-//! The order is: the file that `--config` names; the environment, if it names servers; else this file. It is in the
+//! The order is: the file that `--config` names; the environment, if it names servers; then this file. It is in the
 //! configuration directory of the user (XDG), or in the state directory that systemd gives the service.
 
 use std::fs::DirBuilder;
@@ -12,10 +12,10 @@ use crate::config::{Config, Environment, Faults, Inputs, Loaded, additions_of};
 
 const FILE: &str = "servers.toml";
 const PROGRAM: &str = "ntp-monitor";
-/// Only the service and its group look into its directories.
+/// Only the service and its group may list its directories.
 const DIRECTORY_MODE: u32 = 0o750;
 
-/// Where the file and the data of the service are.
+/// The paths of the file and of the data of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnFile {
     pub path: PathBuf,
@@ -23,8 +23,7 @@ pub struct OwnFile {
 }
 
 impl OwnFile {
-    /// The place according to the environment; `None` when it names none: there is neither a home directory nor a state
-    /// directory.
+    /// The paths according to the environment; `None` if there is neither a home directory nor a state directory.
     #[must_use]
     pub fn of(environment: &Environment) -> Option<Self> {
         // Several directories are separated by colons; the first one is that of the unit itself.
@@ -43,7 +42,7 @@ impl OwnFile {
         })
     }
 
-    /// Its text before anything was added.
+    /// Its text before anything is added.
     #[must_use]
     pub fn initial_text(&self) -> String {
         let data_dir = toml_edit::Value::from(self.data_dir.display().to_string());
@@ -64,13 +63,13 @@ impl OwnFile {
     }
 }
 
-/// A path of the environment that XDG and systemd let count: an absolute one.
+/// A path from the environment that XDG and systemd accept: an absolute one.
 fn absolute(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
 
-/// The inputs of a command, with the file of the service that was started without one, if that exists and they name
-/// neither a file nor servers.
+/// The inputs of a command. If they name neither a file nor servers, the file of a service that was started without one
+/// is used, if it exists.
 #[must_use]
 pub fn completed(inputs: Inputs) -> Inputs {
     match missing(&inputs) {
@@ -79,7 +78,7 @@ pub fn completed(inputs: Inputs) -> Inputs {
     }
 }
 
-/// The file that the inputs of a service lack; `None` when they have all that is needed.
+/// The file for the inputs of a service that have neither a file nor servers; otherwise `None`.
 #[must_use]
 pub fn missing(inputs: &Inputs) -> Option<OwnFile> {
     let names_nothing = |loaded: &Loaded| loaded.config.servers.is_empty() && loaded.config.fleet.is_none();
@@ -97,8 +96,8 @@ pub fn load(own: &OwnFile, inputs: &Inputs) -> Result<Loaded, Faults> {
     if own.path.exists() { inputs.load() } else { inputs.load_text(&own.initial_text()) }
 }
 
-/// The file that a service of systemd writes to when its configuration file is not its own to write, at its first start:
-/// while there is no store.
+/// The file to which a service of systemd writes if it may not write its configuration file. Used at its first start,
+/// when there is no store.
 #[must_use]
 pub fn at_first_start(inputs: &Inputs, config: &Config) -> Option<PathBuf> {
     let is_unit = inputs.environment.contains_key("STATE_DIRECTORY");

@@ -1,4 +1,5 @@
-//! Who may read the files of the service: its user and its group, whatever the umask of the shell that starts it.
+//! Restricts who may read the files of the service: its user and its group, whatever the umask of the shell that starts
+//! it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -13,11 +14,11 @@ use slog::{Logger, info, warn};
 
 use crate::config::Config;
 
-/// What the mode of a file and of a directory may contain.
+/// The permitted bits in the mode of a file and of a directory.
 const FILE: u32 = 0o640;
 const DIRECTORY: u32 = 0o7750;
 
-/// What [`tighten`] did.
+/// The result of [`tighten`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tightened {
     changed: Vec<PathBuf>,
@@ -31,9 +32,9 @@ pub fn limit_new_files() {
     umask(before | others);
 }
 
-/// Takes the rights of other users away from the files that earlier starts left. A directory is changed only if it
-/// contains nothing but files of the service. Must be called before the store is opened: closing one of its descriptors
-/// would release the locks of SQLite.
+/// Removes the rights of other users from files of earlier starts. A directory is changed only if it contains nothing
+/// but files of the service. Must be called before the store is opened: closing one of its descriptors would release
+/// the locks of SQLite.
 pub fn tighten(config: &Config) -> Tightened {
     let mut done = Tightened::default();
     let mut ours = BTreeSet::new();
@@ -42,7 +43,7 @@ pub fn tighten(config: &Config) -> Tightened {
         entries.iter().for_each(|file| done.look_at(file, FILE));
         ours.extend(entries);
     }
-    // The deepest first: a directory that contains another one of ours is ours, if that one is.
+    // The deepest first: a directory that contains another of our directories is ours only if that one is.
     let mut dirs: Vec<PathBuf> = places(config).into_iter().map(|(dir, _)| dir).collect();
     dirs.push(config.monitor.data_dir.clone());
     dirs.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
@@ -58,7 +59,7 @@ pub fn tighten(config: &Config) -> Tightened {
 
 type IsOurs = Box<dyn Fn(&str) -> bool>;
 
-/// The directories of the service, and which files in them are its own.
+/// The directories of the service, and which files in them belong to it.
 fn places(config: &Config) -> Vec<(PathBuf, IsOurs)> {
     let store = name(&config.store.path);
     let is_of_store = move |file: &str| {
@@ -93,7 +94,7 @@ impl Tightened {
         }
     }
 
-    /// Reports what was done, if anything was.
+    /// Reports the changes, if there were any.
     pub fn report(&self, log: &Logger) {
         if let Some(first) = self.changed.first() {
             info!(log, "files could be read by other users: their modes are 0640 now, those of directories 0750";
@@ -107,8 +108,8 @@ impl Tightened {
     }
 }
 
-/// Takes away what the mode has beyond `allowed`. Returns whether that was anything. Follows no link and changes no file
-/// that has another owner or another name too.
+/// Removes the bits of the mode beyond `allowed`. Returns whether there were any. Follows no link and changes no file
+/// that has another owner or several names.
 fn restrict(path: &Path, allowed: u32) -> io::Result<bool> {
     let looked = fs::symlink_metadata(path)?;
     let is_wanted = looked.is_dir() == (allowed == DIRECTORY) && (looked.is_dir() || looked.is_file());
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_with_other_files_and_other_files_keep_their_modes() {
+    fn foreign_files_and_their_directories_keep_their_modes() {
         let dir = tempfile::tempdir().unwrap();
         let (data, outside) = (dir.path().join("data"), dir.path().join("outside"));
         fs::create_dir(&data).unwrap();

@@ -1,4 +1,4 @@
-//! The directories that the service works in.
+//! Checks the directories in which the service works.
 
 use crate::config::Config;
 use crate::privilege::{Plan, Refusal};

@@ -29,7 +29,7 @@ pub(super) struct Points {
     pub(super) log: Logger,
 }
 
-/// The parts of a verdict whose change is written at once.
+/// The parts of a verdict that are written as soon as they change.
 type VerdictKey = (State, Option<When>, Vec<String>);
 
 impl Points {

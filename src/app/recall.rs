@@ -148,7 +148,8 @@ pub(super) fn lost_rows(reader: &Reader, dir: &Path, catch_up: &CatchUp) -> Resu
     Ok(())
 }
 
-/// Where the CSV files get rows from that another program removed. While the store is behind it does not know them yet.
+/// The source of rows that another program removed from the CSV files. The store does not have them yet while it is
+/// behind.
 pub(super) fn journal(store: StoreHandle) -> csv::Journal {
     Arc::new(move |span, about| {
         let writer = store.writer().gauge();
@@ -159,7 +160,7 @@ pub(super) fn journal(store: StoreHandle) -> csv::Journal {
     })
 }
 
-/// The samples of a span, by time; about so many: those of one instant are never parted.
+/// The samples of a span, by time; about so many, because those of one instant are never separated.
 fn rows(reader: &Reader, span: Range<i64>, about: usize) -> Result<Vec<Arc<Sample>>, StoreError> {
     let mut rows: Vec<Arc<Sample>> = Vec::new();
     for stored in reader.since_here(span.start) {

@@ -1,4 +1,4 @@
-//! Continues the verdict after a restart: from the state that the last process kept, and the samples stored since.
+//! Continues the verdict after a restart: from the state that the last process saved, and the samples stored since.
 
 use slog::{Logger, info, warn};
 
@@ -9,12 +9,12 @@ use ntp_monitor_core::stats::judgement::Judgement;
 
 /// Samples of different servers are stored out of order by less than this.
 const DISORDER_NS: i64 = 60 * 1_000_000_000;
-/// Without a state that can be used, the verdict is computed again from the samples of this span …
+/// Without a usable state, the verdict is computed again from the samples of this span …
 const AGAIN_NS: i64 = 24 * 3600 * 1_000_000_000;
-/// … as far as they are at most so many, which takes about a second.
+/// … if they are at most so many, which takes about a second.
 const MOST: usize = 100_000;
 
-/// What a restart found.
+/// The result of restoring.
 struct Found {
     judgement: Judgement,
     /// Why the state of the last process could not be used.
@@ -23,8 +23,8 @@ struct Found {
     samples: usize,
 }
 
-/// The verdict, its history and its events as the last process would have them now, for the servers `names`. Samples from
-/// `started` on are not read, because this process measured them.
+/// The verdict, its history and its events as the last process would have them now, for the servers `names`. Samples
+/// from `started` on are not read, because this process measured them.
 pub(super) async fn judgement(store: StoreHandle, started: Stamp, names: Vec<String>, log: Logger) -> Judgement {
     match store.read(move |reader| restore(reader, started, &names)).await {
         Ok(Found { judgement, fault, samples }) => {

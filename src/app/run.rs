@@ -19,8 +19,8 @@ use crate::web::config_editor::Reload;
 /// Time from the stop signal to the end of the process. Container engines kill after 10 s, systemd after 90 s by default.
 const STOP_WITHIN: Duration = Duration::from_millis(7500);
 
-/// Runs until a stop signal arrives or a core child cannot stay up. At a first start, `first` is the file
-/// that the service writes what its administrator adds to.
+/// Runs until a stop signal arrives or a core child cannot stay up. At a first start, `first` is the file to which the
+/// service writes what its administrator adds.
 ///
 /// # Errors
 /// When the service cannot start. The error has been logged.
@@ -44,7 +44,7 @@ pub async fn run(
     manager.ready();
     if let Some(first_start) = first_start {
         let _whole = control.hold();
-        // Without a terminal or journal the link would not be read.
+        // Without a terminal or journal, the link would not be read.
         let _ = first_start.print(service.listening(), &mut std::io::stderr().lock());
     }
     let code = attend(&mut service, signals, &mut manager, inputs, log, control).await;

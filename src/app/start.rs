@@ -55,7 +55,7 @@ pub(super) fn bind(config: &Config, log: &Logger) -> Result<Listeners, StartErro
     Ok(listeners)
 }
 
-/// What the parts publish for each other. Each value has one writer and any number of readers.
+/// The values that the parts publish for each other. Each has one writer and any number of readers.
 pub(super) struct Boards {
     config: watch::Sender<Arc<Config>>,
     health: Arc<watch::Sender<Arc<Health>>>,
@@ -151,7 +151,7 @@ impl Start {
         })
     }
 
-    /// Starts what turns samples into health and statistics.
+    /// Starts the parts that turn samples into health and statistics.
     pub(super) async fn measuring(&self) {
         let (board, queues) = (self.board.clone(), self.store.handle());
         let observed = Observed {
@@ -203,7 +203,7 @@ impl Start {
         self.adopt(children::stats(past, self.statistics.clone(), heard, outlets, clock, place, log));
     }
 
-    /// Starts what acts on health and statistics: points for InfluxDB, alerts and reports.
+    /// Starts the parts that act on health and statistics: points for InfluxDB, alerts and reports.
     pub(super) fn judging(&self) {
         let (boards, log, clock) = (&self.boards, &self.log, &self.around.clock);
         self.adopt(children::points(Points {

@@ -38,7 +38,7 @@ impl Service {
         info!(self.log, "stopped");
     }
 
-    /// Stops the analysis once it has kept its state, so that the outputs end after that.
+    /// Stops the analysis once it has saved its state, so that the outputs end after that.
     async fn end_statistics(&self, until: Instant) {
         if let Some(statistician) = self.statistician.get() {
             // If this actor is dead it has no state.

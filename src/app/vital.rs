@@ -11,8 +11,8 @@ use crate::actors::census::Census;
 use crate::messages::lifecycle::Ping;
 use ntp_monitor_core::health::child::ChildState;
 
-/// A flood of requests delays the answer of the web server by the time that all of them take. Only a thread that is stuck
-/// is silent for longer than this, so that no client can cause a restart.
+/// A flood of requests delays the answer of the web server by the time that all of them take. Only a stuck thread is
+/// silent for longer than this, so no client can cause a restart.
 const FLOODED_AT_MOST: Duration = Duration::from_secs(300);
 
 /// A part, and for how long it has been silent.
@@ -28,7 +28,7 @@ pub(super) fn silent(parts: &[Part], patience: Duration) -> Vec<&str> {
 }
 
 impl Service {
-    /// Asks every part, and waits for no answer longer than `patience`.
+    /// Asks every part, and waits for each answer no longer than `patience`.
     pub(super) async fn parts(&self, patience: Duration) -> Vec<Part> {
         let mut parts = vec![ask("supervisor", &self.supervisor, patience).await];
         if let Some(targets) = self.targets.get().filter(|_| runs(&self.census, super::children::TARGETS)) {
@@ -42,7 +42,7 @@ impl Service {
             parts.push(Part { name: "web server".to_owned(), silent_for });
         }
         let running = self.outputs.writers().into_iter().filter(|(child, _)| runs(&self.census, child));
-        // A thread that was just started has not come round yet; that is its supervisor's affair.
+        // A thread that was just started has not run its loop yet; its supervisor watches it.
         let turned = running.filter(|(_, gauge)| gauge.turn_mono_ns > 0);
         parts.extend(turned.map(|(child, gauge)| Part {
             name: child,
@@ -52,7 +52,7 @@ impl Service {
     }
 }
 
-/// A child that is down is started again by the supervisor; only one that is said to run can be stuck.
+/// The supervisor restarts a child that is down; only a child that is supposed to run can be stuck.
 fn runs(census: &Census, child: &str) -> bool {
     census.get(child).is_some_and(|child| child.state == ChildState::Running)
 }

@@ -1,4 +1,4 @@
-//! What alerts would have told, for a person.
+//! Lists the alerts that would have fired, for people.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use ntp_monitor_core::alert::notification::{Severity, Status};
 use ntp_monitor_core::alert::replay::AlertReport;
 use ntp_monitor_core::stats::verdict::When;
 
-/// The last so many are shown; JSON has them all.
+/// This many of the latest alerts are shown; JSON has all of them.
 const SHOWN: usize = 200;
 
-/// Writes the alerts that would have fired, and how many messages that would have been.
+/// Writes the alerts that would have fired, and the number of notifications.
 ///
 /// # Errors
 /// Those of `out`.

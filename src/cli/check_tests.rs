@@ -59,7 +59,7 @@ fn thresholds_count_in_both_directions_and_at_their_very_value() {
 }
 
 #[test]
-fn what_was_not_measured_is_never_green() {
+fn missing_measurement_is_never_ok() {
     let cases = [
         (Outcome::Timeout, 3),
         (Outcome::Refused, 3),
@@ -167,7 +167,7 @@ fn an_unreachable_server_can_be_made_critical() {
 }
 
 #[test]
-fn of_several_servers_the_worst_counts_and_stands_first() {
+fn worst_of_several_servers_decides_and_is_listed_first() {
     let results = [sampled("a", 0.001), failed("it's b", Outcome::Timeout), sampled("192.0.2.1", 0.03)];
     let (text, status) = line(&args("a b c"), &results);
     assert_eq!(status, 1);
@@ -187,7 +187,7 @@ fn a_bar_in_a_name_cannot_begin_the_performance_data() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_refused_before_anything_is_sent() {
+fn invalid_arguments_are_rejected_before_any_request() {
     for line in [
         "",
         "a -c soon",

@@ -47,7 +47,7 @@ pub struct ClockArgs {
     json: bool,
 }
 
-/// What is said.
+/// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {

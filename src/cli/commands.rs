@@ -1,4 +1,4 @@
-//! The command line as a whole: what may be said, and who does it.
+//! The command line as a whole: the arguments, and which function runs.
 
 use std::ffi::OsString;
 use std::io::{Stderr, Write};
@@ -71,7 +71,7 @@ pub struct Cli {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the service; what happens without any command.
+    /// Run the service. This is the default.
     #[command(after_help = "Example:\n  ntp-monitor --config servers.toml run")]
     Run,
     /// Run the service against scripted servers on this host.
@@ -84,11 +84,11 @@ pub enum Command {
     Clock(clock::ClockArgs),
     /// Feed recorded samples through statistics and verdict, in their own time.
     Replay(replay::ReplayArgs),
-    /// Print what the store says of a span: statistics, verdicts, events.
+    /// Print statistics, verdicts and events of a span from the store.
     Stats(stats::StatsArgs),
     /// Write the samples of the store as CSV, JSON lines or InfluxDB line protocol.
     Export(export::ExportArgs),
-    /// Draw what the store says of a span, as SVG or PNG.
+    /// Draw a chart of a span from the store, as SVG or PNG.
     Plot(plot::PlotArgs),
     /// Make a report of a span: one HTML page with tables, pictures and evidence.
     Report(make_report::ReportArgs),
@@ -109,7 +109,7 @@ pub enum Command {
     /// List notifiers, or test one.
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
-    /// What a fleet of monitors needs beside the service.
+    /// Prepare what a fleet of monitors needs beside the service.
     #[command(subcommand)]
     Fleet(fleet::FleetCommand),
     /// Print completions for a shell.
@@ -126,11 +126,11 @@ impl Cli {
     /// Reads a command line, the name of the program first.
     ///
     /// # Errors
-    /// The exit status, when it asks for help (which has been printed) or cannot be understood (which has been said).
+    /// The exit status, when it asks for help (which has been printed) or is invalid (which has been reported).
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         let line: Vec<OsString> = line.into_iter().collect();
         Self::try_parse_from(&line).map_err(|error| {
-            // There is no output left to report a failure of these on.
+            // If these cannot be printed, there is no output left to report it on.
             if error.exit_code() != 0 && is_check(&line) {
                 let _ = writeln!(std::io::stdout(), "{}", check::usage_line(&error));
                 return ExitCode::from(check::EXIT_USAGE);
@@ -140,7 +140,8 @@ impl Cli {
         })
     }
 
-    /// Does what was asked and returns the exit status. What fails with the rights of another user says whose.
+    /// Runs the command and returns the exit status. An error that depends on the rights of another user names that
+    /// user.
     pub fn run(self) -> ExitCode {
         let status = self.execute();
         if let (true, Some(became)) = (status != ExitCode::SUCCESS, privilege::became()) {
@@ -241,7 +242,7 @@ impl Cli {
     }
 }
 
-/// Whether a line that cannot be understood is meant for `check`, whose exit statuses are those of plugins.
+/// Whether an invalid command line is meant for `check`, whose exit statuses are those of plugins.
 fn is_check(line: &[OsString]) -> bool {
     let lenient = Cli::command().ignore_errors(true).try_get_matches_from(line);
     lenient.is_ok_and(|matches| matches.subcommand_name() == Some("check"))
@@ -353,7 +354,7 @@ fn tools(engine: crate::config::EngineChoice) -> Tools {
     Tools { engine: engines.choose(engine), resolver: Arc::new(SystemResolver::new(RESOLVE_WITHIN)) }
 }
 
-/// Finds the store and does something with it, as the user to whom it belongs when this process is root.
+/// Finds the store and runs `work` on it, as the user who owns it if this process is root.
 fn with_store(
     inputs: &Inputs,
     store: Option<&PathBuf>,
@@ -379,7 +380,7 @@ fn with_store(
     }
 }
 
-/// Becomes the user whom `plan` names before `work` begins.
+/// Switches to the user that `plan` names before `work` begins.
 fn settled(plan: Result<Plan, Refusal>, work: impl FnOnce() -> ExitCode) -> ExitCode {
     match plan.and_then(Plan::settle) {
         Ok(()) => work(),
@@ -390,7 +391,7 @@ fn settled(plan: Result<Plan, Refusal>, work: impl FnOnce() -> ExitCode) -> Exit
     }
 }
 
-/// Runs on an actix system, as everything here does.
+/// Runs on an actix system, which all parts of the service need.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(work)
 }

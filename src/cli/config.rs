@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn check_says_ok_and_what_will_run() {
+    fn valid_configuration_is_ok_with_a_summary() {
         let (code, out, err) = output(&CHECK, &environment(&[("NTP_SERVER", "a.example, b.example")]));
         assert_eq!(code, ExitCode::SUCCESS);
         assert_eq!(out, "ok: 2 servers, outputs: store, csv; http on 127.0.0.1:8080\n");

@@ -92,7 +92,7 @@ fn cast() -> Vec<Actor> {
     ]
 }
 
-/// Runs the playground until its time is over or a signal comes.
+/// Runs the playground until its time is over or a signal arrives.
 pub async fn run(args: DemoArgs) -> ExitCode {
     match play(args).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,7 +29,7 @@ impl LocalRows {
         Self { waiting, keep_list }
     }
 
-    /// Hands over what came into force up to `wall_ns`.
+    /// Passes on the rows that came into force up to `wall_ns`.
     pub fn apply(&mut self, vantage: &str, wall_ns: i64, replay: &mut Replay) {
         let Some(rows) = self.waiting.get_mut(vantage) else { return };
         while rows.front().is_some_and(|row| row.wall_ns() <= wall_ns)
@@ -58,7 +58,7 @@ pub fn divide(files: &[PathBuf]) -> (Vec<PathBuf>, BTreeSet<PathBuf>) {
     (samples, given.into_iter().chain(beside).map(named).collect())
 }
 
-/// The rows of these files; what cannot be read is said.
+/// The rows of these files; a file that cannot be read is reported.
 pub fn read<'a>(files: impl IntoIterator<Item = &'a PathBuf>, complaints: &mut impl Write) -> Vec<LocalRow> {
     let mut rows = Vec::new();
     for file in files {

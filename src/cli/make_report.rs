@@ -31,17 +31,17 @@ const USUAL: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
-    /// Which store, which span; a week unless given.
+    /// The store and the span; a week by default.
     #[command(flatten)]
     pub span: SpanArgs,
-    /// Where to; `-` is stdout.
+    /// The output file; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
-    /// The form [default: by the name of the file, or else html].
+    /// The format [default: from the name of the file, otherwise html].
     #[arg(long, value_enum)]
     pub format: Option<Form>,
-    /// The limit that the evidence of traceability is about. Default: that of the report section, or else
-    /// the smallest offset_critical of the configuration, or 100ms.
+    /// The limit for the evidence of traceability. Default: that of the report section, otherwise the smallest
+    /// offset_critical of the configuration, or 100ms.
     #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
     pub limit: Option<Duration>,
 }
@@ -79,7 +79,7 @@ impl Form {
     }
 }
 
-/// Makes it; returns the exit status.
+/// Makes the report; returns the exit status.
 ///
 /// # Errors
 /// When the error message cannot be written.

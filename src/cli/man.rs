@@ -14,7 +14,7 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ManArgs {
-    /// Write the page of every command into this directory, which is made if need be.
+    /// Write the page of every command into this directory, which is created if necessary.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

@@ -33,26 +33,26 @@ Examples:
 A name that ends in .png gives PNG, which needs an installed font; everything else is SVG.
 Exit status: 0, 1 failure, 78 configuration.";
 
-/// Events that are marked, at most.
+/// Maximum number of events that are marked.
 const MOST_EVENTS: usize = 1000;
 
 /// Arguments of `plot`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PlotArgs {
-    /// What to draw.
+    /// The chart to draw.
     #[arg(value_enum)]
     pub kind: Kind,
-    /// Which store, which span.
+    /// The store and the span.
     #[command(flatten)]
     pub span: SpanArgs,
-    /// Where to; `-` is stdout.
+    /// The output file; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
     /// Width and height in pixels.
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "960x400", value_parser = parse_size)]
     pub size: Size,
-    /// In which colours.
+    /// The colours.
     #[arg(long, value_enum, default_value_t = Colors::Light)]
     pub theme: Colors,
     /// The limit that `bound` shows [default: the smallest offset_critical of the configuration, or 100ms].
@@ -155,7 +155,7 @@ fn encoded(svg: String, output: &Path) -> Result<Vec<u8>, String> {
     Fonts::find().and_then(|fonts| png(&svg, &fonts)).map_err(|why| why.to_string())
 }
 
-/// What a picture is made of.
+/// The data of a chart.
 struct Wanted<'a> {
     args: &'a PlotArgs,
     reader: Reader,
@@ -200,7 +200,7 @@ fn said(why: StoreError) -> String {
 }
 
 impl Wanted<'_> {
-    /// Keeps as many servers as the picture has room for, and says which are left out.
+    /// Keeps as many servers as the chart has room for, and reports which are omitted.
     fn narrow(&mut self, notes: &mut Vec<String>) -> Result<(), String> {
         let most = match self.args.kind {
             Kind::Comparison => usize::MAX,

@@ -68,7 +68,7 @@ fn text(results: &[Measured]) -> String {
 }
 
 #[test]
-fn the_table_shows_every_server_and_explains_what_went_wrong() {
+fn table_lists_every_server_and_explains_failures() {
     let expected = "\
 server            address               offset     bound    delay  jitter  stratum  refid      leap  stamps  state
 time.example.net  192.0.2.1           +3.21 ms  ±6.10 ms  12.0 ms  200 µs        1  GPS        none  kernel  ok, 1 of 3 lost

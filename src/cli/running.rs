@@ -1,4 +1,4 @@
-//! The service that runs on this host, asked over its own API.
+//! Queries the service that runs on this host through its API.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::app::beacon::{self, Record, Start};
 use crate::config::Inputs;
 use crate::outbound::failure;
 
-/// The one service that the command line and the environment mean, if it runs.
+/// The service that the command line and the environment mean, if it runs.
 ///
 /// # Errors
-/// That it cannot be determined which one is meant.
+/// When it cannot be determined which one is meant.
 pub(super) fn meant(inputs: &Inputs) -> Result<Option<Record>, String> {
     let start = Start::of(inputs);
     let mut found = beacon::find().map_err(|why| format!("cannot look for the service: {why}"))?;
@@ -23,12 +23,13 @@ pub(super) fn meant(inputs: &Inputs) -> Result<Option<Record>, String> {
     }
 }
 
-/// The status and the JSON that `path` answers.
+/// The status and the JSON of the response for `path`.
 ///
 /// # Errors
-/// Why there is no such answer.
+/// Why there is no such response.
 pub(super) async fn get(record: &Record, path: &str, timeout: Duration) -> Result<(u16, Value), String> {
-    // The service is on this host and its address comes from itself. Its certificate is for the names that others use.
+    // The service is on this host and its address comes from the service itself. Its certificate is for the names that
+    // others use.
     let mut client = reqwest::Client::builder().http1_only().no_proxy().timeout(timeout);
     client = client.danger_accept_invalid_certs(true);
     if let Some(name) = &record.unix {

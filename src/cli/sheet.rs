@@ -22,11 +22,11 @@ use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::Outcome;
 use ntp_monitor_core::sheet::{Line, Nts, Question, Seen, Sheet, Trait, Value, Watch};
 
-/// The requests in order: three polls and three questions. Replies to polls frame the questions, so that silence is a
-/// reaction to the question.
+/// The requests in order: three polls and three questions. Polls that are answered before and after show that silence
+/// is a reaction to the question.
 const REQUESTS: [Option<Question>; 6] =
     [None, None, Some(Question::Version3), Some(Question::Version5), Some(Question::UnknownField), None];
-/// With so many unanswered polls nothing else is asked.
+/// After this many unanswered polls, no question is asked.
 const UNANSWERED: usize = 2;
 
 /// Asks every server and writes their sheets to `out`; returns the exit status.
@@ -44,7 +44,7 @@ pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut 
     Ok(if is_complete { EXIT_OK } else { EXIT_FAILURE })
 }
 
-/// One line on stderr that rewrites itself and is gone when all is done. Nothing depends on it, so errors are ignored.
+/// One line on stderr that is overwritten and removed at the end. Progress is optional, so errors are ignored.
 fn show_progress(terminal: Terminal, done: usize, total: usize) {
     if terminal.progress {
         let mut stderr = io::stderr().lock();
@@ -57,7 +57,7 @@ fn show_progress(terminal: Terminal, done: usize, total: usize) {
     }
 }
 
-/// Asks all servers at the same time; an address that has two names is asked once.
+/// Asks all servers at the same time; an address with two names is asked once.
 async fn ask_all(args: &QueryArgs, tools: &Tools, mut progress: impl FnMut(usize, usize)) -> Vec<Found> {
     let targets = addresses(&args.measure, tools).await;
     let (report_done, mut done) = tokio::sync::mpsc::unbounded_channel();
@@ -152,7 +152,7 @@ async fn ask(args: &QueryArgs, tools: &Tools, host: &Host, address: SocketAddr, 
     (watch.sheet(), last, sent, nts)
 }
 
-/// When the next request leaves, after the first: a whole number of intervals, whatever the replies take.
+/// When the next request is sent, after the first: a whole number of intervals, whatever the replies take.
 fn slot(interval: Duration, elapsed: Duration) -> Duration {
     let slots_over = elapsed.as_nanos() / interval.as_nanos().max(1);
     interval.saturating_mul(u32::try_from(slots_over + 1).unwrap_or(u32::MAX))

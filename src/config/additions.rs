@@ -1,32 +1,22 @@
 //! Servers and tokens that were added on the page of a service whose configuration file is not its own to write:
 //! `servers.d/servers.toml` in the data directory. They are appended to those of the configuration file.
 
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use config::{Map, Value, ValueKind};
 use nix::unistd::{AccessFlags, access};
 
-use super::fault::{KeyPath, Step};
+use super::fault::KeyPath;
+use super::tree::Tree;
 
-/// The arrays that may be in the file.
-const ARRAYS: [&str; 2] = ["server", "http.tokens"];
+/// The key of the list of servers.
+pub(super) const SERVERS: &str = "server";
+const TOKENS: &str = "http.tokens";
 
 /// The file of a service with this data directory. It need not exist.
 #[must_use]
 pub fn additions_of(data_dir: &Path) -> PathBuf {
     data_dir.join("servers.d").join("servers.toml")
-}
-
-/// What was found in the file.
-pub(super) struct Additions {
-    pub tables: Map<String, Value>,
-    /// Where its keys are.
-    pub lines: HashMap<KeyPath, usize>,
-    /// The file.
-    pub name: String,
 }
 
 /// Whether the file can be read. One that only the service may read is left out by the commands of others.
@@ -47,77 +37,19 @@ pub(super) fn is_readable(path: &Path, warnings: &mut Vec<String>) -> bool {
     }
 }
 
-impl Additions {
-    /// Appends the servers to `servers`, the tokens to those in `root`, and their lines to `lines`.
-    pub(super) fn append(
-        mut self,
-        servers: &mut Option<Value>,
-        root: &mut Value,
-        lines: &mut HashMap<KeyPath, usize>,
-        warnings: &mut Vec<String>,
-    ) {
-        let mut tables = std::mem::take(&mut self.tables);
-        if let Some(more) = tables.remove(ARRAYS[0]) {
-            let at = extend(servers.get_or_insert_with(nothing), more);
-            self.shift(ARRAYS[0], at, lines);
-        }
-        if let Some(http) = tables.get_mut("http").and_then(table)
-            && let Some(more) = http.remove("tokens")
-            && let Some(root) = table(root)
-            && let Some(http) =
-                table(root.entry("http".to_owned()).or_insert_with(|| Value::new(None, Map::<String, Value>::new())))
-        {
-            let at = extend(http.entry("tokens".to_owned()).or_insert_with(nothing), more);
-            self.shift(ARRAYS[1], at, lines);
-        }
-        let ignored: Vec<&str> = tables.keys().map(String::as_str).filter(|key| *key != "http").collect();
-        if !ignored.is_empty() {
-            let (name, keys) = (&self.name, ignored.join(", "));
-            warnings.push(format!("{name}: only [[server]] and [[http.tokens]] count there; ignored: {keys}"));
-        }
+/// Appends the servers and tokens of `added`, which is from the file `name`, to those of `tree`. Servers that a variable
+/// has replaced stay replaced.
+pub(super) fn append(tree: &mut Tree, added: &Tree, name: &str, is_replaced: bool, warnings: &mut Vec<String>) {
+    if !is_replaced {
+        tree.append(&KeyPath::dotted(SERVERS), added);
     }
-
-    /// The lines of an array whose elements come behind `at` others.
-    fn shift(&self, array: &str, at: usize, lines: &mut HashMap<KeyPath, usize>) {
-        let array = KeyPath::dotted(array);
-        for (path, line) in self.lines.iter().filter(|(path, _)| path.starts_with(&array)) {
-            let mut path = path.clone();
-            if let Some(Step::Index(index)) = path.0.get_mut(array.0.len()) {
-                *index += at;
-                lines.insert(path, *line);
-            }
-        }
+    tree.append(&KeyPath::dotted(TOKENS), added);
+    let sections = added.root().as_object().into_iter().flat_map(|sections| sections.keys().map(String::as_str));
+    let ignored: Vec<&str> = sections.filter(|key| !matches!(*key, SERVERS | "http")).collect();
+    if !ignored.is_empty() {
+        let keys = ignored.join(", ");
+        warnings.push(format!("{name}: only [[server]] and [[http.tokens]] count there; ignored: {keys}"));
     }
-}
-
-fn nothing() -> Value {
-    Value::new(None, Vec::<Value>::new())
-}
-
-fn table(value: &mut Value) -> Option<&mut Map<String, Value>> {
-    match &mut value.kind {
-        ValueKind::Table(table) => Some(table),
-        _ => None,
-    }
-}
-
-/// Appends one array to another, and returns how many elements that had. What is no array is left for the faults.
-fn extend(array: &mut Value, more: Value) -> usize {
-    match (&mut array.kind, more.kind) {
-        (ValueKind::Array(array), ValueKind::Array(more)) => {
-            let at = array.len();
-            array.extend(more);
-            at
-        }
-        _ => 0,
-    }
-}
-
-/// The name of the file that a value with this origin, which is of a file, comes from, if it is another one than
-/// `main`.
-pub(super) fn other_file(origin: &str, main: &str) -> Option<Arc<str>> {
-    let name = origin.get(1..).filter(|name| *name != main)?;
-    Some(name.into())
 }
 
 #[cfg(test)]

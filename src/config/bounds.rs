@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use config::FileFormat;
 use yaml_rust2::parser::{Event, Parser};
+
+use super::merge::Format;
 
 /// Maximum size of a configuration file, in bytes. A file with ten thousand servers has half of it.
 pub(super) const LARGEST: u64 = super::file::LARGEST;
@@ -17,15 +18,15 @@ pub(super) const DEEPEST: usize = 32;
 ///
 /// # Errors
 /// The limit that is exceeded.
-pub(super) fn check(format: FileFormat, text: &str) -> Result<(), String> {
+pub(super) fn check(format: Format, text: &str) -> Result<(), String> {
     if text.len() as u64 > LARGEST {
         return Err(too_large());
     }
     match format {
-        FileFormat::Yaml => yaml(text),
-        FileFormat::Json => json(text),
+        Format::Yaml => yaml(text),
+        Format::Json => json(text),
         // The parser of TOML limits the nesting by itself, to 80.
-        _ => count(text.bytes().filter(|byte| matches!(byte, b'=' | b',' | b'[')).count()),
+        Format::Toml => count(text.bytes().filter(|byte| matches!(byte, b'=' | b',' | b'[')).count()),
     }
 }
 
@@ -122,43 +123,43 @@ mod tests {
     #[test]
     fn usual_texts_are_within_the_limits() {
         let yaml = "a: &x {b: [1, 2]}\nc: *x\nd: \"[[[[\"\n";
-        assert_eq!(check(FileFormat::Yaml, yaml), Ok(()));
+        assert_eq!(check(Format::Yaml, yaml), Ok(()));
         let brackets = "[".repeat(100);
-        assert_eq!(check(FileFormat::Json, &format!("{{\"a\": \"\\\"{brackets}\"}}")), Ok(()));
+        assert_eq!(check(Format::Json, &format!("{{\"a\": \"\\\"{brackets}\"}}")), Ok(()));
         let servers: String = (0..10_000)
             .map(|n| {
                 format!("[[server]]\naddress = \"10.0.{}.{}\"\nown = true\ntags = {{ a = \"b\" }}\n", n / 256, n % 256)
             })
             .collect();
-        assert_eq!(check(FileFormat::Toml, &servers), Ok(()));
+        assert_eq!(check(Format::Toml, &servers), Ok(()));
     }
 
     #[test]
-    fn aliases_count_as_what_they_stand_for() {
+    fn aliases_count_with_their_expanded_size() {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..8 {
             let aliases = vec![format!("*a{}", n - 1); 10].join(", ");
             bomb += &format!("a{n}: &a{n} [{aliases}]\n");
         }
-        assert!(check(FileFormat::Yaml, &bomb).unwrap_err().contains("keys and values"));
+        assert!(check(Format::Yaml, &bomb).unwrap_err().contains("keys and values"));
         let mut tower = "a0: &a0 [x]\n".to_owned();
         for n in 1..40 {
             tower += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
         }
-        assert!(check(FileFormat::Yaml, &tower).unwrap_err().contains("deep"));
+        assert!(check(Format::Yaml, &tower).unwrap_err().contains("deep"));
     }
 
     #[test]
     fn nesting_is_limited_in_each_format() {
         for (format, open, close) in
-            [(FileFormat::Yaml, "{a: ", "}"), (FileFormat::Yaml, "[", "]"), (FileFormat::Json, "{\"a\":", "}")]
+            [(Format::Yaml, "{a: ", "}"), (Format::Yaml, "[", "]"), (Format::Json, "{\"a\":", "}")]
         {
             let nested = |depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
             assert_eq!(check(format, &nested(DEEPEST)), Ok(()), "{open}");
             assert!(check(format, &nested(100)).unwrap_err().contains("nested more than 32 deep"), "{open}");
         }
         let block: String = (0..100).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
-        assert!(check(FileFormat::Yaml, &(block + &" ".repeat(100) + "b: 1\n")).unwrap_err().contains("deep"));
+        assert!(check(Format::Yaml, &(block + &" ".repeat(100) + "b: 1\n")).unwrap_err().contains("deep"));
     }
 
     #[test]
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn size_and_number_of_values_are_limited_in_each_format() {
         let large = " ".repeat(1 + LARGEST as usize);
-        for format in [FileFormat::Yaml, FileFormat::Json, FileFormat::Toml] {
+        for format in [Format::Yaml, Format::Json, Format::Toml] {
             assert!(check(format, &large).unwrap_err().contains("larger than 4194304 bytes"));
             let many = format!("[{}", "1,".repeat(600_000));
             assert!(check(format, &many).unwrap_err().contains("more than 500000 keys and values"));

@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_time() {
+    fn invalid_certificate_has_no_validity() {
         let der = certificate();
         for length in 0..der.len() {
             assert_eq!(validity(&der[..length]), None, "{length}");

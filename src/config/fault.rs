@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where it came from. A fault never carries the value of a secret.
+//! A fault of a configuration, and where it came from. A fault never shows a secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 /// One step into a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Step {
-    /// Into a table. Shared: there is a path for each value of each server, most of them begun alike.
+    /// Into a table. Shared, because there is a path for each value of each server, and most of them begin alike.
     Key(Arc<str>),
     /// Into an array, counted from 0.
     Index(usize),
 }
 
-/// Where a value stands: `server[2].poll_interval`, counted from 0.
+/// The place of a value: `server[2].poll_interval`, counted from 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyPath(pub(super) Vec<Step>);
 
@@ -52,7 +52,7 @@ impl fmt::Display for KeyPath {
                 Step::Key(key) => {
                     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
                     f.write_str(if n == 0 { "" } else { "." })?;
-                    // A key that could disturb a terminal or a log is written as TOML would quote it.
+                    // A key that could disturb a terminal or a log is quoted as in TOML.
                     if bare { f.write_str(key)? } else { write!(f, "{key:?}")? }
                 }
             }
@@ -61,14 +61,14 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// Who said a value. Ordered by precedence: what comes later wins.
+/// The origin of a value, ordered by precedence: later ones win.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// Nobody: the built-in default, or one that follows from another value.
+    /// The built-in default, or a default that follows from another value.
     Default,
     /// A variable with a default of an image or a package.
     Preset(String),
-    /// A file, and the line where its parser gives one.
+    /// A file, with the line if its parser reports one.
     File {
         /// As given on the command line.
         name: Arc<str>,
@@ -88,7 +88,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The order in which a person looks: by layer, and within a file from top to bottom.
+    /// The order in which a person would look: by layer, and within a file from top to bottom.
     pub(super) fn order(&self) -> (u8, Option<usize>) {
         let line = match self {
             Self::File { line, .. } => *line,
@@ -98,7 +98,7 @@ impl Source {
         (self.layer(), line)
     }
 
-    /// Which layer it is, counted from the weakest.
+    /// The layer, counted from the weakest.
     pub(super) fn layer(&self) -> u8 {
         match self {
             Self::Default => 0,
@@ -107,39 +107,6 @@ impl Source {
             Self::DotEnv { .. } => 3,
             Self::Environment(_) => 4,
             Self::Flag(_) => 5,
-        }
-    }
-
-    /// The form in which it travels through the layering, which knows only text.
-    pub(super) fn encode(&self) -> String {
-        match self {
-            Self::Default => "0".to_owned(),
-            Self::File { name, .. } => format!("1{name}"),
-            Self::DotEnv { name, line } => format!("2{line} {name}"),
-            Self::Environment(name) => format!("3{name}"),
-            Self::Flag(name) => format!("4{name}"),
-            Self::Preset(name) => format!("5{name}"),
-        }
-    }
-
-    /// Whether the text is of [`Source::encode`] and says a file.
-    pub(super) fn is_of_file(text: &str) -> bool {
-        text.starts_with('1')
-    }
-
-    /// The inverse of [`Source::encode`].
-    pub(super) fn decode(text: &str) -> Self {
-        let name = || text.get(1..).unwrap_or_default().to_owned();
-        match text.chars().next() {
-            Some('1') => Self::File { name: name().into(), line: None },
-            Some('2') => match name().split_once(' ') {
-                Some((line, name)) => Self::DotEnv { name: name.to_owned(), line: line.parse().unwrap_or_default() },
-                None => Self::Default,
-            },
-            Some('3') => Self::Environment(name()),
-            Some('4') => Self::Flag(name()),
-            Some('5') => Self::Preset(name()),
-            _ => Self::Default,
         }
     }
 }
@@ -158,14 +125,15 @@ impl fmt::Display for Source {
     }
 }
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     pub path: KeyPath,
     pub source: Source,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
-    /// Whether all that is wrong is that this process cannot read a file. Another one, such as the service, may.
+    /// Whether the only problem is that this process cannot read a file. Another process, such as the service, may be
+    /// able to.
     pub is_unread_file: bool,
 }
 
@@ -188,7 +156,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong, in the order of the configuration; never empty. One fault a line.
+/// All faults, in the order of the configuration; never empty. One fault per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);
 

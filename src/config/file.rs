@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_new_text_has_the_mode_of_the_old_which_is_kept_and_a_link_stays_one() {
+    fn replaced_file_keeps_mode_previous_version_and_link() {
         let dir = tempfile::tempdir().unwrap();
         let (real, link) = (dir.path().join("real.toml"), dir.path().join("link.toml"));
         std::fs::write(&real, "old").unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn undo_keeps_what_somebody_else_wrote_meanwhile() {
+    fn undo_keeps_a_file_that_another_program_changed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("servers.toml");
         std::fs::write(&path, "first").unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_edited_says_why() {
+    fn uneditable_file_gives_a_reason() {
         assert!(matches!(editable(None), Err(FileError::None)));
         let why = editable(Some(Path::new("servers.yaml"))).unwrap_err().to_string();
         assert!(why.contains("not TOML"), "{why}");

@@ -1,176 +1,93 @@
-//! The layers of a configuration, weakest first: defaults in the environment, file, `.env`, environment, flags. Each value
-//! carries its source.
+//! The layers of a configuration, weakest first: defaults in the environment, file, `.env`, environment, flags; then the
+//! rules that depend on several layers.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use config::{ConfigError, FileFormat, Format, Map, Value, ValueKind};
+use serde_json::Value;
 
-use super::additions::{Additions, additions_of, is_readable};
+use super::additions::{self, additions_of, is_readable};
 use super::dotenv::DotEnv;
 use super::environment::Environment;
-use super::fault::{Fault, KeyPath, Source, Step};
+use super::fault::{Fault, KeyPath, Source};
 use super::lines;
+use super::merge::{Format, Layers};
 use super::named_file::Surroundings;
+use super::tree::Tree;
 use super::variables::{self, DEFAULTS, Notes, SETTINGS, Setting};
 use super::{bounds, notifier_env, schema};
 use crate::regular_file;
 
-/// The name of the table that each layer is wrapped in: the `config` crate reads top-level keys as path expressions,
-/// and a key such as `a[99999999]` must not become an array.
-const WRAPPER: &str = "root";
-
-const SERVERS: &str = "server";
-
-/// One layer: keys with their values, each value with its source as origin.
-#[derive(Clone, Default)]
-struct Layer(Map<String, Value>);
-
-/// The values may hold secrets, so none is shown.
-impl std::fmt::Debug for Layer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Layer of {} sections", self.0.len())
-    }
-}
-
-impl config::Source for Layer {
-    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        Ok(Map::from_iter([(WRAPPER.to_owned(), Value::new(None, self.0.clone()))]))
-    }
-}
-
-impl Layer {
-    fn set(&mut self, path: &KeyPath, source: &Source, value: Value) {
-        let origin = source.encode();
-        let mut table = &mut self.0;
-        let Some((last, sections)) = path.0.split_last() else { return };
-        for section in sections {
-            let Step::Key(section) = section else { return };
-            let node = table.entry(section.to_string()).or_default();
-            if !matches!(node.kind, ValueKind::Table(_)) {
-                *node = Value::new(Some(&origin), Map::<String, Value>::new());
-            }
-            let ValueKind::Table(inner) = &mut node.kind else { return };
-            table = inner;
-        }
-        if let Step::Key(key) = last {
-            table.insert(key.to_string(), with_origin(&origin, value));
-        }
-    }
-}
-
-fn with_origin(origin: &String, value: Value) -> Value {
-    let kind = match value.kind {
-        ValueKind::Array(items) => ValueKind::Array(items.into_iter().map(|v| with_origin(origin, v)).collect()),
-        ValueKind::Table(items) => {
-            ValueKind::Table(items.into_iter().map(|(k, v)| (k, with_origin(origin, v))).collect())
-        }
-        other => other,
-    };
-    Value::new(Some(origin), kind)
-}
-
 #[derive(Debug, Clone, Copy)]
 pub(super) struct File<'a> {
-    /// Where it is; its extension tells its format.
+    /// Its path; the extension gives the format.
     pub path: &'a Path,
-    /// What stands in it, when it is not to be read.
+    /// The text to use instead of the content of the file.
     pub text: Option<&'a str>,
 }
 
-pub(super) struct Merged {
-    pub root: Value,
-    /// Where the keys of the file stand, when its format tells.
-    pub lines: HashMap<KeyPath, usize>,
-    /// The file, as given.
-    pub file: Option<Arc<str>>,
-    /// What looks wrong but can be lived with.
-    pub warnings: Vec<String>,
-}
-
-/// Reads and merges every layer.
+/// Reads and merges all layers. Returns the warnings too.
 ///
 /// # Errors
-/// Faults that leave nothing to look at: the file cannot be read or parsed, a flag is not `key=value`.
+/// Faults that leave nothing to check: the file cannot be read or parsed, or a flag is not `key=value`.
 pub(super) fn merge(
     file: Option<File<'_>>,
     additions: Option<&str>,
     environment: &Environment,
     flags: &[String],
-) -> Result<Merged, Vec<Fault>> {
+) -> Result<(Tree, Vec<String>), Vec<Fault>> {
     let mut notes = Notes::default();
-    let mut lines = HashMap::new();
-    // A layer replaces the list of servers as a whole, so there is nothing to merge: with thousands of them, the copies
-    // that merging makes would take longer than all the rest.
-    let mut servers = None;
     let around = Surroundings { environment, file: file.map(|file| file.path) };
     let variables = Variables::read(&around, &mut notes);
-    let mut builder = config::Config::builder().add_source(layer(variables.defaults));
-    if let Some(file) = file {
-        match read_file(file) {
-            Ok((mut layer, found)) => {
-                lines = found;
-                servers = layer.0.remove(SERVERS);
-                builder = builder.add_source(layer);
-            }
-            Err(fault) => notes.faults.push(fault),
-        }
+    let mut layers = Layers::default();
+    layers.add_settings(variables.defaults);
+    if let Some(Err(fault)) = file.map(|file| read_file(file, &mut layers)) {
+        notes.faults.push(fault);
     }
     let (of_notifiers, settings): (Vec<_>, Vec<_>) = variables.settings.into_iter().partition(Setting::is_of_notifier);
-    let replaces_servers = settings.iter().any(|setting| setting.path == KeyPath::dotted(SERVERS));
-    builder = builder.add_source(layer(settings)).add_source(flag_layer(flags, &mut notes.faults));
+    let servers = KeyPath::dotted(additions::SERVERS);
+    let replaces_servers = settings.iter().any(|setting| setting.path == servers);
+    layers.add_settings(settings);
+    layers.add_settings(flag_settings(flags, &mut notes.faults));
     if !notes.faults.is_empty() {
         return Err(notes.faults);
     }
-    let merged = builder.build().and_then(|all| config::Source::collect(&all));
-    let mut tables = merged.map_err(|why| vec![Fault::general(Source::Default, why.to_string())])?;
-    let mut root = tables.remove(WRAPPER).unwrap_or_else(|| Value::new(None, Map::<String, Value>::new()));
-    if let Some(file) = file
-        && let Some(more) = additions_to(file, additions, &root, &mut notes)
+    let file_has_servers = layers.file_has_servers();
+    let mut tree = merged(layers).map_err(|fault| vec![fault])?;
+    let added = file.and_then(|file| additions_to(file, additions, &tree, &mut notes));
+    if replaces_servers && (file_has_servers || added.as_ref().is_some_and(|(added, _)| added.get(&servers).is_some()))
     {
-        more.append(&mut servers, &mut root, &mut lines, &mut notes.warnings);
+        notes.warnings.push("NTP_SERVER replaces the servers of the configuration file".to_owned());
     }
-    if let Some(servers) = servers
-        && let ValueKind::Table(sections) = &mut root.kind
-    {
-        if replaces_servers {
-            notes.warnings.push("NTP_SERVER replaces the servers of the configuration file".to_owned());
-        }
-        sections.entry(SERVERS.to_owned()).or_insert(servers);
+    if let Some((added, name)) = &added {
+        additions::append(&mut tree, added, name, replaces_servers, &mut notes.warnings);
     }
-    notifier_env::apply(&mut root, of_notifiers, &mut notes.faults);
+    notifier_env::apply(&mut tree, of_notifiers, &mut notes.faults);
     if !notes.faults.is_empty() {
         return Err(notes.faults);
     }
-    drop_leftover_influx(&mut root, &mut notes.warnings);
-    drop_public_default(&mut root);
-    let file = file.map(|file| file.path.display().to_string().into());
-    Ok(Merged { root, lines, file, warnings: notes.warnings })
+    drop_leftover_influx(&mut tree, &mut notes.warnings);
+    drop_public_default(&mut tree);
+    Ok((tree, notes.warnings))
 }
 
-/// What was added to a configuration, unless its file is that of the additions itself.
-fn additions_to(file: File<'_>, text: Option<&str>, root: &Value, notes: &mut Notes) -> Option<Additions> {
-    let ValueKind::Table(sections) = &root.kind else { return None };
-    let named = match sections.get("monitor").map(|section| &section.kind) {
-        Some(ValueKind::Table(monitor)) => monitor.get("data_dir").and_then(|dir| dir.clone().into_string().ok()),
-        _ => None,
-    };
-    let data_dir = named
-        .or_else(|| Some(schema::at(&KeyPath::dotted("monitor.data_dir"))?.get("default")?.as_str()?.to_owned()))?;
-    let path = additions_of(Path::new(&data_dir));
-    if path == file.path {
+fn merged(layers: Layers) -> Result<Tree, Fault> {
+    let (root, sources) = layers.merge().map_err(|why| Fault::general(Source::Default, why))?;
+    Ok(Tree::new(root, sources))
+}
+
+/// What was added to a configuration, with the name of the file; `None` if that file is the configuration itself.
+fn additions_to(file: File<'_>, text: Option<&str>, tree: &Tree, notes: &mut Notes) -> Option<(Tree, String)> {
+    let data_dir = KeyPath::dotted("monitor.data_dir");
+    let default = || schema::at(&data_dir)?.get("default");
+    let path = additions_of(Path::new(tree.get(&data_dir).or_else(default)?.as_str()?));
+    if path == file.path || text.is_none() && !is_readable(&path, &mut notes.warnings) {
         return None;
     }
-    if text.is_none() && !is_readable(&path, &mut notes.warnings) {
-        return None;
-    }
-    match read_file(File { path: &path, text }) {
-        Ok((layer, lines)) => Some(Additions { tables: layer.0, lines, name: path.display().to_string() }),
+    let mut layers = Layers::default();
+    match read_file(File { path: &path, text }, &mut layers).and_then(|()| merged(layers)) {
+        Ok(added) => Some((added, path.display().to_string())),
         Err(fault) => {
             notes.faults.push(fault);
             None
@@ -200,50 +117,39 @@ impl Variables {
     }
 }
 
-fn layer(settings: Vec<Setting>) -> Layer {
-    let mut layer = Layer::default();
-    for Setting { path, source, value } in settings {
-        layer.set(&path, &source, value);
-    }
-    layer
-}
-
-/// The predecessor's installations set `INFLUX_TOKEN` and its kin also where they write CSV only. Without any URL, and
-/// without a section that somebody wrote, InfluxDB is off.
-fn drop_leftover_influx(root: &mut Value, warnings: &mut Vec<String>) {
-    let ValueKind::Table(sections) = &mut root.kind else { return };
-    let Some(ValueKind::Table(influx)) = sections.get("influxdb").map(|section| &section.kind) else { return };
-    let is_short = |value: &Value| match value.origin().map(Source::decode) {
-        Some(Source::Environment(name) | Source::DotEnv { name, .. }) => variables::is_short(&name),
+/// Installations of the predecessor also set `INFLUX_TOKEN`, `INFLUX_ORG` and `INFLUX_BUCKET` where they write CSV only.
+/// Without a URL and without an `[influxdb]` section, InfluxDB is off.
+fn drop_leftover_influx(tree: &mut Tree, warnings: &mut Vec<String>) {
+    let section = KeyPath::dotted("influxdb");
+    let Some(influx) = tree.get(&section).and_then(Value::as_object) else { return };
+    let is_short = |key: &String| match tree.source(&section.key(key)) {
+        Source::Environment(name) | Source::DotEnv { name, .. } => variables::is_short(&name),
         _ => false,
     };
-    if !influx.is_empty() && !influx.contains_key("url") && influx.values().all(is_short) {
-        sections.remove("influxdb");
+    if !influx.is_empty() && !influx.contains_key("url") && influx.keys().all(is_short) {
+        tree.remove(&section);
         warnings
             .push("INFLUX_TOKEN, INFLUX_ORG or INFLUX_BUCKET is set, but no INFLUX_URL: InfluxDB is off".to_owned());
     }
 }
 
-/// An image lets anyone read, because it is useful without a configuration. With tokens, reading needs one unless the
-/// user says otherwise.
-fn drop_public_default(root: &mut Value) {
-    let ValueKind::Table(sections) = &mut root.kind else { return };
-    let Some(ValueKind::Table(http)) = sections.get_mut("http").map(|section| &mut section.kind) else { return };
-    let has_tokens =
-        matches!(http.get("tokens").map(|tokens| &tokens.kind), Some(ValueKind::Array(all)) if !all.is_empty());
-    let source = http.get("public_read").and_then(Value::origin).map(Source::decode);
-    if has_tokens && matches!(source, Some(Source::Preset(_))) {
-        http.remove("public_read");
+/// An image allows anyone to read, because it is useful without a configuration. When there are tokens, reading needs
+/// one unless a user has set `public_read`.
+fn drop_public_default(tree: &mut Tree) {
+    let public_read = KeyPath::dotted("http.public_read");
+    let is_preset = matches!(tree.source(&public_read), Source::Preset(_));
+    if is_preset && tree.count(&KeyPath::dotted("http.tokens")) > 0 {
+        tree.remove(&public_read);
     }
 }
 
-fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, usize>), Fault> {
+fn read_file(File { path, text }: File<'_>, layers: &mut Layers) -> Result<(), Fault> {
     let name: Arc<str> = path.display().to_string().into();
-    let fault = |line, message| Fault::general(Source::File { name: name.clone(), line }, message);
+    let fault = |line, message| Fault::general(Source::File { name: Arc::clone(&name), line }, message);
     let format = match path.extension().and_then(|e| e.to_str()) {
-        Some("yaml" | "yml") => FileFormat::Yaml,
-        Some("json") => FileFormat::Json,
-        Some("toml") | None => FileFormat::Toml,
+        Some("yaml" | "yml") => Format::Yaml,
+        Some("json") => Format::Json,
+        Some("toml") | None => Format::Toml,
         Some(_) => return Err(fault(None, "is neither .toml, .yaml, .yml nor .json".to_owned())),
     };
     let text = match text {
@@ -251,33 +157,23 @@ fn read_file(File { path, text }: File<'_>) -> Result<(Layer, HashMap<KeyPath, u
         None => read_text(path).map_err(|why| fault(None, format!("cannot be read: {why}")))?,
     };
     bounds::check(format, &text).map_err(|why| fault(None, why))?;
-    let found = match format {
-        FileFormat::Toml => lines::of_toml(&text).map_err(|(line, message)| fault(line, message))?,
-        _ => HashMap::new(),
+    let lines = match format {
+        Format::Toml => lines::of_toml(&text).map_err(|(line, message)| fault(line, message))?,
+        Format::Yaml | Format::Json => HashMap::new(),
     };
-    let origin = Source::File { name: name.clone(), line: None }.encode();
-    let table = format.parse(Some(&origin), &text).map_err(|why| fault(None, syntax_error(&why.to_string())))?;
-    Ok((Layer(table), found))
+    layers.add_file(Arc::clone(&name), format, &text, lines).map_err(|why| fault(None, why))
 }
 
-/// The text of the file, which may be a pipe: who starts the program names it.
+/// The text of the file, which may be a pipe, because the user who starts the program names it.
 fn read_text(path: &Path) -> std::io::Result<String> {
     regular_file::text(regular_file::content(std::fs::File::open(path)?, bounds::LARGEST)?)
 }
 
-/// An error of the parser of YAML or JSON. Only those that end with a position quote nothing of the file.
-fn syntax_error(reason: &str) -> String {
-    match reason.rsplit_once(" column ") {
-        Some((_, column)) if column.parse::<usize>().is_ok() => reason.to_owned(),
-        _ => "does not consist of sections with keys".to_owned(),
-    }
-}
-
-fn flag_layer(flags: &[String], faults: &mut Vec<Fault>) -> Layer {
-    let mut layer = Layer::default();
+fn flag_settings(flags: &[String], faults: &mut Vec<Fault>) -> Vec<Setting> {
+    let mut settings = Vec::new();
     for flag in flags {
         let Some((key, value)) = flag.split_once('=') else {
-            // The text is not repeated: what stands there may be a secret.
+            // The text is not repeated, because it may be a secret.
             faults.push(Fault::general(
                 Source::Flag("--set".to_owned()),
                 "must be key=value, such as http.listen=127.0.0.1:8081".to_owned(),
@@ -289,7 +185,8 @@ fn flag_layer(flags: &[String], faults: &mut Vec<Fault>) -> Layer {
             faults.push(Fault::general(Source::Flag("--set".to_owned()), bounds::too_deep()));
             continue;
         }
-        layer.set(&path, &Source::Flag(format!("{path}")), schema::typed(&path, value));
+        let value = schema::typed(&path, value);
+        settings.push(Setting { source: Source::Flag(format!("{path}")), path, value });
     }
-    layer
+    settings
 }

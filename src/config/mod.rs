@@ -1,7 +1,7 @@
 //! Configuration: files, environment and flags in; one validated [`Config`] out, or every fault at once.
 //!
-//! [`layers`] reads and merges with the `config` crate, [`tree`] keeps each value with its source and fills in
-//! defaults, [`decode`] converts them to the types of [`raw`], and [`validate`] applies the rules that types cannot
+//! [`layers`] reads all layers, [`merge`] merges them with the `config` crate, [`tree`] keeps each value with its source
+//! and fills in defaults, [`decode`] converts them to the types of [`raw`], and [`validate`] applies the rules that types cannot
 //! express. [`edit`] changes the text of a file and [`mod@file`] writes it. The process's environment is an argument.
 //! No fault shows a secret.
 
@@ -21,6 +21,7 @@ mod inputs;
 mod layers;
 mod leap_list;
 mod lines;
+mod merge;
 mod model;
 mod named_file;
 #[cfg(test)]
@@ -116,12 +117,8 @@ fn load_layers(
     environment: &Environment,
     flags: &[String],
 ) -> Result<Loaded, Faults> {
-    let mut merged = layers::merge(file, additions, environment, flags).map_err(Faults)?;
+    let (mut tree, mut warnings) = layers::merge(file, additions, environment, flags).map_err(Faults)?;
     let file = file.map(|file| file.path);
-    let mut tree = Tree::new(&merged);
-    let mut warnings = std::mem::take(&mut merged.warnings);
-    // With thousands of servers the layers are large, and the tree contains everything.
-    drop(merged);
     let mut findings = Findings::default();
     let config = decode::decode(&mut tree, &hostname(), &mut findings).and_then(|sections| {
         let surroundings = Surroundings { environment, file };

@@ -57,7 +57,7 @@ fn no_fault_shows_a_piece_of_a_named_file() {
 }
 
 #[test]
-fn file_that_is_not_what_its_key_needs_is_refused() {
+fn file_with_wrong_content_for_its_key_is_rejected() {
     for keys in every_key() {
         let why = faults_with("a line\nand another\n", &keys);
         assert!(why.contains("c.toml:"), "{keys}{why}");

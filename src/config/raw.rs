@@ -84,7 +84,8 @@ macro_rules! with_probe_keys {
         #[schemars(inline)]
         pub(super) struct $name {
             $($own)*
-            /// Time between two polls: at least 16 s, or 100 ms for a server with `own = true`.
+            /// Time between two polls: at least 16 s, or 100 ms for a server with `own = true`. The first
+            /// four polls of a new server are 16 s apart.
             #[schemars(extend("default" = "64s"))]
             pub poll_interval: Span,
             /// How long to wait for a reply; shorter than poll_interval. Unless set, at most three quarters of it.
@@ -120,8 +121,9 @@ macro_rules! with_probe_keys {
             /// Ask at most one question a day, beside the polls, for the protocol sheet of the server. Needs kernel timestamps.
             #[schemars(extend("x-default" = "true for a server with own = true", "examples" = [true]))]
             pub sheet: Option<bool>,
-            /// Ask the server in interleaved mode (RFC 9769), in which it states when it really sent its last reply: "auto" while
-            /// that reply is at most 4 s old, true while it is at most 20 minutes old. Servers without it are asked as usual.
+            /// Ask the server in interleaved mode (RFC 9769), in which it states when it really sent its last reply:
+            /// "auto" while that reply is at most 4 s old, true while it is at most 20 minutes old. Servers without
+            /// this mode are asked as usual.
             #[schemars(extend("default" = "auto"))]
             pub interleaved: Interleaved,
         }

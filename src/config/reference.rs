@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn docs_configuration_md_is_what_the_schema_says() {
+    fn docs_configuration_md_matches_the_schema() {
         let written = include_str!("../../docs/CONFIGURATION.md");
         assert!(written == reference(), "run: ntp-monitor config reference > docs/CONFIGURATION.md");
     }

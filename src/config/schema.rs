@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::fault::{KeyPath, Step};
 use super::raw::Root;
@@ -111,29 +111,28 @@ pub(super) fn default(schema: &Value) -> Option<Value> {
     Some(table.iter().filter_map(|(key, schema)| Some((key.clone(), default(schema)?))).collect())
 }
 
-/// Converts text from the environment or a flag to the type of its key. List items are separated by
-/// commas. Text that does not fit stays text, and the
-/// decoder reports it.
-pub(super) fn typed(path: &KeyPath, text: &str) -> config::Value {
+/// Converts text from the environment or a flag to the type of its key. List items are separated by commas. Text that
+/// does not fit stays text, and the decoder reports it.
+pub(super) fn typed(path: &KeyPath, text: &str) -> Value {
     let kind = at(path).and_then(|schema| schema.get("type"));
     let is =
         |name: &str| kind.is_some_and(|kind| kind == name || kind.as_array().is_some_and(|a| a.contains(&name.into())));
     let trimmed = text.trim();
     if is("boolean") {
         match trimmed.to_ascii_lowercase().as_str() {
-            "true" | "yes" | "on" | "1" => return config::Value::new(None, true),
-            "false" | "no" | "off" | "0" => return config::Value::new(None, false),
+            "true" | "yes" | "on" | "1" => return json!(true),
+            "false" | "no" | "off" | "0" => return json!(false),
             _ => {}
         }
     }
     if is("integer")
         && let Ok(number) = trimmed.parse::<i64>()
     {
-        return config::Value::new(None, number);
+        return json!(number);
     }
     if is("array") && at(path).is_some_and(|schema| schema["items"]["type"] == "string") {
         let items = trimmed.split(',').map(str::trim).filter(|item| !item.is_empty());
-        return config::Value::new(None, items.map(str::to_owned).collect::<Vec<String>>());
+        return items.collect();
     }
-    config::Value::new(None, text)
+    json!(text)
 }

@@ -1,28 +1,25 @@
 //! The merged configuration as a tree of plain values, each with its source, and the defaults filled in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use config::ValueKind;
 use serde_json::{Value, json};
 
-use super::additions;
 use super::fault::{Fault, KeyPath, Source, Step};
-use super::layers::Merged;
 use super::schema;
 
 const SERVERS: &str = "server";
 
-/// Values and where they came from.
+/// The values of a configuration and the source of each.
 #[derive(Clone)]
 pub(super) struct Tree {
     root: Value,
-    /// Nothing stands here of what a server takes from `[defaults]` or the program: with thousands of servers that
-    /// would be most of what there is.
+    /// Has no entries for values that a server takes from `[defaults]` or from the program: with thousands of servers,
+    /// they would be most of the entries.
     sources: HashMap<KeyPath, Source>,
 }
 
-/// The values may hold secrets, so none is shown.
+/// Shows no values, because they may be secrets.
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tree").field("values", &self.sources.len()).finish_non_exhaustive()
@@ -30,33 +27,8 @@ impl std::fmt::Debug for Tree {
 }
 
 impl Tree {
-    pub(super) fn new(merged: &Merged) -> Self {
-        let mut tree = Self { root: Value::Null, sources: HashMap::new() };
-        tree.root = tree.convert(&merged.root, &KeyPath::default(), merged);
-        tree
-    }
-
-    fn convert(&mut self, value: &config::Value, path: &KeyPath, merged: &Merged) -> Value {
-        self.sources.insert(path.clone(), source_of(value, path, merged));
-        match &value.kind {
-            ValueKind::Nil => Value::Null,
-            ValueKind::Boolean(v) => json!(v),
-            ValueKind::I64(v) => json!(v),
-            ValueKind::U64(v) => json!(v),
-            // Beyond 64 bits nothing here has a meaning; as text it is refused as what it is.
-            ValueKind::I128(v) => json!(v.to_string()),
-            ValueKind::U128(v) => json!(v.to_string()),
-            ValueKind::Float(v) => json!(v),
-            ValueKind::String(v) => json!(v),
-            ValueKind::Array(items) => {
-                items.iter().enumerate().map(|(n, v)| self.convert(v, &path.index(n), merged)).collect()
-            }
-            ValueKind::Table(items) => {
-                // Sorted, so that faults come in the same order each time.
-                let sorted: BTreeMap<_, _> = items.iter().collect();
-                sorted.into_iter().map(|(k, v)| (k.clone(), self.convert(v, &path.key(k), merged))).collect()
-            }
-        }
+    pub(super) fn new(root: Value, sources: HashMap<KeyPath, Source>) -> Self {
+        Self { root, sources }
     }
 
     pub(super) fn root(&self) -> &Value {
@@ -81,7 +53,7 @@ impl Tree {
         self.root.get(section)?.get(key)?.as_str()
     }
 
-    /// Who said the value at `path`; for what is absent, who said the section around it.
+    /// The source of the value at `path`. If the value is absent, the source of the section that it would be in.
     pub(super) fn source(&self, path: &KeyPath) -> Source {
         match self.filled_in(path) {
             Some(Some(default)) => return self.source(&default),
@@ -100,14 +72,13 @@ impl Tree {
         }
     }
 
-    /// A fault of the value at `path`; of the default that a server took it from, where it did.
+    /// A fault of the value at `path`, or of the default that a server took it from.
     pub(super) fn fault(&self, path: &KeyPath, message: impl Into<String>) -> Fault {
         let path = self.filled_in(path).flatten().unwrap_or_else(|| path.clone());
         Fault { path: path.clone(), ..Fault::general(self.source(&path), message.into()) }
     }
 
-    /// Where the value at `path` comes from when nobody said it of this very server: a key of `[defaults]`, or the
-    /// program.
+    /// The origin of a value at `path` that was not set for this server itself: a key of `[defaults]`, or the program.
     fn filled_in(&self, path: &KeyPath) -> Option<Option<KeyPath>> {
         let [Step::Key(section), Step::Index(_), Step::Key(key)] = path.0.as_slice() else { return None };
         if **section != *SERVERS || self.sources.contains_key(path) || self.get(path).is_none() {
@@ -117,12 +88,12 @@ impl Tree {
         Some(self.get(&default).is_some().then_some(default))
     }
 
-    /// Whether somebody said the value at `path`, of this very server where it is one's.
+    /// Whether the value at `path` was set; for a server, whether it was set for this server itself.
     pub(super) fn is_said(&self, path: &KeyPath) -> bool {
         self.sources.contains_key(path)
     }
 
-    /// Puts a value at `path`; nothing happens when what is around it is no table.
+    /// Sets the value at `path`. Does nothing when its parent is not a table.
     pub(super) fn set(&mut self, path: &KeyPath, value: Value, source: Source) {
         let Some((Step::Key(key), parent)) = path.0.split_last() else { return };
         if let Some(Value::Object(table)) = self.get_mut(&KeyPath(parent.to_vec())) {
@@ -131,11 +102,31 @@ impl Tree {
         }
     }
 
-    /// Takes the value at `path` away.
+    /// Appends the array at `path` of another tree. A value that is not an array stays as it is; the decoder reports
+    /// it.
+    pub(super) fn append(&mut self, path: &KeyPath, other: &Self) {
+        let Some(Value::Array(more)) = other.get(path) else { return };
+        if let Some(section) = path.parent() {
+            self.fill_key(&section, json!({}), other.source(&section));
+        }
+        self.fill_key(path, json!([]), other.source(path));
+        let Some(Value::Array(items)) = self.get_mut(path) else { return };
+        let at = items.len();
+        items.extend(more.iter().cloned());
+        for (key, source) in other.sources.iter().filter(|(key, _)| key.starts_with(path)) {
+            let mut key = key.clone();
+            if let Some(Step::Index(index)) = key.0.get_mut(path.0.len()) {
+                *index += at;
+                self.sources.insert(key, source.clone());
+            }
+        }
+    }
+
+    /// Removes the value at `path`.
     pub(super) fn remove(&mut self, path: &KeyPath) {
         let Some((last, parent)) = path.0.split_last() else { return };
         match (last, self.get_mut(&KeyPath(parent.to_vec()))) {
-            // Arrays are tables of servers or nothing we know; a hole keeps the indices of the others right.
+            // An array of anything but servers is unknown here; a null keeps the indices of the others right.
             (Step::Index(index), Some(Value::Array(items))) if *index < items.len() => items[*index] = Value::Null,
             (Step::Key(key), Some(Value::Object(table))) => {
                 table.shift_remove(&**key);
@@ -151,7 +142,7 @@ impl Tree {
         }
     }
 
-    /// Fills in every default but those of servers: sections, keys, and what follows from other values.
+    /// Fills in all defaults except those of servers: sections, keys, and values that follow from other values.
     pub(super) fn fill(&mut self, hostname: &str) {
         let root = KeyPath::default();
         if self.root.get("influxdb").is_none() {
@@ -161,7 +152,7 @@ impl Tree {
             let path = root.key(key);
             if let Some(item) = section.get("items") {
                 self.fill_key(&path, json!([]), Source::Default);
-                // Servers and notifiers have defaults of their own.
+                // The defaults of servers and notifiers are filled in separately.
                 let count = if matches!(key.as_str(), "server" | "notifier") { 0 } else { self.count(&path) };
                 (0..count).for_each(|n| self.fill_table(&path.index(n), item));
                 continue;
@@ -179,7 +170,7 @@ impl Tree {
         }
     }
 
-    /// Fills in what notifiers of every type have; the other keys are for some types only.
+    /// Fills in the defaults that notifiers of every type have; the other keys belong to some types only.
     fn fill_notifiers(&mut self) {
         let notifiers = KeyPath::dotted("notifier");
         for path in (0..self.count(&notifiers)).map(|n| notifiers.index(n)) {
@@ -191,7 +182,8 @@ impl Tree {
         }
     }
 
-    /// Fills in what each server takes from `[defaults]`, which must be decoded before: a fault there is one fault.
+    /// Fills in what each server takes from `[defaults]`. `[defaults]` must be decoded first, so that a fault there is
+    /// reported once.
     pub(super) fn fill_servers(&mut self) {
         let Some(schema) = schema::at(&KeyPath::dotted(SERVERS).index(0)) else { return };
         let mut fallbacks = self.root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -234,22 +226,5 @@ impl Tree {
         if self.get(path).is_none() {
             self.set(path, value, source);
         }
-    }
-}
-
-fn source_of(value: &config::Value, path: &KeyPath, merged: &Merged) -> Source {
-    let line = || merged.lines.get(path).copied();
-    match (value.origin(), &merged.file) {
-        // Nearly all values come from one file, so its name is there once.
-        (Some(origin), Some(name)) if Source::is_of_file(origin) => {
-            let name = additions::other_file(origin, name).unwrap_or_else(|| name.clone());
-            Source::File { name, line: line() }
-        }
-        (Some(origin), _) => Source::decode(origin),
-        // Merging forgets who opened a section; a line says that it was the file.
-        (None, Some(name)) => {
-            line().map_or(Source::Default, |line| Source::File { name: name.clone(), line: Some(line) })
-        }
-        (None, None) => Source::Default,
     }
 }

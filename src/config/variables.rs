@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use config::{Map, Value};
+use serde_json::{Value, json};
 
 use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source, Step};
@@ -172,7 +172,7 @@ impl Naming {
             }
             let file_key = file_key(&target.path);
             if schema::at(&file_key).is_some() {
-                return Ok((file_key, Value::new(None, text)));
+                return Ok((file_key, json!(text)));
             }
             text = read_value(Path::new(text.trim()), around)?.expose().to_owned();
         }
@@ -212,13 +212,12 @@ fn file_key(path: &KeyPath) -> KeyPath {
 }
 
 fn text(text: &str, _: &mut Vec<String>) -> Value {
-    Value::new(None, text)
+    json!(text)
 }
 
 fn servers(text: &str, _: &mut Vec<String>) -> Value {
     let addresses = text.split([',', '\n']).map(str::trim).filter(|address| !address.is_empty());
-    let server = |address| Map::from_iter([("address".to_owned(), Value::new(None, address))]);
-    Value::new(None, addresses.map(server).collect::<Vec<Map<String, Value>>>())
+    addresses.map(|address| json!({ "address": address })).collect()
 }
 
 /// The predecessor program wrote levels in capitals and had one more.
@@ -228,7 +227,7 @@ fn level(text: &str, _: &mut Vec<String>) -> Value {
         "critical" | "fatal" => "error".to_owned(),
         other => other.to_owned(),
     };
-    Value::new(None, level)
+    json!(level)
 }
 
 /// A number of seconds. The predecessor program accepted any number; one below the minimum is raised, so that a
@@ -244,5 +243,5 @@ fn polling_interval(text: &str, warnings: &mut Vec<String>) -> Value {
         Ok(seconds) if seconds.is_finite() => format!("{:.0}ms", seconds * 1e3),
         _ => text.to_owned(),
     };
-    Value::new(None, interval)
+    json!(interval)
 }

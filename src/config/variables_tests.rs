@@ -33,7 +33,7 @@ fn empty_variables_count_as_unset_whatever_they_are_called() {
 }
 
 #[test]
-fn variable_in_dotenv_applies_where_the_environment_has_an_empty_one() {
+fn dotenv_variable_applies_if_the_environment_one_is_empty() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("c.toml");
     std::fs::write(&file, "[[server]]\naddress = \"a.example\"\n").unwrap();

@@ -99,7 +99,7 @@ mod tests {
                          \thardware-receive\n\tsoftware-receive\n\tsoftware-system-clock\nPTP Hardware Clock: 0\n";
 
     #[test]
-    fn an_interface_is_judged_by_what_its_driver_can_stamp() {
+    fn interface_is_rated_by_the_timestamps_of_its_driver() {
         let found = interface("eth0", E1000);
         assert_eq!(found.what, "stamps on sending and arrival; its hardware could too");
         assert_eq!(interface("eth0", &E1000.replace("\tsoftware-transmit\n", "")).level, Level::Warning);

@@ -105,7 +105,7 @@ pub fn trace(
     })
 }
 
-/// The narrowest step of which `points` cover the span.
+/// The narrowest step with which `points` cover the span.
 fn fitting(span: Span, points: usize) -> i64 {
     let wanted_s = span.length_s() / points.max(1) as f64;
     let longest = STEPS_S[STEPS_S.len() - 1];

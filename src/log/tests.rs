@@ -100,7 +100,7 @@ fn the_level_changes_while_the_program_runs() {
 }
 
 #[test]
-fn dependencies_are_heard_from_warnings_on_unless_somebody_debugs() {
+fn dependencies_log_from_warning_on_unless_debugging() {
     let text = written(formats::plain_term, |_, dependencies, control| {
         info!(dependencies, "chatter");
         warn!(dependencies, "trouble");
@@ -111,7 +111,7 @@ fn dependencies_are_heard_from_warnings_on_unless_somebody_debugs() {
 }
 
 #[test]
-fn what_a_remote_can_make_a_dependency_say_at_will_is_limited_by_module() {
+fn remotely_triggered_logs_are_limited_by_module() {
     let text = written(formats::plain_term, |_, dependencies, _| {
         for _ in 0..20 {
             error!(dependencies, # "server", "malformed request");
@@ -122,7 +122,7 @@ fn what_a_remote_can_make_a_dependency_say_at_will_is_limited_by_module() {
 }
 
 #[test]
-fn what_finds_the_queue_full_is_counted_and_reported() {
+fn records_dropped_by_a_full_queue_are_counted_and_reported() {
     /// Blocks before each record until the test releases it.
     struct Gate(Mutex<Receiver<()>>, AnyDrain);
     impl Drain for Gate {
@@ -183,7 +183,7 @@ fn a_file_is_finished_at_its_size_and_only_so_many_are_kept() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_left_at_a_hint_and_at_its_size_at_the_latest() {
+fn moved_log_file_is_reopened_at_a_signal_or_at_its_size() {
     let dir = tempfile::tempdir().unwrap();
     let config = LogFile { path: dir.path().join("x.log"), max_bytes: 100, keep: 2 };
     let reopen = Arc::<AtomicBool>::default();
@@ -227,7 +227,7 @@ fn a_failed_reopen_is_retried() {
 }
 
 #[test]
-fn a_record_that_cannot_be_written_is_counted_and_the_others_are_whole() {
+fn unwritable_record_is_counted_and_others_are_complete() {
     /// A disk that is full for the first writes.
     struct Disk(Page, u32);
     impl Write for Disk {

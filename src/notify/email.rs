@@ -3,13 +3,14 @@
 //! the mails about an alert into one thread.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
 use lettre::{Address, Message};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::progress::{Progress, listed};
@@ -19,7 +20,9 @@ use crate::config::{Email as Settings, MailTls, Notifier as Config};
 use crate::outbound;
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::{Instance, Notification, Status};
-use ntp_monitor_core::text::html::Text;
+use ntp_monitor_core::template::Page;
+
+static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(include_str!("email.html")));
 
 /// The maximum number of alerts that a mail refers to.
 const THREADS: usize = 20;
@@ -168,25 +171,15 @@ fn plain(notification: &Notification) -> String {
 }
 
 fn html(notification: &Notification) -> String {
-    let title = words::title(notification);
-    let description: String =
-        words::multi_line(&notification.description).lines().map(|line| format!("{}<br>", Text(line))).collect();
-    let list: String = words::lines(notification).iter().map(|line| format!("<li>{}</li>", Text(line))).collect();
-    let facts: String = words::facts(notification).iter().map(|(name, value)| fact(name, value)).collect();
-    format!(
-        "<!doctype html><html><body style=\"font-family:sans-serif;color:#222\">\
-         <h2 style=\"border-left:8px solid {};padding-left:12px\">{}</h2><p>{description}</p><ul>{list}</ul>\
-         <table cellpadding=\"4\">{facts}</table></body></html>",
-        words::colour(notification),
-        Text(&title)
-    )
-}
-
-fn fact(name: &str, value: &str) -> String {
-    let value = Text(value);
-    let is_link = ["https://", "http://"].iter().any(|scheme| value.0.starts_with(scheme));
-    let shown = if is_link { format!("<a href=\"{value}\">{value}</a>") } else { value.to_string() };
-    format!("<tr><td style=\"color:#666\">{name}</td><td>{shown}</td></tr>")
+    let is_link = |value: &str| ["https://", "http://"].iter().any(|scheme| value.starts_with(scheme));
+    let fact = |(name, value): (&str, String)| json!({ "name": name, "is_link": is_link(&value), "value": value });
+    PAGE.render(&json!({
+        "colour": words::colour(notification),
+        "title": words::title(notification),
+        "description": words::multi_line(&notification.description).lines().collect::<Value>(),
+        "lines": words::lines(notification),
+        "facts": words::facts(notification).into_iter().map(fact).collect::<Value>(),
+    }))
 }
 
 #[cfg(test)]

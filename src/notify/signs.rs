@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_response_confirms_nothing_where_the_service_says_something() {
+    fn empty_response_is_no_confirmation_where_text_is_expected() {
         for service in [slack, teams, telegram, pagerduty, ntfy] {
             assert_eq!(retry(service(&reply(200, ""))), Some(Retry::Unanswered));
         }

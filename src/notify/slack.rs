@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn message_respects_block_limits_and_mentions_nobody() {
+    fn message_respects_block_limits_and_mentions_no_user() {
         let mut news = Notification::sample(jiff::Timestamp::UNIX_EPOCH);
         news.summary = "<!channel> & ".repeat(100);
         news.description = "x".repeat(10_000);

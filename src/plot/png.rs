@@ -119,7 +119,7 @@ mod tests {
          <text x=\"2\" y=\"15\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#000000\">abc</text></svg>";
 
     #[test]
-    fn error_without_a_font_says_what_to_install() {
+    fn missing_font_error_names_the_package() {
         let why = Fonts::of(fontdb::Database::new()).unwrap_err();
         assert!(why.to_string().contains("fonts-dejavu-core"), "{why}");
         let none = Fonts(Arc::new(fontdb::Database::new()));

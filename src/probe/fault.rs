@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn local_faults_say_what_to_do() {
+    fn local_faults_include_advice() {
         for (errno, word) in [
             (Errno::EMFILE, "LimitNOFILE"),
             (Errno::ENOBUFS, "memory"),

@@ -120,7 +120,7 @@ fn the_reference_age_is_right_across_eras_or_absent() {
 }
 
 #[test]
-fn a_version_3_reply_and_a_server_without_reference_time_are_accepted() {
+fn version_3_and_missing_reference_time_are_accepted() {
     assert!(matches!(verdict(|p| p.version = 3), Verdict::Accepted(..)));
     assert!(matches!(verdict(|p| p.reference = NtpTimestamp::ZERO), Verdict::Accepted(..)));
 }

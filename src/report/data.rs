@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::document::{Document, EVIDENCE, evidence_rows};
 use super::material::Material;
+use super::nts;
 use super::traceability::Traceability;
 use crate::history::fleet::FleetSurvey;
 use crate::history::survey::Survey;
@@ -45,10 +46,12 @@ impl Data {
         self.survey.coverage.sentence()
     }
 
-    /// One line for the majority and one for each server: standing, counts of polls, and the shares of the evidence.
+    /// One line for the majority and one for each server: standing, counts of polls, the shares of the evidence, and how it was
+    /// authenticated.
     pub(super) fn csv(&self, document: &Document) -> String {
         let titles = EVIDENCE.map(|title| title.replace(' ', "_"));
-        let mut csv = format!("server,standing,said,polls,samples,limit_s,{}\n", titles.join(","));
+        let mut csv =
+            format!("server,standing,said,polls,samples,limit_s,{},{}\n", titles.join(","), nts::CSV_COLUMNS.join(","));
         let Some(found) = &self.traceability else { return csv };
         for (n, (name, shares)) in evidence_rows(document, found).into_iter().enumerate() {
             let one = self.survey.servers.get(&name).filter(|_| n > 0);
@@ -64,6 +67,7 @@ impl Data {
                 found.limit_s.to_string(),
             ];
             cells.extend(shares.map(|share| share.trim_end_matches(" %").to_owned()));
+            cells.extend(one.and_then(|one| one.nts.as_ref()).map(nts::csv_cells).unwrap_or_default());
             csv.push_str(&cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(","));
             csv.push('\n');
         }

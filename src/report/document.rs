@@ -4,6 +4,7 @@ use super::drawings::{Drawing, detail, overview};
 use super::fleet::{self, FleetPart};
 use super::listed::Listed;
 use super::material::{Material, PastAlert};
+use super::nts;
 use super::times::Times;
 use super::traceability::Traceability;
 use super::worst::Moment;
@@ -47,6 +48,8 @@ pub struct Document {
     pub traceability: Option<Traceability>,
     /// What all vantages say together.
     pub fleet: Option<FleetPart>,
+    /// The listed servers with NTS, each with the cells of [`nts::COLUMNS`].
+    pub nts: Vec<(String, [String; 11])>,
     /// Formats the times of the lists.
     pub times: Times,
 }
@@ -100,6 +103,11 @@ pub fn document(material: &Material) -> Document {
     let left_out = rows.len().saturating_sub(MOST_ROWS);
     let times = &material.times;
     rows.truncate(MOST_ROWS);
+    let authenticated = rows.iter().filter_map(|row| {
+        let found = found.servers.get(&row.server)?.nts.as_ref()?;
+        Some((row.server.clone(), nts::cells(found)))
+    });
+    let nts = authenticated.collect();
     Document {
         title: format!("Time report of {}, {}", material.vantage, days(material)),
         summary: summary(material),
@@ -109,11 +117,14 @@ pub fn document(material: &Material) -> Document {
         notes: notes(material, left_out),
         overview: overview(material),
         details: material.drawn.iter().enumerate().flat_map(|(n, one)| detail(material, n, one)).collect(),
-        verdicts: Listed::of(&found.verdicts).with(|entry| entry.sentence = times.sentence(&entry.sentence)),
+        verdicts: Listed::of(&found.verdicts).with(|entry| {
+            entry.sentence = times.sentence(&entry.sentence_with_authentication());
+        }),
         events: Listed::of(&found.events).with(|event| event.sentence = times.sentence(&event.sentence)),
         alerts: Listed::of(&material.alerts).with(|alert| alert.summary = times.sentence(&alert.summary)),
         traceability: material.traceability.clone(),
         fleet: material.fleet.as_ref().map(|found| FleetPart::of(found, times)),
+        nts,
         times: material.times.clone(),
     }
 }

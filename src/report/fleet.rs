@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::listed::Listed;
 use super::times::Times;
 use crate::history::fleet::{FleetSurvey, SurveyedVantage, WrongServer};
 use ntp_monitor_core::fleet::verdict::{FleetState, FleetVerdict};
 use ntp_monitor_core::stats::verdict::When;
-use ntp_monitor_core::text::html::Text;
 use ntp_monitor_core::text::percent::percent;
 use ntp_monitor_core::text::plain::one_line;
 use ntp_monitor_core::text::units::{NOTHING, bound, seconds, signed_seconds, span};
@@ -63,22 +64,15 @@ impl FleetPart {
         }
     }
 
-    pub(super) fn html(&self, html: &mut String) {
-        html.push_str("<h2>Fleet</h2>\n");
-        table(html, VANTAGES, &self.vantages);
-        for note in &self.notes {
-            let _ = writeln!(html, "<p class=\"faint\">{}</p>", Text(note));
-        }
-        html.push_str("<h2>Servers that are wrong from several places</h2>\n");
-        table(html, SERVERS, &self.servers);
-        html.push_str("<h2>Clocks of the vantages against each other</h2>\n");
-        table(html, PAIRS, &self.pairs);
-        html.push_str("<h2>Verdicts of the fleet</h2>\n");
-        if self.verdicts.before > 0 {
-            let _ = writeln!(html, "<p class=\"faint\">{} earlier ones are not listed.</p>", self.verdicts.before);
-        }
-        let rows: Vec<_> = self.verdicts.shown.iter().map(|verdict| self.verdict(verdict)).collect();
-        table(html, ["time", "state", "verdict"], &rows);
+    /// The tables of the HTML page.
+    pub(super) fn tables(&self) -> Vec<Value> {
+        let verdicts: Vec<_> = self.verdicts.shown.iter().map(|verdict| self.verdict(verdict)).collect();
+        vec![
+            table("Fleet", &VANTAGES, &self.vantages, 0, &self.notes),
+            table("Servers that are wrong from several places", &SERVERS, &self.servers, 0, &[]),
+            table("Clocks of the vantages against each other", &PAIRS, &self.pairs, 0, &[]),
+            table("Verdicts of the fleet", &["time", "state", "verdict"], &verdicts, self.verdicts.before, &[]),
+        ]
     }
 
     fn verdict(&self, verdict: &FleetVerdict) -> Line<3> {
@@ -155,22 +149,7 @@ fn server(it: &WrongServer) -> Line<4> {
     (true, [it.server.clone(), places(it), lasting(it.wrong_s, it.proven), gap])
 }
 
-fn table<const N: usize>(html: &mut String, titles: [&str; N], rows: &[Line<N>]) {
-    if rows.is_empty() {
-        html.push_str("<p>None.</p>\n");
-        return;
-    }
-    html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
-    titles.iter().for_each(|title| {
-        let _ = write!(html, "<th>{title}");
-    });
-    html.push_str("</tr></thead>\n<tbody>\n");
-    for (is_bad, cells) in rows {
-        html.push_str(if *is_bad { "<tr class=\"bad\">" } else { "<tr>" });
-        cells.iter().for_each(|cell| {
-            let _ = write!(html, "<td>{}", Text(cell));
-        });
-        html.push_str("</tr>\n");
-    }
-    html.push_str("</tbody></table></div>\n");
+fn table<const N: usize>(title: &str, columns: &[&str; N], rows: &[Line<N>], before: usize, notes: &[String]) -> Value {
+    let rows: Value = rows.iter().map(|(is_bad, cells)| json!([is_bad, &cells[..]])).collect();
+    json!({ "title": title, "columns": &columns[..], "rows": rows, "before": before, "notes": notes })
 }

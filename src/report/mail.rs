@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::document::Document;
 use super::drawings::Drawing;
-use super::html::{body, figure};
+use super::html::mail;
 use super::message::{Picture, Report};
 use super::text::text;
 use crate::plot::png::{Fonts, PngError, png};
-use ntp_monitor_core::text::html::Text;
 
 const STYLE: &str = include_str!("mail.css");
 
@@ -23,22 +24,12 @@ pub(super) fn report(key: String, document: &Document, made_ns: i64, fonts: Resu
             Err(why) => drop(failures.insert(&drawing.id, why)),
         }
     }
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n",
-        Text(&document.title)
+    let html = mail(
+        document,
+        made_ns,
+        STYLE,
+        |drawing| json!({ "about": drawing.about, "failure": failures.get(drawing.id.as_str()), "image": content_id(drawing) }),
     );
-    body(&mut html, document, made_ns, &|drawing| {
-        let about = Text(&drawing.about);
-        match failures.get(drawing.id.as_str()) {
-            Some(why) => format!("<p class=\"faint\">{about}: {}</p>\n", Text(why)),
-            None => figure(&format!(
-                "<img src=\"cid:{}\" alt=\"{about}\" width=\"960\" style=\"max-width:100%\">",
-                content_id(drawing)
-            )),
-        }
-    });
-    html.push_str("</body>\n</html>\n");
     let summary = document.summary.join(" ");
     Report { key, title: document.title.clone(), summary, text: text(document), html, pictures }
 }

@@ -32,12 +32,6 @@ pub fn make(
 }
 
 impl Made {
-    /// The title, on one line.
-    #[must_use]
-    pub fn title(&self) -> &str {
-        &self.document.title
-    }
-
     /// Whether no server was polled, neither by this host nor by another vantage of its fleet.
     #[must_use]
     pub fn is_empty(&self) -> bool {

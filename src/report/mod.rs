@@ -14,6 +14,7 @@ mod mail;
 pub mod make;
 pub mod material;
 pub mod message;
+pub mod nts;
 pub mod pending;
 pub mod shelf;
 mod text;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, EVIDENCE, evidence_rows};
+use super::nts;
 use super::times::Times;
 use ntp_monitor_core::text::plain::is_disruptive;
 use ntp_monitor_core::text::units::seconds;
@@ -32,6 +33,13 @@ pub(super) fn text(document: &Document) -> String {
             let cells = EVIDENCE.iter().zip(shares).map(|(title, share)| format!("{title} {share}"));
             let _ = writeln!(text, "  {}: {}", printable(&name), cells.collect::<Vec<_>>().join(", "));
         }
+    }
+    if !document.nts.is_empty() {
+        text.push_str("\nAuthentication (NTS)\n");
+    }
+    for (name, cells) in &document.nts {
+        let cells = nts::COLUMNS.iter().zip(cells).map(|(title, cell)| format!("{title} {}", printable(cell)));
+        let _ = writeln!(text, "  {}: {}", printable(name), cells.collect::<Vec<_>>().join(", "));
     }
     if let Some(fleet) = &document.fleet {
         fleet.text(&mut text);

@@ -9,7 +9,7 @@ use ntp_monitor_core::stats::snapshot::Snapshot;
 /// The state of this host's clock at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClockPoint {
-    /// When, in nanoseconds since 1970, by the clock that is described.
+    /// The time in nanoseconds since 1970, by the clock that is described.
     pub wall_ns: i64,
     /// `CLOCK_REALTIME − CLOCK_MONOTONIC_RAW` in nanoseconds.
     pub wall_less_raw_ns: i64,

@@ -1,9 +1,9 @@
-//! What of the store could not be decoded. It is skipped, so that the rest can be read, and named here.
+//! The parts of the store that could not be decoded. They are skipped, so that the rest can be read, and named here.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many faults are named; a file with more is damaged as a whole.
+/// This many faults are named; a file with more is damaged as a whole.
 const MOST: usize = 1000;
 
 /// The faults that the readers and the writer of a process found. Cheap to clone.

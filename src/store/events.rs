@@ -87,7 +87,8 @@ fn insert(conn: &Connection, event: &Event) -> rusqlite::Result<i64> {
     )
 }
 
-/// Ends the events that last, at the newest sample: nobody watched them since. One that goes on is recorded again.
+/// Ends the events that are in progress, at the newest sample, because nothing observed them since. An event that
+/// continues is recorded again.
 pub(super) fn end_all(conn: &Connection, newest_ns: Option<i64>) -> rusqlite::Result<usize> {
     conn.execute("UPDATE event SET end_ns = max(start_ns, coalesce(?1, start_ns)) WHERE end_ns IS NULL", [newest_ns])
 }

@@ -56,7 +56,7 @@ impl StoreHandle {
         self.progress.clone()
     }
 
-    /// How far the samples of an earlier release are moved to the format of this one. Reads memory only.
+    /// Progress of moving the samples of an earlier release to the format of this one. Reads memory only.
     #[must_use]
     pub fn move_gauge(&self) -> MoveGauge {
         self.progress.get()

@@ -1,5 +1,5 @@
-//! The local rows: what was known of this host's clock without any server, a row a change. They are few, and are kept as
-//! long as hourly rollups, beside the one that is in force at the beginning of that time.
+//! The local rows: what was known of this host's clock without any server, one row per change. There are few of them,
+//! and they are kept as long as hourly rollups, together with the row that was in force at the beginning of that time.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
@@ -14,7 +14,7 @@ pub(super) fn insert(conn: &Connection, row: &LocalRow) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// The rows in force within a span, by time: that before its beginning too, and `limit` at most, the latest.
+/// The rows in force within a span, by time: also the one before its beginning; the latest `limit`.
 pub(super) fn between(conn: &Connection, from_ns: i64, to_ns: i64, limit: usize) -> rusqlite::Result<Vec<LocalRow>> {
     let mut statement = conn.prepare_cached(
         "SELECT row FROM local_change WHERE wall_ns < ?2 AND wall_ns >= \

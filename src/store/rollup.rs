@@ -89,12 +89,6 @@ impl Counts {
     pub fn samples(&self) -> u64 {
         self.outcomes[codes::of_outcome(&Outcome::Sample)]
     }
-
-    /// The share of polls that gave a sample; `None` without polls.
-    #[must_use]
-    pub fn success_ratio(&self) -> Option<f64> {
-        (self.polls() > 0).then(|| self.samples() as f64 / self.polls() as f64)
-    }
 }
 
 /// The aggregate of one series over one bucket, for one kind of timestamping.

@@ -1,4 +1,4 @@
-//! The state of the verdict, as the last process left it: one compressed value.
+//! The saved state of the verdict, as the last process left it: one compressed value.
 
 use std::io::{self, Read, Write};
 
@@ -11,13 +11,13 @@ use super::meta;
 
 const KEY: &str = "verdict_state";
 
-/// Replaces what was kept.
+/// Replaces the saved state.
 pub(super) fn keep(conn: &Connection, state: &[u8]) -> rusqlite::Result<()> {
     let packed = pack(state).map_err(|why| rusqlite::Error::ToSqlConversionFailure(Box::new(why)))?;
     meta::set(conn, KEY, packed)
 }
 
-/// What was kept last. What cannot be unpacked is empty, which no state is.
+/// The saved state. Empty if it cannot be unpacked; no state is empty.
 pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
     let mut select = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     let packed: Option<Vec<u8>> = select.query_row([KEY], |row| row.get(0)).optional()?;

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_degraded_service_answers_200_and_a_failing_one_503_with_its_reasons() {
+    async fn degraded_is_200_and_failing_is_503_with_reasons() {
         let reason = |status| Reason { status, about: "sink", name: "store".into(), reason: "disk full".into() };
         let of = |status| Health { status, reasons: vec![reason(status)], ready: true, ..Health::default() };
         let (code, body) = get("/health", of(Status::Degraded)).await;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_is_not_there_is_a_problem_document() {
+    async fn unknown_path_is_a_problem_document() {
         let (code, body) = get("/nowhere", Health::default()).await;
         assert_eq!((code, &body["status"]), (StatusCode::NOT_FOUND, &404.into()));
         assert_eq!(body["detail"], "there is nothing at /nowhere");

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_use_is_named_with_what_to_do() {
+    fn address_in_use_is_reported_with_advice() {
         let taken = Listeners::open("127.0.0.1:0".parse().unwrap()).unwrap();
         let Address::Tcp(address) = taken.addresses().unwrap()[0] else { panic!("{taken:?}") };
         let why = Listeners::open(address).unwrap_err().to_string();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_nobody_here_and_a_port_of_roots_have_advice_of_their_own() {
+    fn foreign_address_and_privileged_port_have_their_own_advice() {
         // No host has an address of TEST-NET-1.
         let why = Listeners::open(SocketAddr::from(([192, 0, 2, 1], 0))).unwrap_err().to_string();
         assert!(why.contains("no interface of this host has that address"), "{why}");

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_span_is_refused_with_a_reason() {
+    fn invalid_span_is_rejected_with_a_reason() {
         for (from, to) in
             [("now", "-1h"), ("now", "now"), ("yesterday", ""), ("-", ""), ("-99999999999y", ""), ("", "-0x1")]
         {

@@ -103,7 +103,7 @@ fn verdicts_over_recordings_name_who_is_wrong() {
 }
 
 #[test]
-fn an_own_clock_that_was_set_back_by_an_hour_is_wrong_though_polls_end_in_any_order() {
+fn clock_set_back_by_an_hour_is_wrong_in_any_order_of_polls() {
     let mut samples: Vec<_> = world_with(Fault::LocalStep { at_s: 0.5 * HOUR, size_s: -HOUR }).samples().collect();
     // Two servers answer at the same moment, and who answered first is written last.
     for pair in samples.chunks_exact_mut(2).filter(|pair| pair[0].at.wall_ns < pair[1].at.wall_ns) {
@@ -119,7 +119,7 @@ fn an_own_clock_that_was_set_back_by_an_hour_is_wrong_though_polls_end_in_any_or
 }
 
 #[test]
-fn parts_in_any_order_compressed_or_shuffled_say_what_the_whole_says() {
+fn parts_in_any_order_or_compression_give_the_same_result() {
     let dir = tempfile::tempdir().unwrap();
     let world = world_with(Fault::ServerStep { server: 0, at_s: 5.0 * HOUR, size_s: -0.12 });
     let mut samples: Vec<_> = world.samples().collect();
@@ -200,7 +200,7 @@ fn double_late_and_future_rows_are_refused_with_a_message() {
 }
 
 #[test]
-fn rows_in_no_order_at_all_are_sorted_and_none_is_taken_for_one_from_the_future() {
+fn unordered_rows_are_sorted_and_none_counts_as_future() {
     let rows: Vec<_> = (0..997).map(|k| minimal(k * 367 % 997 * 64, "a", "0.001")).collect();
     let (report, said) = of_rows(&rows.concat());
     assert_eq!((report["servers"]["a"]["n"].as_u64(), said.contains("future")), (Some(997), false), "{said}");
@@ -214,7 +214,7 @@ fn a_file_of_which_no_row_can_be_read_says_why() {
 }
 
 #[test]
-fn what_a_file_is_called_says_nothing_of_its_compression() {
+fn compression_is_detected_by_content_not_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let rows: String = (0..40).map(|k| minimal(k * 64, "a", "0.001")).collect();
     let mut gz = GzEncoder::new(fs::File::create(dir.path().join("packed.csv")).unwrap(), Compression::fast());
@@ -225,7 +225,7 @@ fn what_a_file_is_called_says_nothing_of_its_compression() {
 }
 
 #[test]
-fn thin_and_odd_recordings_accuse_nobody() {
+fn sparse_and_odd_recordings_blame_no_clock() {
     let alone: String = (0..60).map(|k| minimal(k * 64, "a", "0.3")).collect();
     let equal: String = (0..240).map(|k| minimal(k * 16, ["a", "b", "c", "d"][k as usize % 4], "0.001")).collect();
     let mut gaps = String::new();
@@ -315,7 +315,7 @@ fn alerts_of(world: &World, report: &Value) -> Vec<(String, String, i64)> {
 }
 
 #[test]
-fn the_rules_say_of_recordings_and_of_the_store_what_they_would_have_told() {
+fn rules_replay_recordings_and_the_store_alike() {
     let (home, world) = (Home::with(""), silent_hour());
     let samples: Vec<_> = world.samples().collect();
     fs::write(home.path().join("w.csv"), csv(&samples)).unwrap();

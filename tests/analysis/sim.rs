@@ -104,7 +104,7 @@ async fn every_reply_of_the_list_is_sent_and_from_the_right_port() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_ignored_and_counted() {
+async fn invalid_requests_are_ignored_and_counted() {
     let server = serve(Script::good()).await;
     let socket = UdpSocket::bind(V4).await.unwrap();
     socket.send_to(&[0; 47], server.address()).await.unwrap();
@@ -152,7 +152,7 @@ async fn outcomes(script: Script, timeout: Duration) -> [Outcome; 2] {
 const REFUSAL: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn engines_measure_what_was_scripted() {
+async fn engines_measure_the_scripted_offsets() {
     let header = Header {
         leap: Leap::Insert,
         stratum: 3,

@@ -29,7 +29,7 @@ fn the_committed_files_are_those_that_the_generator_makes() {
 }
 
 #[test]
-fn every_panel_has_a_unit_and_a_meaning_and_takes_its_data_from_the_variable() {
+fn every_panel_has_unit_description_and_data_source_variable() {
     for source in SOURCES {
         for dashboard in dashboards(source) {
             let names: Vec<&str> =
@@ -100,7 +100,7 @@ fn the_schemas_of_grafana_and_of_compose_find_no_fault() {
 }
 
 #[test]
-fn what_the_compose_file_mounts_is_there_and_its_configuration_is_valid() {
+fn compose_mounts_exist_and_its_configuration_is_valid() {
     let compose = read("compose.yaml").replace("${NTP_ALERTS:-influxdb}", "influxdb");
     let mounts = compose.lines().filter_map(|line| line.trim().strip_prefix("- ./")?.split(':').next());
     let missing: Vec<&str> = mounts.filter(|path| !root().join(path).exists()).collect();
@@ -143,7 +143,7 @@ fn every_alert_has_a_unit_test() {
 }
 
 #[actix_rt::test]
-async fn every_query_of_the_prometheus_set_finds_data_in_a_real_prometheus() {
+async fn every_prometheus_query_finds_data_in_a_real_prometheus() {
     const SERVERS: [&str; 5] = ["alpha", "beta", "gamma", "liar", "silent"];
     let scripts = SERVERS.map(|name| match name {
         "liar" => (name, Script::good().offset_ns(80_000_000)),
@@ -253,7 +253,7 @@ async fn has_values(prometheus: &Prometheus, definition: &str) -> bool {
 }
 
 #[test]
-fn the_data_model_lists_exactly_the_fields_and_tags_that_are_written() {
+fn data_model_lists_exactly_the_written_fields_and_tags() {
     let (documented, mut written) = (recorded::documented(), recorded::schema(&recorded::lines()));
     written.tags.values_mut().for_each(|tags| assert_eq!(tags.remove("site"), tags.contains("server"), "{tags:?}"));
     assert_eq!(documented.fields, written.fields);
@@ -261,7 +261,7 @@ fn the_data_model_lists_exactly_the_fields_and_tags_that_are_written() {
 }
 
 #[test]
-fn every_flux_query_is_sound_and_reads_what_is_written() {
+fn every_flux_query_is_valid_and_reads_written_fields() {
     let Some(reader) = flux_reader() else { return tool::may_skip("@influxdata/flux-lsp-node") };
     let (from, to) = ("2026-01-01T00:00:00Z", "2026-01-01T06:00:00Z");
     let queries = flux(&Choice { vantage: "here", servers: &["ntp1"], instance: "", bucket: "ntp", from, to });

@@ -118,7 +118,7 @@ async fn rejections_of_lines_say_how_many_and_why() {
 
 /// 4764 points, of which 4000 are too old, as a bucket with a short retention answers.
 #[tokio::test]
-async fn backlog_beyond_the_retention_goes_in_one_request_with_the_exact_count() {
+async fn backlog_beyond_retention_is_one_request_with_exact_count() {
     let fake = Fake::judging(|request| match request.body.lines().filter(|line| !line.contains("fresh")).count() {
         0 => status(204),
         old => {

@@ -67,7 +67,7 @@ async fn real_influxdb_counts_points_beyond_its_retention() {
 }
 
 #[actix_rt::test]
-async fn type_conflict_in_a_real_influxdb_names_the_remedy_and_loses_nothing() {
+async fn type_conflict_in_a_real_influxdb_names_the_remedy() {
     let Some(real) = Real::find().await else { return };
     real.write(format!("m v=1i {}", now_ns()).as_bytes()).await;
     let outbox = Memory::of((0..35).map(|n| format!("m v={n}.5 {}", now_ns() - n)));

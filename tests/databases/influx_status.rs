@@ -188,7 +188,7 @@ async fn survives(script: Vec<Answer>) -> (Fake, SenderState) {
 }
 
 #[tokio::test]
-async fn what_passes_is_retried_until_the_database_takes_it() {
+async fn temporary_failure_is_retried_until_accepted() {
     for answer in [status(429), status(503), status(500), status(408), Answer::Hang, Answer::Reset] {
         let (fake, state) = survives(vec![answer.clone(); 2]).await;
         // After a request that was too slow, the lines come in smaller ones.
@@ -274,7 +274,7 @@ async fn a_refused_connection_is_retried_with_its_cause_as_the_reason() {
 }
 
 #[tokio::test]
-async fn a_shutdown_ends_in_time_while_the_database_hangs_and_keeps_the_lines() {
+async fn shutdown_keeps_the_lines_while_the_database_hangs() {
     let (outbox, fake) = (Memory::of(lines(5)), Fake::start(vec![Answer::Hang; 1000]));
     let running = start(&outbox, &Influx { timeout: PATIENCE, ..config(&fake.url) });
     until("a request hangs", || fake.seen(|seen| !seen.heads.is_empty())).await;

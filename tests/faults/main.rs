@@ -54,7 +54,7 @@ fn ends_well(mut monitor: Monitor, csv: &Path, store: &Path) -> usize {
 // Servers
 
 #[test]
-fn health_follows_the_servers_from_the_start_to_the_loss_of_all_and_back() {
+fn health_follows_the_loss_and_return_of_all_servers() {
     let playground = Playground::open();
     let late = Script::good().delayed(Duration::from_secs(1), Duration::from_secs(1));
     let (one, two) = (playground.server(late), playground.server(Script::silent()));
@@ -85,7 +85,7 @@ fn health_follows_the_servers_from_the_start_to_the_loss_of_all_and_back() {
 }
 
 #[test]
-fn a_server_that_answers_with_a_thousand_bad_datagrams_first_is_measured_and_the_log_stays_short() {
+fn thousand_bad_datagrams_delay_no_sample_and_fill_no_log() {
     const BAD: usize = 1000;
     let playground = Playground::open();
     let kinds = [ReplyKind::WrongOrigin, ReplyKind::Garbage(48), ReplyKind::Short(20), ReplyKind::Mode(3)];
@@ -107,7 +107,7 @@ fn a_server_that_answers_with_a_thousand_bad_datagrams_first_is_measured_and_the
 // Names and networks
 
 #[test]
-fn a_name_that_never_resolves_is_an_outcome_with_its_reason_and_harms_nobody() {
+fn unresolvable_name_is_an_outcome_with_its_reason() {
     let playground = Playground::open();
     let good = playground.server(Script::good());
     let nowhere = "[[server]]\nname = \"nowhere\"\naddress = \"no-such-host.invalid\"\n";
@@ -122,7 +122,7 @@ fn a_name_that_never_resolves_is_an_outcome_with_its_reason_and_harms_nobody() {
 }
 
 #[test]
-fn without_a_network_at_start_each_poll_is_a_fault_with_its_reason_until_there_is_one() {
+fn start_without_network_gives_faults_until_it_is_up() {
     if !root::is_root("a start without a network") {
         return;
     }
@@ -147,7 +147,7 @@ fn without_a_network_at_start_each_poll_is_a_fault_with_its_reason_until_there_i
 // The database
 
 #[test]
-fn a_database_that_is_down_is_a_reason_and_gets_everything_when_it_is_back() {
+fn database_outage_is_reported_and_all_lines_arrive_later() {
     let (playground, mut victoria) = (Playground::open(), Victoria::start());
     let good = playground.server(Script::good());
     let influx = format!(
@@ -172,7 +172,7 @@ fn a_database_that_is_down_is_a_reason_and_gets_everything_when_it_is_back() {
 }
 
 #[test]
-fn a_service_that_ends_while_the_database_is_down_keeps_the_lines_for_its_successor() {
+fn lines_survive_a_restart_during_a_database_outage() {
     let playground = Playground::open();
     let good = playground.server(Script::good());
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -233,7 +233,7 @@ fn survives_a_full_disk(disk: &SmallDisk, layout: &Layout<'_>) {
 }
 
 #[test]
-fn a_full_disk_under_the_store_holds_up_nothing_else_and_loses_nothing() {
+fn full_disk_of_the_store_delays_nothing_and_loses_nothing() {
     if !root::is_root("a full disk under the store") {
         return;
     }
@@ -242,7 +242,7 @@ fn a_full_disk_under_the_store_holds_up_nothing_else_and_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_under_the_csv_files_holds_up_nothing_else_and_loses_nothing() {
+fn full_disk_of_csv_delays_nothing_and_loses_nothing() {
     if !root::is_root("a full disk under the CSV files") {
         return;
     }
@@ -251,7 +251,7 @@ fn a_full_disk_under_the_csv_files_holds_up_nothing_else_and_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_under_every_output_loses_nothing_while_memory_holds_it() {
+fn full_disk_of_all_outputs_loses_nothing_that_fits_memory() {
     if !root::is_root("a full disk under every output") {
         return;
     }
@@ -261,7 +261,7 @@ fn a_full_disk_under_every_output_loses_nothing_while_memory_holds_it() {
 }
 
 #[test]
-fn what_a_full_disk_keeps_from_the_store_until_the_end_is_said_and_in_the_csv_files() {
+fn samples_the_store_never_got_are_reported_and_in_csv() {
     if !root::is_root("a full disk until the end") {
         return;
     }
@@ -283,7 +283,7 @@ fn what_a_full_disk_keeps_from_the_store_until_the_end_is_said_and_in_the_csv_fi
 /// What a disk that became read-only does to a running service: every write fails from now on, whatever is open, and
 /// nothing can be made.
 #[test]
-fn a_disk_that_takes_no_more_writes_under_the_running_service_is_said_and_costs_nothing() {
+fn read_only_disk_is_reported_and_loses_nothing() {
     let playground = Playground::open();
     let good = playground.server(Script::good());
     let home = Home::with(&own("good", good.address()));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_webhook_gets_the_promised_body_its_key_its_headers_and_a_signature_that_holds() {
+async fn webhook_has_body_key_headers_and_valid_signature() {
     let seen = sent(
         |receiver| {
             let url = receiver.url("/hook?a=b");
@@ -47,7 +47,7 @@ fn openssl_hmac(key: &str, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_webhook_gets_each_alert_of_a_group_with_a_key_of_its_own_or_one_body_from_a_template() {
+async fn webhook_sends_alerts_with_own_keys_or_one_templated_body() {
     let mut group = news("g", "offset");
     group.alerts.push(Instance { server: None, value: None, ..group.alerts[0].clone() });
     let seen = sent(|receiver| format!("type = \"webhook\"\nurl = \"{}\"\n", receiver.url("/")), &group).await;
@@ -65,7 +65,7 @@ async fn a_webhook_gets_each_alert_of_a_group_with_a_key_of_its_own_or_one_body_
 }
 
 #[tokio::test]
-async fn chats_get_what_happened_where_and_what_to_do_in_their_own_form() {
+async fn chats_get_event_place_and_advice_in_their_own_format() {
     type Look = fn(&Request) -> String;
     let chats: [(&str, &str, &str, Look); 5] = [
         ("type = \"slack\"\nurl = \"@/services/T/B/x\"\n", "POST /services/T/B/x", "&lt;b&gt;", |request| {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_passes_is_retried_until_the_receiver_takes_it_with_the_same_key() {
+async fn temporary_failure_is_retried_with_the_same_key() {
     let huge = Answer::Status(500, "", "x".repeat(1 << 20));
     for answer in [status(500), status(503), status(429), status(408), huge, Answer::Hang, Answer::Reset] {
         let (kept, receiver) = (kept(), Receiver::scripted([answer.clone(), answer.clone()]));
@@ -32,7 +32,7 @@ async fn retry_after_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_refuses_us_is_said_and_nothing_is_lost_or_shown() {
+async fn rejecting_receiver_is_reported_without_loss_or_secret() {
     let elsewhere = Receiver::scripted([]);
     let location: &'static str = Box::leak(format!("Location: {}\r\n", elsewhere.url("/")).into_boxed_str());
     for code in [301, 307, 401, 403, 404, 410] {
@@ -51,7 +51,7 @@ async fn a_receiver_that_refuses_us_is_said_and_nothing_is_lost_or_shown() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_away_gets_everything_in_order_when_it_is_back() {
+async fn receiver_gets_everything_in_order_after_an_outage() {
     let kept = kept();
     let gone = Receiver::scripted([]);
     let (address, config) = (gone.address, webhook(&gone));
@@ -92,7 +92,7 @@ async fn a_notifier_that_hangs_does_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_refused_is_given_up_only_once_others_are_taken() {
+async fn rejected_message_is_dropped_only_after_others_are_accepted() {
     let receiver = Receiver::start(|request| if request.body.contains("(bad)") { status(400) } else { status(200) });
     let kept = kept();
     kept.put("n", news("bad", "one")).await;
@@ -107,7 +107,7 @@ async fn a_message_that_is_refused_is_given_up_only_once_others_are_taken() {
 }
 
 #[tokio::test]
-async fn an_attempt_under_way_at_the_end_is_waited_for_until_the_deadline_and_then_kept() {
+async fn attempt_in_progress_at_shutdown_is_awaited_then_kept() {
     let (kept, receiver) = (kept(), Receiver::start(|_| Answer::Hang));
     kept.put("n", news("k", "offset")).await;
     let mut config = webhook(&receiver);
@@ -120,7 +120,7 @@ async fn an_attempt_under_way_at_the_end_is_waited_for_until_the_deadline_and_th
 }
 
 #[tokio::test]
-async fn what_was_delivered_is_remembered_by_the_next_process() {
+async fn delivered_messages_are_known_to_the_next_process() {
     let (kept, receiver) = (kept(), Receiver::scripted([]));
     kept.put("n", news("k", "offset")).await;
     let running = start(&kept, "n", &webhook(&receiver)).await;

@@ -16,7 +16,7 @@ fn with_seconds(mut config: Config) -> Config {
 }
 
 #[tokio::test]
-async fn mail_goes_to_everybody_as_text_and_html_over_starttls_with_a_login() {
+async fn mail_is_sent_as_text_and_html_over_starttls_with_login() {
     let dir = tempfile::tempdir().unwrap();
     let files = certificate(dir.path());
     let Some(mail) = Mail::start(&with_tls(json!({ "password": "hush" }), &files)) else { return };
@@ -48,7 +48,7 @@ async fn mail_goes_to_everybody_as_text_and_html_over_starttls_with_a_login() {
 }
 
 #[tokio::test]
-async fn mail_goes_over_tls_from_the_first_byte_to_a_trusted_server_only() {
+async fn mail_over_tls_goes_to_trusted_servers_only() {
     let dir = tempfile::tempdir().unwrap();
     let files = certificate(dir.path());
     let Some(mail) = Mail::start(&with_tls(json!({ "implicit": true }), &files)) else { return };
@@ -84,7 +84,7 @@ async fn mail_is_not_sent_in_the_clear_where_starttls_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_drops_hangs_is_busy_or_refuses_gets_the_mail_in_the_end_with_the_same_id() {
+async fn mail_is_retried_with_the_same_id_until_accepted() {
     let Some(mail) = Mail::start(&json!({ "trouble": ["drop", "busy", "hang", "drop", "refused"] })) else { return };
     let kept = kept();
     kept.put("n", news("k", "offset")).await;
@@ -101,7 +101,7 @@ async fn a_mail_server_that_drops_hangs_is_busy_or_refuses_gets_the_mail_in_the_
 }
 
 #[tokio::test]
-async fn a_report_goes_by_mail_with_its_pictures_and_to_a_chat_as_its_summary() {
+async fn report_is_mailed_with_pictures_and_summarised_in_chats() {
     let report = Report {
         key: "report/here/now".into(),
         title: "Week 47".into(),
@@ -201,7 +201,7 @@ async fn mail_that_every_receiver_refuses_is_kept() {
 }
 
 #[tokio::test]
-async fn mail_that_is_taken_without_an_answer_is_repeated_a_few_times_only() {
+async fn unanswered_mail_is_repeated_a_few_times_only() {
     let Some(mail) = Mail::start(&json!({ "vanishes": true })) else { return };
     let kept = kept();
     kept.put("n", news("k", "offset")).await;
@@ -243,7 +243,7 @@ async fn resolved_mail_is_in_the_thread_of_the_firing_one() {
 }
 
 #[test]
-fn mail_without_encryption_is_for_the_local_network_with_a_warning() {
+fn unencrypted_mail_is_local_only_with_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("c.toml");
     let loaded = |host: &str| {

@@ -76,7 +76,7 @@ fn fill(store: &Path, alerts: usize) {
 }
 
 #[test]
-fn a_notifier_that_fails_is_seen_in_health_metrics_and_api_and_a_reload_repairs_it() {
+fn failing_notifier_is_shown_everywhere_until_a_reload_fixes_it() {
     let bad = Receiver::start(|_| status(404));
     let (_servers, home) = home_with(&section("chat", &bad.url("/hush")));
     std::fs::create_dir_all(home.data()).unwrap();

@@ -145,7 +145,7 @@ async fn each_service_confirms_in_its_own_way_and_its_answer_is_shown() {
 }
 
 #[tokio::test]
-async fn service_that_takes_a_message_and_never_answers_gets_it_a_few_times() {
+async fn unanswered_message_is_repeated_a_few_times_only() {
     for (keys, _) in &SERVICES[..6] {
         for answer in [Answer::Hang, Answer::Reset, status(504)] {
             let (kept, receiver) = (kept(), Receiver::start(move |_| answer.clone()));
@@ -185,7 +185,7 @@ async fn long_answer_of_a_service_that_repeats_the_message_is_read() {
 }
 
 #[tokio::test]
-async fn expected_text_decides_what_counts_as_taken() {
+async fn expected_text_decides_whether_a_message_was_accepted() {
     let answer = |body: &str| Answer::Status(200, "", body.to_owned());
     let receiver = Receiver::scripted([answer("<html>stored</html>"), answer("ok")]);
     let config = one(&format!("type = \"webhook\"\nurl = \"{}\"\nexpect = \"stored\"\n", receiver.url("/")));

@@ -33,7 +33,7 @@ fn finding<'a>(findings: &'a [Value], area: &str, subject: &str) -> &'a Value {
 }
 
 #[test]
-fn a_sound_configuration_without_a_service_has_no_problem_and_its_servers_are_asked_once() {
+fn valid_configuration_has_no_problem_and_asks_servers_once() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&own("good", server.address()));
@@ -79,7 +79,7 @@ fn paused_and_denying_servers_are_not_asked() {
 }
 
 #[test]
-fn each_fault_is_found_with_what_to_do_about_it() {
+fn each_fault_is_found_with_advice() {
     let playground = Playground::open();
     let (silent, lost) = (playground.server(Script::silent()), playground.server(Script::good().unsynchronised()));
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -111,7 +111,7 @@ fn each_fault_is_found_with_what_to_do_about_it() {
 }
 
 #[test]
-fn a_faulty_configuration_is_78_and_the_machine_is_examined_all_the_same() {
+fn invalid_configuration_exits_78_after_checking_the_machine() {
     let home = Home::with("");
     home.write("[log]\nlevel = \"loud\"\n[[server]]\naddress = \"\"\n");
     let (code, findings) = examine(&home, &["--offline"]);

@@ -48,7 +48,7 @@ exec /usr/bin/curl --silent --fail \"$last\"
 ";
 
 #[test]
-fn the_health_check_works_with_any_wget_or_says_that_none_is_there() {
+fn health_check_works_with_any_wget_or_reports_none() {
     let playground = Playground::open();
     let (good, silent) = (playground.server(Script::good()), playground.server(Script::silent()));
     let tools = tempfile::tempdir().unwrap();

@@ -90,7 +90,7 @@ fn setup_goes_into_a_directory_of_its_own_and_a_dry_run_nowhere() {
 }
 
 #[test]
-fn setup_says_what_is_wrong_with_its_arguments_and_its_program() {
+fn setup_reports_invalid_arguments_and_programs() {
     for (arguments, code, part) in [
         (&["--frobnicate"][..], 2, "there is no option '--frobnicate'"),
         (&["--prefix"], 2, "needs a value"),
@@ -110,7 +110,7 @@ fn setup_says_what_is_wrong_with_its_arguments_and_its_program() {
 }
 
 #[test]
-fn setup_installs_for_everybody_from_a_bare_name_and_clears_up_what_was_interrupted() {
+fn setup_installs_for_all_users_and_cleans_up_interruptions() {
     let dir = tempfile::tempdir().unwrap();
     let at = |path: &str| dir.path().join("root").join(path);
     std::os::unix::fs::symlink(PROGRAM, dir.path().join("this-one")).unwrap();
@@ -173,8 +173,8 @@ pub fn prepared() -> Debian {
 }
 
 #[test]
-fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_leaves_nothing() {
-    if !root::is_root("setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_leaves_nothing") {
+fn setup_installs_migrates_rolls_back_and_uninstalls() {
+    if !root::is_root("setup_installs_migrates_rolls_back_and_uninstalls") {
         return;
     }
     let debian = prepared();
@@ -240,8 +240,8 @@ fn setup_installs_migrates_the_predecessor_goes_back_from_a_broken_version_and_l
 }
 
 #[test]
-fn setup_keeps_to_what_was_set_up_otherwise_and_says_what_is_in_its_way() {
-    if !root::is_root("setup_keeps_to_what_was_set_up_otherwise_and_says_what_is_in_its_way") {
+fn setup_keeps_other_settings_and_reports_conflicts() {
+    if !root::is_root("setup_keeps_other_settings_and_reports_conflicts") {
         return;
     }
     let debian = prepared();
@@ -289,8 +289,8 @@ fn setup_keeps_to_what_was_set_up_otherwise_and_says_what_is_in_its_way() {
 }
 
 #[test]
-fn the_debian_package_is_sound_and_installs_upgrades_removes_and_purges_cleanly() {
-    if !root::is_root("the_debian_package_is_sound_and_installs_upgrades_removes_and_purges_cleanly") {
+fn debian_package_installs_upgrades_removes_and_purges() {
+    if !root::is_root("debian_package_installs_upgrades_removes_and_purges") {
         return;
     }
     let out = tempfile::tempdir().unwrap();
@@ -346,7 +346,7 @@ fn beside_what_setup_installed(debian: &Debian, install: &str) {
 }
 
 #[test]
-fn the_release_archive_has_what_setup_needs_true_checksums_and_a_bill_of_materials() {
+fn release_archive_has_files_checksums_and_sbom() {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(source("scripts/package.sh"));
     root::run(command.args(["dist", "dev"]).current_dir(source("")).env("PACKAGE_DIR", out.path()));

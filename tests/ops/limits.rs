@@ -31,7 +31,7 @@ fn more_samples(home: &Home) {
 }
 
 #[test]
-fn a_process_without_files_left_says_so_of_each_poll_and_goes_on_when_there_are_some() {
+fn descriptor_shortage_is_reported_by_poll_and_recovered() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&own("good", server.address()));
@@ -133,7 +133,7 @@ impl Jumping {
 }
 
 #[test]
-fn a_clock_that_is_stepped_is_blamed_and_polling_goes_on_at_its_pace() {
+fn stepped_clock_is_blamed_and_polling_keeps_its_pace() {
     let mut one = Jumping::start();
     let from = ntp_monitor::clock::now();
     faketime::set(one.home.path(), "+30");

@@ -138,8 +138,8 @@ print('all refused')
 ";
 
 #[test]
-fn the_main_job_is_done_under_the_limits_of_the_unit_with_kernel_timestamps() {
-    if !root::is_root("the_main_job_is_done_under_the_limits_of_the_unit_with_kernel_timestamps") {
+fn unit_limits_allow_polling_with_kernel_timestamps() {
+    if !root::is_root("unit_limits_allow_polling_with_kernel_timestamps") {
         return;
     }
     let sandbox = Sandbox::new();

@@ -30,8 +30,8 @@ fn keep_secret(debian: &Debian, place: &str) {
 }
 
 #[test]
-fn a_secret_that_systemd_keeps_is_found_by_root_and_told_to_nobody_else() {
-    if !root::is_root("a_secret_that_systemd_keeps_is_found_by_root_and_told_to_nobody_else") {
+fn systemd_secret_is_readable_by_root_and_no_other_user() {
+    if !root::is_root("systemd_secret_is_readable_by_root_and_no_other_user") {
         return;
     }
     let debian = installed();
@@ -50,8 +50,8 @@ fn a_secret_that_systemd_keeps_is_found_by_root_and_told_to_nobody_else() {
 }
 
 #[test]
-fn the_package_restarts_what_runs_only_when_the_new_version_can_use_the_configuration() {
-    if !root::is_root("the_package_restarts_what_runs_only_when_the_new_version_can_use_the_configuration") {
+fn package_restarts_only_if_the_new_version_accepts_the_config() {
+    if !root::is_root("package_restarts_only_if_the_new_version_accepts_the_config") {
         return;
     }
     let debian = installed();

@@ -30,7 +30,7 @@ fn samples(store: &Path) -> usize {
 }
 
 #[test]
-fn a_backup_made_while_the_service_writes_is_whole_and_comes_back_as_it_was() {
+fn backup_during_writes_is_complete_and_restorable() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&own("good", server.address()));
@@ -75,7 +75,7 @@ fn a_backup_made_while_the_service_writes_is_whole_and_comes_back_as_it_was() {
 }
 
 #[test]
-fn what_is_no_sound_store_is_said_to_be_and_never_put_in_place() {
+fn damaged_store_is_reported_and_never_restored() {
     let home = Home::with("[[server]]\naddress = \"127.0.0.1:9\"\nown = true");
     let mut service = home.start();
     service.health("a poll", |health| health["ready"] == true);
@@ -126,7 +126,7 @@ fn pipe_or_device_in_place_of_a_store_is_refused_at_once() {
 }
 
 #[test]
-fn vacuum_gives_room_back_and_prune_deletes_what_is_too_old() {
+fn vacuum_frees_space_and_prune_deletes_expired_rows() {
     let home = Home::with("[[server]]\naddress = \"127.0.0.1:9\"\nown = true");
     old_store(&home.store(), 20_000);
     let (code, _, err) = ask(&home, &["store", "vacuum"]);
@@ -161,7 +161,7 @@ fn old_store(path: &Path, count: i64) {
 }
 
 #[test]
-fn a_store_of_the_first_release_is_migrated_and_keeps_every_sample() {
+fn store_of_the_first_release_migrates_without_loss() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&format!("[store]\nraw_for = \"36500d\"\n{}", own("new", server.address())));
@@ -188,8 +188,8 @@ fn a_store_of_the_first_release_is_migrated_and_keeps_every_sample() {
 }
 
 #[test]
-fn what_root_does_for_the_service_leaves_its_files_to_the_service() {
-    if !root::is_root("what_root_does_for_the_service_leaves_its_files_to_the_service") {
+fn files_that_root_creates_belong_to_the_service() {
+    if !root::is_root("files_that_root_creates_belong_to_the_service") {
         return;
     }
     let home = Home::with("[[server]]\naddress = \"127.0.0.1:9\"\nown = true");

@@ -52,7 +52,7 @@ fn token(name: &str) -> String {
 }
 
 #[test]
-fn requests_made_up_from_the_description_are_answered_as_described_and_never_with_a_fault() {
+fn generated_requests_get_documented_answers_only() {
     let Some(python) = tool::python("schemathesis", "import schemathesis", &[&["schemathesis"]]) else {
         return tool::may_skip("schemathesis");
     };
@@ -95,7 +95,7 @@ fn fuzz(python: &Path, dir: &Path, address: SocketAddr, name: &str, role: &str, 
 }
 
 #[test]
-fn a_head_that_does_not_come_is_not_waited_for_and_others_are_served_meanwhile() {
+fn slow_request_head_delays_no_other_client() {
     let (home, playground) = (Home::with(""), Playground::open());
     let (_monitor, address, _servers) = open(&home, &playground);
     let mut slow: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
@@ -112,7 +112,7 @@ fn a_head_that_does_not_come_is_not_waited_for_and_others_are_served_meanwhile()
 }
 
 #[test]
-fn a_thousand_streams_are_served_the_next_is_refused_and_others_are_answered() {
+fn stream_limit_rejects_further_streams_only() {
     const READERS: usize = 1000;
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
     let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();

@@ -140,7 +140,7 @@ async fn post(running: &Running, path: &str, body: &Value) -> (u16, Value) {
 }
 
 #[actix_rt::test]
-async fn the_stream_tells_how_alerts_stand_and_who_comes_back_misses_nothing() {
+async fn stream_sends_alert_states_and_resumes_without_loss() {
     let running = with_a_lost_server().await;
     let mut events = running.stream("?events=alert", None).await;
     // Who comes late finds it in the list.
@@ -171,7 +171,7 @@ async fn the_stream_tells_how_alerts_stand_and_who_comes_back_misses_nothing() {
 }
 
 #[actix_rt::test]
-async fn a_rule_is_checked_and_tried_over_the_past_without_telling_anybody() {
+async fn rule_is_checked_and_replayed_without_notifying() {
     let running = with_a_lost_server().await;
     let check = async |rule: Value| {
         let (status, answer) = post(&running, "/api/v1/rules/check", &json!({ "rule": rule })).await;
@@ -224,7 +224,7 @@ async fn a_rule_is_checked_and_tried_over_the_past_without_telling_anybody() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_alerts_is_said_at_once_with_key_and_line() {
+fn all_alert_faults_are_reported_at_once_with_key_and_line() {
     let home = Home::with("");
     home.write(
         r#"[[server]]

@@ -35,7 +35,7 @@ fn nobody() -> SocketAddr {
 // Configuration
 
 #[test]
-fn every_fault_of_a_configuration_is_named_with_its_key_and_the_exit_code_is_78() {
+fn every_configuration_fault_is_named_and_exits_78() {
     let home = Home::with("");
     home.write(
         "[monitor]\nvantge = \"x\"\n[defaults]\npoll_interval = \"soon\"\n[[server]]\naddress = \"a.example\"\n\
@@ -55,7 +55,7 @@ fn every_fault_of_a_configuration_is_named_with_its_key_and_the_exit_code_is_78(
 }
 
 #[test]
-fn the_configuration_commands_write_data_to_stdout_and_no_secret() {
+fn configuration_commands_write_to_stdout_without_secrets() {
     let home = Home::with(&own("a", nobody()));
     let asked = |arguments: &[&str]| {
         let output = home.command().env("INFLUX_TOKEN", SECRET).args(arguments).output().unwrap();
@@ -75,7 +75,7 @@ fn the_configuration_commands_write_data_to_stdout_and_no_secret() {
 }
 
 #[test]
-fn the_environment_alone_is_enough_and_its_token_is_never_written() {
+fn environment_alone_is_enough_and_its_token_stays_secret() {
     let (dir, playground) = (empty(), Playground::open());
     let servers = [playground.server(Script::good()), playground.server(Script::good())];
     let list = format!("{}, {}", servers[0].address(), servers[1].address());
@@ -110,7 +110,7 @@ fn a_dotenv_file_in_the_working_directory_is_read() {
 // What stands in the way of a start
 
 #[test]
-fn a_busy_port_ends_the_start_with_the_address_and_what_to_do() {
+fn port_in_use_ends_the_start_with_advice() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap();
     let home = Home::with(&own("a", nobody()));
@@ -121,7 +121,7 @@ fn a_busy_port_ends_the_start_with_the_address_and_what_to_do() {
 }
 
 #[test]
-fn a_store_that_cannot_be_had_ends_the_start_with_its_path_and_leaves_what_is_there() {
+fn unusable_store_ends_the_start_and_is_left_unchanged() {
     let home = Home::with(&own("a", nobody()));
     std::fs::create_dir_all(home.data()).unwrap();
     let fails = |why: &str| {
@@ -179,7 +179,7 @@ fn a_store_of_a_newer_release_is_left_as_it_is() {
 }
 
 #[test]
-fn a_second_service_on_the_same_store_is_refused_and_the_first_goes_on() {
+fn second_service_on_a_store_is_rejected() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&own("a", server.address()));
@@ -197,7 +197,7 @@ fn a_second_service_on_the_same_store_is_refused_and_the_first_goes_on() {
 // One-shot commands
 
 #[test]
-fn query_and_check_exit_as_their_results_are_and_write_data_to_stdout_only() {
+fn query_and_check_exit_with_their_result_and_write_to_stdout() {
     let (dir, playground) = (empty(), Playground::open());
     let good = playground.server(Script::good());
     let ahead = |ms: i64| playground.server(Script::good().offset_ns(ms * 1_000_000));
@@ -313,7 +313,7 @@ fn the_demo_shows_every_kind_of_server_and_ends_at_an_interrupt() {
 // Signals
 
 #[test]
-fn both_signals_to_end_leave_the_last_samples_in_every_output_and_nothing_on_stdout() {
+fn both_stop_signals_flush_every_output() {
     let playground = Playground::open();
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let server = playground.server(Script::good());
@@ -331,7 +331,7 @@ fn both_signals_to_end_leave_the_last_samples_in_every_output_and_nothing_on_std
 }
 
 #[test]
-fn a_reload_adds_removes_and_changes_servers_and_the_others_keep_their_pace() {
+fn reload_changes_servers_and_others_keep_their_pace() {
     let playground = Playground::open();
     let [kept, removed, changed, added] = [(); 4].map(|()| playground.server(Script::good()));
     let slow = |name: &str, server: &ScriptedServer| own(name, server.address()).replace("100ms", "1s");
@@ -382,7 +382,7 @@ fn a_reload_of_a_faulty_file_changes_nothing_and_says_why() {
 }
 
 #[test]
-fn a_reload_moves_the_outputs_without_losing_or_doubling_a_sample() {
+fn reload_moves_outputs_without_loss_or_duplicates() {
     let (playground, databases) = (Playground::open(), [Victoria::start(), Victoria::start()]);
     let server = playground.server(Script::good());
     let home = Home::with("");
@@ -438,7 +438,7 @@ fn a_moved_log_file_is_recreated_at_a_reload() {
 }
 
 #[test]
-fn a_reload_names_what_needs_a_restart() {
+fn reload_names_changes_that_need_a_restart() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&own("a", server.address()));

@@ -91,16 +91,16 @@ fn the_example_loads_and_so_does_its_every_default() {
 }
 
 #[test]
-fn what_is_shown_loads_again_and_says_the_same() {
+fn shown_configuration_loads_again_unchanged() {
     let first =
         load(None, &environment(&[("NTP_SERVER", "a.example,[::1]:1123"), ("LOG_LEVEL", "DEBUG")]), &[]).unwrap();
     let second = load_text("shown.toml", &first.to_toml(), &[]).unwrap();
-    assert!(ntp_monitor::config::diff(&first.config, &second.config).is_empty());
+    assert_eq!(ntp_monitor::config::diff(&first.config, &second.config), ntp_monitor::config::Changes::default());
     assert!(first.to_toml().contains("# environment LOG_LEVEL"), "{}", first.to_toml());
 }
 
 #[test]
-fn the_schema_is_json_schema_2020_12_with_descriptions_defaults_and_no_references() {
+fn schema_is_json_schema_2020_12_without_references() {
     let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["properties"]["defaults"]["properties"]["poll_interval"]["default"], "64s");
@@ -153,7 +153,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 }
 
 #[test]
-fn servers_of_the_environment_replace_those_of_the_file_and_this_is_said() {
+fn environment_servers_replace_the_file_with_a_warning() {
     let loaded = load_text("c.toml", "[[server]]\naddress = \"a.example\"\n", &[("NTP_SERVER", "b.example")]).unwrap();
     assert_eq!(loaded.config.servers.len(), 1);
     assert_eq!(&*loaded.config.servers[0].ident.name, "b.example");
@@ -194,7 +194,7 @@ fn an_impolite_legacy_interval_is_raised_with_a_warning() {
 }
 
 #[test]
-fn leftover_influx_variables_do_not_stop_a_csv_only_installation() {
+fn leftover_influx_variables_do_not_break_csv_only_mode() {
     let env = environment(&[("NTP_SERVER", "a.example"), ("INFLUX_TOKEN", "hunter2"), ("INFLUX_ORG", "o")]);
     let loaded = load(None, &env, &[]).unwrap();
     assert!(loaded.config.influxdb.is_none() && loaded.config.csv.is_some());
@@ -202,7 +202,7 @@ fn leftover_influx_variables_do_not_stop_a_csv_only_installation() {
 }
 
 #[test]
-fn a_token_comes_from_a_file_or_a_credential_without_its_newline() {
+fn token_is_read_from_file_or_credential_without_newline() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("influx-token"), "s3cret\n").unwrap();
     let text = "[[server]]\naddress = \"a.example\"\n[influxdb]\nurl = \"http://h:8086/\"\norg = \"o\"\nbucket = \"b\"\n\
@@ -223,8 +223,8 @@ fn yaml_and_json_say_the_same_as_toml() {
     let toml = load_text("c.toml", "[[server]]\naddress = \"a.example\"\ntags = { Site = \"x\" }\n", &[]).unwrap();
     let yaml = load_text("c.yaml", "server:\n  - address: a.example\n    tags: { Site: x }\n", &[]).unwrap();
     let json = load_text("c.json", r#"{"server": [{"address": "a.example", "tags": {"Site": "x"}}]}"#, &[]).unwrap();
-    assert!(ntp_monitor::config::diff(&toml.config, &yaml.config).is_empty());
-    assert!(ntp_monitor::config::diff(&toml.config, &json.config).is_empty());
+    assert_eq!(ntp_monitor::config::diff(&toml.config, &yaml.config), ntp_monitor::config::Changes::default());
+    assert_eq!(ntp_monitor::config::diff(&toml.config, &json.config), ntp_monitor::config::Changes::default());
     assert_eq!(toml.config.servers[0].ident.tags["Site"], "x");
     assert!(load_text("c.ini", "", &[]).unwrap_err().contains("neither .toml"));
 }
@@ -323,7 +323,7 @@ proptest! {
 }
 
 #[test]
-fn the_default_timeout_gives_way_to_a_short_poll_interval_and_one_that_was_set_does_not() {
+fn default_timeout_yields_to_a_short_poll_interval() {
     let own = |timeout: &str| {
         let server = "[[server]]\naddress = \"192.0.2.1\"\nown = true\npoll_interval = \"1s\"\n";
         load_text("servers.toml", &format!("{server}{timeout}"), &[])
@@ -337,7 +337,7 @@ const NOTIFIERS: &str = "[[server]]\naddress = \"192.0.2.1\"\n[[notifier]]\nname
     headers = { Authorization = \"hunter2\", X-Site = \"hunter2\" }\n";
 
 #[test]
-fn a_secret_of_a_notifier_may_come_from_the_environment_which_wins() {
+fn notifier_secret_from_the_environment_takes_precedence() {
     use ntp_monitor::config::Channel;
     let variables = [
         ("NTP_MONITOR__NOTIFIER__OPS_CHAT_1__URL", "https://a.example/one"),

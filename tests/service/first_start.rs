@@ -64,7 +64,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn first_server_is_added_by_the_printed_link_and_the_last_removed() {
+fn first_server_is_added_by_link_and_last_one_removed() {
     let (newcomer, playground) = (Newcomer::new(), Playground::open());
     let server: ScriptedServer = playground.server(Script::good());
     let mut monitor = newcomer.start();
@@ -155,7 +155,7 @@ fn server_is_tested_before_it_is_added_at_most_every_16_s() {
 }
 
 #[test]
-fn service_without_a_place_for_its_file_says_what_to_do() {
+fn service_without_a_place_for_its_file_gives_advice() {
     let dir = tempfile::tempdir().unwrap();
     let output = program(dir.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(78));

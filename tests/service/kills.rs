@@ -25,7 +25,7 @@ const LONGEST_LIFE: Duration = Duration::from_millis(1500);
 const SEED: &str = "NTP_MONITOR_TEST_SEED";
 
 #[test]
-fn twenty_four_kills_lose_no_sample_and_double_none_in_any_output() {
+fn twenty_four_kills_neither_lose_nor_duplicate_samples() {
     let mut rng = seeded();
     let chronyds = ["127.0.0.1", "::1"].map(Chronyd::start);
     let (playground, mut victoria) = (Playground::open(), Victoria::start());
@@ -74,7 +74,7 @@ fn twenty_four_kills_lose_no_sample_and_double_none_in_any_output() {
 /// The store learns of a request when its poll has ended, and a kill comes before that; also while the next process
 /// already knows that it must wait.
 #[test]
-fn a_request_that_a_kill_kept_from_the_record_is_not_repeated_before_the_floor() {
+fn unrecorded_request_is_not_repeated_before_the_floor() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&other_peoples("polite", &server));
@@ -93,7 +93,7 @@ fn a_request_that_a_kill_kept_from_the_record_is_not_repeated_before_the_floor()
 }
 
 #[test]
-fn a_poll_that_is_under_way_at_the_end_is_waited_for_and_recorded() {
+fn poll_in_progress_at_shutdown_is_recorded() {
     let playground = Playground::open();
     let server = playground.server(Script::good().delayed(Duration::from_millis(300), Duration::from_millis(300)));
     let home = Home::with(&other_peoples("polite", &server));
@@ -108,7 +108,7 @@ fn a_poll_that_is_under_way_at_the_end_is_waited_for_and_recorded() {
 /// The store commits a batch before CSV sees it; a kill in between is made up for at the next start, also the very first
 /// time, when there is no file yet.
 #[test]
-fn what_a_first_kill_kept_from_the_files_is_there_after_the_next_run() {
+fn rows_lost_by_a_kill_are_written_by_the_next_run() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&own("a", server.address()));

@@ -14,7 +14,7 @@ fn beside_the_samples(home: &Home) -> Vec<LocalRow> {
 }
 
 #[test]
-fn local_rows_are_in_store_csv_and_api_and_not_doubled_by_readings() {
+fn local_rows_are_stored_once_in_every_output() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&own("a", server.address()));

@@ -158,7 +158,7 @@ fn store_loses_nothing_with_its_log() {
 }
 
 #[test]
-fn truncated_store_is_replaced_by_what_can_be_saved() {
+fn truncated_store_is_replaced_by_the_recoverable_part() {
     let mut scene = Scene::open();
     let store = scene.home.store();
     empty(&store);

@@ -46,7 +46,7 @@ fn run(home: &Home) -> String {
 }
 
 #[test]
-fn files_are_private_under_umask_022_and_those_of_earlier_starts_become_so() {
+fn files_become_private_whatever_the_umask() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with("");

@@ -249,7 +249,7 @@ async fn check_speaks_the_language_of_plugins() {
 }
 
 #[test]
-fn help_shows_examples_and_what_the_command_is_for() {
+fn help_shows_purpose_and_examples() {
     let mut command = Line::command();
     for (name, purpose, example) in [
         ("query", "Measure servers now", "ntp-monitor query time.example.net"),
@@ -301,7 +301,7 @@ async fn query_explains_each_reply_that_it_refused() {
 }
 
 #[tokio::test]
-async fn check_tells_scripted_servers_apart() {
+async fn check_distinguishes_scripted_servers() {
     let cases = [
         (ahead(0), 0),
         (ahead(50), 1),
@@ -373,7 +373,7 @@ async fn sheets(scripts: &[Script]) -> Vec<(HashMap<String, String>, u64)> {
 }
 
 #[tokio::test]
-async fn sheet_shows_what_each_scripted_server_does() {
+async fn sheet_shows_the_behaviour_of_scripted_servers() {
     let other_address = ReplyKind::OtherAddress("127.0.0.2".parse().unwrap());
     let scripts = [
         Script::good(),
@@ -425,7 +425,7 @@ async fn sheet_shows_what_each_scripted_server_does() {
 }
 
 #[tokio::test]
-async fn sheet_is_a_readable_list_and_says_what_is_unknown() {
+async fn sheet_is_readable_and_lists_unknowns() {
     let (text, status) = run_against("query --sheet --timeout 300ms HOSTS", &[Script::good(), Script::silent()]).await;
     assert_eq!(status, 1, "{text}");
     for line in ["NTP version 3", "answered", "not known yet", "from 6 requests", "from 2 requests"] {

@@ -27,7 +27,7 @@ fn reports(home: &Home) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_report_that_was_missed_is_made_up_once_and_a_restart_makes_no_other() {
+fn missed_report_is_made_once_across_restarts() {
     let home = Home::with("");
     scheduled(&home, NOBODY.parse().unwrap());
     let mark = home.data().join("reports/last-due");
@@ -51,7 +51,7 @@ fn a_report_that_was_missed_is_made_up_once_and_a_restart_makes_no_other() {
 }
 
 #[test]
-fn a_schedule_a_zone_or_a_receiver_that_cannot_be_is_a_fault_with_its_key() {
+fn invalid_schedule_zone_or_receiver_is_a_fault_with_its_key() {
     let home = Home::with("");
     let wrong = "[report]\nschedule = \"Mondays at 8\"\ntimezone = \"Europe/Nowhere\"\nto = [\"nobody\"]\nkeep = 0\n";
     home.configure(&format!("{}{wrong}", own("a", NOBODY.parse().unwrap())));
@@ -99,7 +99,7 @@ fn metric(monitor: &mut Monitor, name: &str) -> String {
 }
 
 #[test]
-fn a_scheduled_report_reaches_each_receiver_once_across_failures_and_kills_and_what_is_missing_is_seen() {
+fn scheduled_report_reaches_each_receiver_once() {
     let Some(mail) = Mail::start(&json!({ "trouble": ["busy", "drop"] })) else { return };
     let receiver = Receiver::start(|_| Answer::Status(200, "", "ok".to_owned()));
     let playground = Playground::open();

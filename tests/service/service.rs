@@ -78,7 +78,7 @@ impl Resolve for PanickyNames {
 }
 
 #[actix_rt::test]
-async fn an_engine_that_panics_or_hangs_costs_its_polls_alone_and_all_outputs_say_so() {
+async fn panicking_or_hung_engine_fails_only_its_own_polls() {
     let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
     let servers = [("panicky", PANICKY), ("hanging", HANGING), ("calm", CALM)];
     let home = Home::with(&servers.map(|(name, text)| own(name, address(text))).concat());
@@ -111,7 +111,7 @@ async fn an_engine_that_panics_or_hangs_costs_its_polls_alone_and_all_outputs_sa
 
 /// The pauses between nine deaths in a row sum up to about twenty seconds.
 #[actix_rt::test]
-async fn a_core_child_that_cannot_stay_up_is_a_reason_to_end_and_the_outputs_are_drained() {
+async fn crash_loop_of_a_core_child_ends_the_service_after_a_drain() {
     let named = "[[server]]\nname = \"named\"\naddress = \"some.name\"\nown = true\n";
     let home = Home::with(&[named, &own("calm", CALM.parse().unwrap())].concat());
     let engine = Arc::new(Moody);
@@ -140,7 +140,7 @@ async fn a_core_child_that_cannot_stay_up_is_a_reason_to_end_and_the_outputs_are
 
 /// The scheduler may be down at the instant of a reload; its next incarnation reads the ledger alone.
 #[actix_rt::test]
-async fn a_server_that_is_paused_by_a_reload_stays_so_when_the_scheduler_comes_back() {
+async fn paused_server_stays_paused_after_a_scheduler_restart() {
     let named = "[[server]]\nname = \"named\"\naddress = \"some.name\"\nown = true\n";
     let home = Home::with(named);
     let engine = Arc::new(Moody);
@@ -187,7 +187,7 @@ impl slog::Drain for Heard {
 
 /// Health is degraded already when an output that cannot be written begins to lose what memory held for it.
 #[actix_rt::test]
-async fn what_an_output_lost_is_in_the_log_each_time_it_grows_at_a_limited_rate() {
+async fn output_losses_are_logged_at_a_limited_rate() {
     let (heard, lost) = (Heard::default(), Arc::<AtomicU32>::default());
     let counter = Arc::clone(&lost);
     let gauge: SinkGauge = Arc::new(move |_| SinkHealth {
@@ -251,7 +251,7 @@ impl BatchWriter for Clumsy {
 }
 
 #[actix_rt::test]
-async fn an_output_that_panics_is_started_again_with_its_batch_and_both_are_counted() {
+async fn panicked_output_restarts_with_its_batch() {
     let (queue, handle) = (SinkQueue::new("clumsy", 100), WriterHandle::default());
     let (attempts, written) = (Arc::<AtomicU32>::default(), Arc::<Mutex<Vec<i64>>>::default());
     let census = Census::default();

@@ -138,7 +138,7 @@ fn activated(home: &Home, listener: impl AsFd, pid: &str) -> Monitor {
 }
 
 #[test]
-fn a_socket_that_was_handed_over_to_this_process_is_used_and_another_one_s_is_not() {
+fn socket_of_systemd_is_used_only_by_its_process() {
     let (home, playground) = (Home::with(""), Playground::open());
     let server = playground.server(Script::good());
     home.configure(&own("alpha", server.address()));

@@ -126,7 +126,7 @@ fn behind_a_trusted_proxy_each_client_is_counted_by_itself() {
 }
 
 #[test]
-fn refusals_of_known_callers_are_in_the_audit_log_but_do_not_fill_it() {
+fn refusals_are_audited_at_a_limited_rate() {
     let scene = Scene::open();
     scene.client.get("/api/v1/config/file", &[READER]).is(403);
     for _ in 0..30 {

@@ -97,7 +97,7 @@ impl Rig {
 }
 
 #[test]
-fn what_was_offered_is_written_in_order_and_passed_on() {
+fn samples_are_written_in_order_and_passed_on() {
     let rig = Rig::new(|_| Ok(()));
     let ended = rig.start();
     rig.offer(0..300);
@@ -108,7 +108,7 @@ fn what_was_offered_is_written_in_order_and_passed_on() {
 }
 
 #[test]
-fn a_failed_batch_is_written_later_and_the_next_output_does_not_wait_for_it() {
+fn failed_batch_is_retried_without_blocking_the_next_output() {
     let rig = Rig::new(|attempt| if attempt < 3 { Err(WriteError("disk full".into())) } else { Ok(()) });
     rig.start();
     rig.offer(0..10);
@@ -153,7 +153,7 @@ fn a_batch_that_kills_every_writer_is_given_up_and_counted() {
 }
 
 #[test]
-fn what_cannot_be_written_by_the_deadline_of_a_drain_is_counted() {
+fn samples_unwritten_at_the_drain_deadline_are_counted() {
     let rig = Rig::new(|_| Err(WriteError("read-only file system".into())));
     rig.offer(0..8);
     let ended = rig.start();
@@ -164,7 +164,7 @@ fn what_cannot_be_written_by_the_deadline_of_a_drain_is_counted() {
 
 /// As at a reload while the disk is full.
 #[test]
-fn what_is_handed_over_unwritten_is_written_by_the_successor() {
+fn unwritten_samples_are_written_by_the_successor() {
     let rig = Rig::new(|attempt| if attempt < 1 { Err(WriteError("disk full".into())) } else { Ok(()) });
     rig.offer(0..8);
     let ended = rig.start();
@@ -203,7 +203,7 @@ fn a_command_is_answered_while_the_output_fails() {
 }
 
 #[test]
-fn whether_the_thread_still_comes_round_can_be_seen_from_outside() {
+fn liveness_of_the_thread_is_visible() {
     static GATE: Mutex<()> = Mutex::new(());
     let closed = GATE.lock().unwrap();
     let rig = Rig::new(|_| {

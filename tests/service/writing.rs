@@ -78,7 +78,7 @@ impl Scene {
 }
 
 #[test]
-fn the_file_is_shown_masked_changed_and_taken_up_and_what_it_was_is_kept() {
+fn edited_file_is_reloaded_and_the_previous_one_kept() {
     let mut scene = Scene::open();
     let before = scene.text();
     let file = scene.file();
@@ -120,7 +120,7 @@ fn edit_that_cannot_be_applied_keeps_the_previous_version() {
 }
 
 #[test]
-fn an_edit_of_what_has_changed_meanwhile_is_refused_also_when_it_was_changed_by_hand() {
+fn edit_of_an_outdated_version_is_rejected() {
     let scene = Scene::open();
     let file = scene.file();
     let (text, etag) = (file["text"].as_str().unwrap(), file["etag"].as_str().unwrap());
@@ -160,7 +160,7 @@ fn of_two_edits_at_once_and_a_reload_one_wins_and_runs() {
 }
 
 #[test]
-fn a_text_that_is_not_sound_changes_nothing_and_names_every_fault_with_its_line() {
+fn invalid_text_changes_nothing_and_names_every_fault() {
     let scene = Scene::open();
     let before = scene.text();
     let file = scene.file();
@@ -186,7 +186,7 @@ fn a_text_that_is_not_sound_changes_nothing_and_names_every_fault_with_its_line(
 }
 
 #[test]
-fn servers_are_added_changed_paused_resumed_and_removed_one_by_one() {
+fn single_servers_are_added_changed_paused_and_removed() {
     let scene = Scene::open();
     let admin = |method, path: &str, body: Option<&Value>| scene.ask(method, path, ADMIN, &[], body);
     let address = scene.servers[2].address().to_string();
@@ -254,7 +254,7 @@ fn roles_hold_and_every_change_and_attempt_is_in_the_audit_log() {
 }
 
 #[test]
-fn a_session_stands_for_its_token_on_our_own_page_and_nowhere_else() {
+fn session_replaces_its_token_on_our_page_only() {
     let scene = Scene::open();
     let login = |token: &str, headers: &[(&str, &str)]| {
         scene.client.ask(Method::POST, "/api/v1/session", headers, Some(&json!({ "token": token })))
@@ -296,7 +296,7 @@ fn a_session_stands_for_its_token_on_our_own_page_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_and_nothing_leaks() {
+fn malformed_requests_are_rejected_without_leaks() {
     let scene = Scene::open();
     let raw = |headers: &[(&str, &str)], body: &str| {
         let bearer = format!("Bearer {ADMIN}");
@@ -356,7 +356,7 @@ fn a_server_is_asked_now_but_never_faster_than_its_floor() {
 }
 
 #[test]
-fn a_configuration_without_a_toml_file_says_why_it_cannot_be_edited() {
+fn configuration_without_toml_file_cannot_be_edited() {
     let home = Home::with("");
     let mut command = crate::common::monitor::program(home.path());
     command.env("NTP_SERVER", "127.0.0.1:9").env("NTP_MONITOR__MONITOR__DATA_DIR", home.data());

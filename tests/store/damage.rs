@@ -44,7 +44,7 @@ fn a_path_that_cannot_be_reached_is_named() {
 }
 
 #[test]
-fn a_full_disk_loses_nothing_and_the_writer_goes_on_when_there_is_room() {
+fn full_disk_loses_nothing_and_writing_resumes() {
     let dir = tempfile::tempdir().unwrap();
     let full = Options { max_pages: Some(60), ..options(dir.path()) };
     let store = Store::open(full.clone(), &log()).unwrap();
@@ -75,7 +75,7 @@ fn a_full_disk_loses_nothing_and_the_writer_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_writer_whose_directory_is_away_for_a_while_recovers_by_itself() {
+fn writer_recovers_when_its_directory_returns() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let store = Store::open(options.clone(), &log()).unwrap();
@@ -93,7 +93,7 @@ fn a_writer_whose_directory_is_away_for_a_while_recovers_by_itself() {
 }
 
 #[test]
-fn a_store_locked_by_another_program_is_said_to_be_and_written_later() {
+fn store_locked_by_another_program_is_written_later() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let store = Store::open(options.clone(), &log()).unwrap();
@@ -135,7 +135,7 @@ impl Drop for Killed {
 }
 
 #[test]
-fn what_was_committed_is_there_after_the_process_was_killed() {
+fn committed_samples_survive_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     for round in 0..8 {

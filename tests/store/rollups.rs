@@ -11,7 +11,7 @@ fn rollups_on_disk(options: &Options) -> Vec<(i64, i64)> {
 }
 
 #[test]
-fn the_last_five_minutes_are_in_the_rollups_that_are_read_and_later_in_those_on_disk() {
+fn pending_five_minutes_are_read_and_later_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let store = Store::open(options.clone(), &log()).unwrap();
@@ -27,7 +27,7 @@ fn the_last_five_minutes_are_in_the_rollups_that_are_read_and_later_in_those_on_
 }
 
 #[test]
-fn a_clock_set_back_to_a_time_that_was_written_counts_nothing_twice() {
+fn clock_set_back_counts_no_sample_twice() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let store = Store::open(options.clone(), &log()).unwrap();
@@ -87,7 +87,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_rollup_is_what_its_raw_rows_add_up_to(
+    fn rollup_equals_the_sum_of_its_samples(
         samples in prop::collection::vec(arbitrary_sample(), 1..80),
         cuts in prop::collection::vec((0..80_usize, 0..80_usize, any::<bool>()), 1..6),
         in_order: bool,

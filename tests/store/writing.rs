@@ -93,7 +93,7 @@ fn a_second_service_is_refused_while_readers_are_welcome() {
 }
 
 #[test]
-fn what_is_too_old_goes_and_the_rest_stays() {
+fn expired_rows_are_deleted_and_others_kept() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         raw_for: Duration::from_secs(3600),
@@ -127,7 +127,7 @@ fn what_is_too_old_goes_and_the_rest_stays() {
 }
 
 #[test]
-fn the_outbox_is_bounded_by_age_and_size_and_every_dropped_line_is_counted() {
+fn outbox_is_bounded_and_dropped_lines_are_counted() {
     let dir = tempfile::tempdir().unwrap();
     let small = Options { outbox_max_bytes: 2000, ..options(dir.path()) };
     let store = Store::open(small.clone(), &log()).unwrap();
@@ -151,7 +151,7 @@ fn the_outbox_is_bounded_by_age_and_size_and_every_dropped_line_is_counted() {
 }
 
 #[test]
-fn what_another_vantage_sees_is_a_series_of_its_own() {
+fn each_vantage_has_its_own_series() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let store = Store::open(options.clone(), &log()).unwrap();

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_says_what_is_proven_and_what_it_assumes() {
+    fn sentence_states_the_proof_and_its_assumption() {
         assert_eq!(sentence(&[]), "no server gave a time: nothing can be said about the local clock");
         assert_eq!(
             sentence(&[(0.001, 0.004)]),

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
-use std::path::Path;
-
+#[path = "../fuzz/corpus.rs"]
+mod corpus;
 #[path = "../fuzz/subjects/csv.rs"]
 mod csv;
 #[path = "../fuzz/subjects/expression.rs"]
@@ -22,18 +22,7 @@ mod template;
 #[path = "../fuzz/subjects/timestamp.rs"]
 mod timestamp;
 
-/// Checks every file of a directory; its name is in the output when a check fails.
-fn replay(subject: &str, check: fn(&[u8])) {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(subject);
-    let mut replayed = 0;
-    for entry in std::fs::read_dir(seeds).unwrap() {
-        let file = entry.unwrap().path();
-        println!("{}", file.display());
-        check(&std::fs::read(file).unwrap());
-        replayed += 1;
-    }
-    assert!(replayed >= 3, "{subject}: only {replayed} seeds");
-}
+use corpus::replay;
 
 #[test]
 fn packets_of_the_corpus_are_parsed_or_refused() {

@@ -16,7 +16,7 @@ impl Limits {
         Self::parse(text, |part| parse_duration(part).map(|time| time.as_secs_f64()))
     }
 
-    /// Reads `WARN` or `WARN,CRIT` with times of which less is worse. The values are negative.
+    /// Reads `WARN` or `WARN,CRIT` with times for which less is worse. The values are negative.
     pub(super) fn times_left(text: &str) -> Result<Self, String> {
         Self::parse(text, |part| parse_duration(part).map(|time| -time.as_secs_f64()))
             .map_err(|why| why.replace("CRIT must not be below WARN", "CRIT must not be above WARN"))

@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_far_from_each_other_are_apart_and_insertions_have_their_place() {
+    fn distant_changes_are_separate_hunks() {
         let old: String = (1..=20).map(|n| format!("{n}\n")).collect();
         let new = old.replacen("1\n", "0\n1\n", 1) + "21\n";
         let expected = "@@ -1,3 +1,4 @@\n+0\n 1\n 2\n 3\n@@ -18,3 +19,4 @@\n 18\n 19\n 20\n+21\n";

@@ -14,11 +14,11 @@ mod tokens;
 
 use std::fmt::Write as _;
 
-use config::FileFormat;
 use sha2::{Digest, Sha256};
 use toml_edit::DocumentMut;
 
 use super::bounds;
+use super::merge::Format;
 
 pub use difference::unified;
 pub use secrets::{mask, restore};
@@ -63,7 +63,7 @@ pub fn fingerprint(text: &str) -> String {
 }
 
 fn parse(text: &str) -> Result<DocumentMut, EditError> {
-    bounds::check(FileFormat::Toml, text).map_err(EditError::TooMuch)?;
+    bounds::check(Format::Toml, text).map_err(EditError::TooMuch)?;
     text.parse().map_err(|why: toml_edit::TomlError| {
         let line = why.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         EditError::NotToml { line, reason: why.message().lines().collect::<Vec<_>>().join("; ") }

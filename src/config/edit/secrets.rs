@@ -146,7 +146,7 @@ tags = { key = \"value\" }
 ";
 
     #[test]
-    fn every_secret_is_masked_also_misspelt_ones_and_those_in_comments() {
+    fn secrets_in_misspelt_keys_and_comments_are_masked_too() {
         let masked = mask(FILE).unwrap();
         assert!(!masked.contains("hunter"), "{masked}");
         assert!(masked.contains("token = \"********\" # do not tell") && masked.contains("# Ours."), "{masked}");
@@ -154,7 +154,7 @@ tags = { key = \"value\" }
     }
 
     #[test]
-    fn what_was_left_masked_is_as_before_also_when_tables_were_moved() {
+    fn masked_secrets_are_restored_after_tables_moved() {
         let masked = mask(FILE).unwrap();
         assert_eq!(restore(&masked, FILE).unwrap(), FILE);
         let (robot, page) = ("name = \"robot\"", "name = \"page\"");
@@ -189,7 +189,7 @@ tags = { key = \"value\" }
     }
 
     #[test]
-    fn what_is_not_toml_is_not_repeated() {
+    fn invalid_toml_is_not_quoted() {
         let Err(EditError::NotToml { line, reason }) = mask("a = 1\ntoken = \"hunter2\n") else {
             panic!("it was taken")
         };

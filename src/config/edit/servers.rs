@@ -177,7 +177,7 @@ level = \"warning\"
     }
 
     #[test]
-    fn keys_are_changed_in_place_with_their_comments_and_null_takes_them_away() {
+    fn keys_change_in_place_keep_comments_and_null_removes_them() {
         let change = keys(json!({ "name": "lobby", "tags": { "site": null, "floor": "1" }, "paused": true }));
         let text = ServerEdit::Change("office".into(), change).apply(FILE).unwrap();
         assert!(text.contains("name = \"lobby\" # by the door\naddress = \"a.example\"\n"), "{text}");
@@ -188,7 +188,7 @@ level = \"warning\"
     }
 
     #[test]
-    fn a_server_goes_with_its_own_comment_and_the_heading_of_the_file_stays() {
+    fn removed_server_takes_its_comment_but_not_the_heading() {
         let text = ServerEdit::Remove("office".into()).apply(FILE).unwrap();
         assert!(text.starts_with("# Ours.\n") && !text.contains("office"), "{text}");
         assert!(

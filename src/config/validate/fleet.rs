@@ -119,7 +119,7 @@ fn connection(section: raw::Nats, rules: &mut Rules<'_>, surroundings: &Surround
     Some(Nats { urls, login, tls, prefix: section.prefix, replicas: usize::from(section.replicas) })
 }
 
-/// Who this instance says it is: a user with a password, a file of credentials, or an NKey; one of them at most.
+/// How this instance authenticates: a user with a password, a file of credentials, or an NKey; at most one of them.
 fn login(section: &raw::Nats, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Login {
     let table = KeyPath::dotted("nats");
     let places = Places::of(&table, "password");
@@ -156,7 +156,7 @@ fn login(section: &raw::Nats, rules: &mut Rules<'_>, surroundings: &Surroundings
     }
 }
 
-/// Whether a file is one of credentials, as `nsc` writes them. No error shows a piece of it.
+/// Whether a text is a file of credentials, as `nsc` writes them. No error shows any of its content.
 fn is_creds(text: &str) -> Result<(), &'static str> {
     let has = |part: &str| text.contains(part);
     match has("BEGIN NATS USER JWT") && has("BEGIN USER NKEY SEED") {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn password_of_nats_is_masked_wherever_the_configuration_is_shown() {
+    fn nats_password_is_masked_in_every_view_of_the_configuration() {
         let secret = [NATS, ROLE, ("NTP_MONITOR__NATS__USER", "u"), ("NTP_MONITOR__NATS__PASSWORD", "hunter2")];
         let config = loaded(&secret).unwrap();
         assert!(!config.shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"));

@@ -1,4 +1,4 @@
-//! Adding to a file, or leaving it as it was; and cutting off what a crash left torn.
+//! Appends to a file, or leaves it as it was; cuts off a torn line that a crash left.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -11,17 +11,17 @@ use crate::regular_file;
 /// How much of a file is read at once when looking for its last line end.
 const BLOCK: u64 = 64 * 1024;
 
-/// What an [`Appender`] needs of a file. A seam, so that a full disk can be tried without one.
+/// What an [`Appender`] needs of a file. A trait, so that tests can simulate a full disk.
 pub(super) trait Medium: Write {
-    /// Cuts the file at `length` bytes, unless it is shorter; what is written next follows there.
+    /// Cuts the file at `length` bytes, unless it is shorter; the next write continues there.
     fn cut(&mut self, length: u64) -> io::Result<()>;
-    /// Brings what was written to the disk.
+    /// Syncs the file to the disk.
     fn sync(&self) -> io::Result<()>;
 }
 
 impl Medium for File {
     fn cut(&mut self, length: u64) -> io::Result<()> {
-        // Opened for appending, so the position follows by itself.
+        // The file is open for appending, so the position follows by itself.
         held::cut(self, length)
     }
 
@@ -30,16 +30,16 @@ impl Medium for File {
     }
 }
 
-/// What another program did to a file that is held open.
+/// What another program did to an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Damage {
-    /// Nothing is at its path.
+    /// The path does not exist any more.
     Removed,
-    /// Another file is at its path.
+    /// The path names another file.
     Replaced,
-    /// It is shorter than what was written.
+    /// The file is shorter than what was written.
     Truncated,
-    /// It is longer than what was written.
+    /// The file is longer than what was written.
     Changed,
 }
 
@@ -54,19 +54,19 @@ impl fmt::Display for Damage {
     }
 }
 
-/// A file that grows by whole batches.
+/// A file to which complete batches are appended.
 #[derive(Debug)]
 pub(super) struct Appender<M> {
     medium: M,
     /// The first line of a new file.
     header: &'static str,
     length: u64,
-    /// A failed write could not be undone yet.
+    /// A failed write that could not be undone yet.
     dirty: bool,
 }
 
 impl Appender<File> {
-    /// Opens or makes the file. `None` when it has other columns than `header`, and must be left alone.
+    /// Opens or creates the file. `None` if it has other columns than `header` and must not be changed.
     pub(super) fn open(path: &Path, header: &'static str) -> io::Result<Option<Self>> {
         let mut file = regular_file::open_with(path, OpenOptions::new().read(true).append(true).create(true))?;
         cut_torn_line(&mut file)?;
@@ -82,13 +82,13 @@ impl Appender<File> {
         &self.medium
     }
 
-    /// Compares the file with what is at `path`, where it was opened, and with what was written.
+    /// Compares the file with the one at `path`, where it was opened, and with what was written.
     pub(super) fn damage(&self, path: &Path) -> io::Result<Option<Damage>> {
         Ok(match AtPath::look(path, FileId::of(&self.medium)?)? {
             AtPath::Nothing => Some(Damage::Removed),
             AtPath::Other { .. } => Some(Damage::Replaced),
             AtPath::Same { length } if length < self.length => Some(Damage::Truncated),
-            // Half a batch of ours may be there, which is cut off before the next.
+            // The file may contain a part of our batch, which is cut off before the next write.
             AtPath::Same { length } if length > self.length && !self.dirty => Some(Damage::Changed),
             AtPath::Same { .. } => None,
         })
@@ -96,7 +96,7 @@ impl Appender<File> {
 }
 
 impl<M: Medium> Appender<M> {
-    /// Appends all of `rows`, in one write, or nothing. A new file gets its header in the same write.
+    /// Appends all of `rows` in one write, or nothing. A new file gets its header in the same write.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
         if self.dirty {
             self.cut_to(self.length)?;
@@ -118,7 +118,7 @@ impl<M: Medium> Appender<M> {
         Ok(())
     }
 
-    /// Takes back what was appended after the file had `length` bytes.
+    /// Removes what was appended after the file had `length` bytes.
     pub(super) fn cut_to(&mut self, length: u64) -> io::Result<()> {
         self.length = length;
         self.dirty = true;
@@ -132,13 +132,13 @@ impl<M: Medium> Appender<M> {
         self.length
     }
 
-    /// Brings what was written to the disk.
+    /// Syncs the file to the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.medium.sync()
     }
 }
 
-/// Cuts off what follows the last line end. Returns how many bytes that were.
+/// Cuts off everything after the last line end. Returns the number of bytes removed.
 pub(super) fn cut_torn_line(file: &mut File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     let mut end = length;
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use ntp_monitor_core::formats::csv::HEADER;
 
-    /// A disk with room for so many bytes, whose cutting may fail too.
+    /// A disk with room for so many bytes, on which cutting may fail too.
     struct Disk {
         bytes: Vec<u8>,
         room: usize,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_leaves_the_file_as_it_was_and_the_batch_follows_when_there_is_room() {
+    fn full_disk_leaves_the_file_and_the_batch_follows_later() {
         let disk = Disk { bytes: Vec::new(), room: HEADER.len() + 6, cuts: true };
         let mut file = Appender { medium: disk, header: HEADER, length: 0, dirty: false };
         file.append(b"one\n").unwrap();

@@ -1,5 +1,6 @@
-//! Rows that the files lack since an earlier process ended, however many: they are read from the store in pieces and
-//! written before newer ones, so that they never wait in a queue and an end of the process leaves no gap between rows.
+//! Rows that are missing from the files since an earlier process ended. However many they are, they are read from the
+//! store in pieces and written before newer rows, so they never wait in a queue, and a process that ends meanwhile
+//! leaves no gap between rows.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,37 +13,37 @@ use ntp_monitor_core::sample::Sample;
 #[derive(Debug, Clone, Default)]
 pub struct CatchUp(Arc<Mutex<Option<Gap>>>);
 
-/// What the files in a directory lack.
+/// The rows that are missing from the files in a directory.
 #[derive(Debug)]
 struct Gap {
     dir: PathBuf,
     tail: Tail,
-    /// The stamps that are still to be compared.
+    /// The span that is still to be compared, as stamps.
     left: Range<i64>,
     written: usize,
 }
 
 impl CatchUp {
-    /// The files in `dir` end with `tail`; samples up to `newest_ns` are in the store.
+    /// The files in `dir` end with `tail`; the store has samples up to `newest_ns`.
     pub fn begin(&self, dir: &Path, tail: Tail, newest_ns: i64) {
         let left = tail.since_ns.saturating_add(1)..newest_ns.saturating_add(1);
         let gap = Gap { dir: dir.to_owned(), tail, left, written: 0 };
         *self.gap() = Some(gap).filter(|gap| !gap.left.is_empty());
     }
 
-    /// The span that is still to be compared; `None` when nothing is left to do in `dir`.
+    /// The span that is still to be compared; `None` when `dir` is complete.
     pub(super) fn left(&self, dir: &Path) -> Option<Range<i64>> {
         self.gap().as_ref().filter(|gap| gap.dir == dir).map(|gap| gap.left.clone())
     }
 
-    /// Those of the `stored` samples that the files lack.
+    /// The `stored` samples that are missing from the files.
     pub(super) fn lacking(&self, stored: Vec<Arc<Sample>>) -> Vec<Arc<Sample>> {
         let gap = self.gap();
         stored.into_iter().filter(|sample| gap.as_ref().is_some_and(|gap| gap.tail.lacks(sample))).collect()
     }
 
-    /// The files have all samples up to `until_ns` now, of which `written` are new; `None` if all of the gap is closed.
-    /// Returns the number of all new rows when it is.
+    /// The files now have all samples up to `until_ns`; `written` of them are new. Returns the number of all new rows
+    /// once the gap is closed.
     pub(super) fn advance(&self, until_ns: Option<i64>, written: usize) -> Option<usize> {
         let mut slot = self.gap();
         let gap = slot.as_mut()?;

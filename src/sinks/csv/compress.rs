@@ -12,26 +12,26 @@ use super::group::ReaderGroup;
 use crate::held::{AtPath, FileId};
 use crate::new_file;
 
-/// How much of the file one step reads; a few tens of milliseconds of work.
+/// How much of the file one step reads: a few tens of milliseconds of work.
 const STEP_BYTES: u64 = 1 << 20;
 const MODE: u32 = 0o640;
-/// The name of an unfinished archive ends so; one that a crash left behind is never taken for data.
+/// The suffix of an unfinished archive, so that one left behind by a crash is never taken for data.
 const UNFINISHED: &str = "part";
 
-/// A compression under way.
+/// A compression in progress.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// The file that is being compressed; nobody appends to it any more.
+    /// The file that is being compressed; nothing is appended to it any more.
     pub(super) source: DayFile,
     dir: PathBuf,
     input: File,
-    /// How much of it was read, in bytes.
+    /// The number of bytes read so far.
     read: u64,
     output: GzEncoder<File>,
 }
 
 impl Job {
-    /// Begins to compress `source`.
+    /// Starts to compress `source`.
     pub(super) fn begin(dir: &Path, source: DayFile, group: ReaderGroup) -> io::Result<Self> {
         let input = File::open(source.path(dir))?;
         let archive = new_file::create(&unfinished(dir, source), MODE)?;
@@ -40,8 +40,8 @@ impl Job {
         Ok(Self { source, dir: dir.to_owned(), input, read: 0, output })
     }
 
-    /// Does a piece of the work. Returns whether all is done. After an error the job is over; what it wrote is removed,
-    /// for the disk may be full.
+    /// Compresses one piece. Returns whether the file is done. After an error the job ends and its output is removed,
+    /// because the disk may be full.
     pub(super) fn step(&mut self) -> io::Result<bool> {
         self.try_step().inspect_err(|_| drop(fs::remove_file(unfinished(&self.dir, self.source))))
     }
@@ -57,15 +57,15 @@ impl Job {
         Ok(true)
     }
 
-    /// The archive takes its name only when it is whole and on the disk, and only then the original goes: a crash in
-    /// between leaves both, and the next start removes the original.
+    /// The archive gets its final name only when it is complete and synced, and only then is the original deleted. A
+    /// crash in between leaves both, and the next start deletes the original.
     fn finish(&mut self) -> io::Result<()> {
         self.output.try_finish()?;
         self.output.get_ref().sync_all()?;
         let source = self.source.path(&self.dir);
         match AtPath::look(&source, FileId::of(&self.input)?)? {
             AtPath::Same { length } if length == self.read => {}
-            // What is there now is not what was compressed: the next attempt takes that.
+            // The file was changed meanwhile; the next attempt compresses the new content.
             _ => return Err(io::Error::other(format!("{} changed while it was compressed", source.display()))),
         }
         fs::rename(unfinished(&self.dir, self.source), self.source.gzipped().path(&self.dir))?;
@@ -78,7 +78,7 @@ fn unfinished(dir: &Path, source: DayFile) -> PathBuf {
     source.gzipped().path(dir).with_extension(format!("gz.{UNFINISHED}"))
 }
 
-/// Removes what a crash left: unfinished archives, and originals whose archive is whole.
+/// Removes what a crash left behind: unfinished archives, and originals whose archive is complete.
 pub(super) fn clean_up(dir: &Path, files: &[DayFile]) -> io::Result<()> {
     for file in files.iter().filter(|file| !file.compressed) {
         match fs::remove_file(unfinished(dir, *file)) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
-/// What a file has.
+/// The content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
     Samples,
@@ -17,7 +17,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// How names of files begin.
+    /// The prefix of the names.
     fn prefix(self) -> &'static str {
         match self {
             Self::Samples => "samples-",
@@ -84,7 +84,7 @@ impl fmt::Display for DayFile {
     }
 }
 
-/// The sample files in `dir`, oldest first. What has such a name and is no regular file is passed over.
+/// The sample files in `dir`, oldest first. Skips what has such a name but is not a regular file.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
     list_of(dir, Kind::Samples)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, fchown};
 
-/// Set on a directory, it gives the group of the directory to every new file in it (inode(7)).
+/// This bit of a directory's mode gives the group of the directory to every new file in it (inode(7)).
 const SET_GROUP_ID: u32 = 0o2000;
 
 /// A group by its number; `None` leaves files with the group that the system gives them.
@@ -15,7 +15,7 @@ const SET_GROUP_ID: u32 = 0o2000;
 pub(super) struct ReaderGroup(Option<u32>);
 
 impl ReaderGroup {
-    /// The group for the files in `dir`, which gets it too. A directory that passes its group on is left alone.
+    /// The group for the files in `dir`. The directory is given to the group too, unless it passes its own group on.
     ///
     /// # Errors
     /// When this process may not give the directory to the group.
@@ -28,7 +28,7 @@ impl ReaderGroup {
         Ok(given)
     }
 
-    /// Gives the files that earlier starts left to the group.
+    /// Gives files from earlier starts to the group.
     ///
     /// # Errors
     /// When this process may not do that.
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directory_and_files_get_the_group_unless_the_directory_passes_its_own_on() {
+    fn files_get_the_group_unless_the_directory_has_setgid() {
         let dir = tempfile::tempdir().unwrap();
         let gid = |path: &Path| fs::metadata(path).unwrap().gid();
         let ours = getegid().as_raw();

@@ -1,5 +1,5 @@
-//! The files of the local rows, `local-YYYY-MM-DD.csv`, beside those of the samples. Rows are few: each is appended to its
-//! file and brought to the disk at once.
+//! The files of local rows, `local-YYYY-MM-DD.csv`, beside those of the samples. There are few rows, so each is
+//! appended and synced at once.
 
 use std::fs;
 use std::io;
@@ -40,7 +40,7 @@ pub fn append_local(config: &Csv, row: &LocalRow) -> io::Result<()> {
     }
 }
 
-/// Whether a path is named as a file of local rows.
+/// Whether a path has the name of a file of local rows.
 #[must_use]
 pub fn is_local(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| DayFile::parse(name, Kind::Local).is_some())
@@ -54,7 +54,7 @@ pub fn local_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(list_of(dir, Kind::Local)?.into_iter().map(|file| file.path(dir)).collect())
 }
 
-/// The rows of a file, compressed or not, in its order.
+/// The rows of a file, compressed or not, in the order of the file.
 ///
 /// # Errors
 /// When it cannot be opened.

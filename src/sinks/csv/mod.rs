@@ -1,9 +1,9 @@
 //! CSV files: the columns of [`ntp_monitor_core::formats::csv::COLUMNS`], a file a UTC day, `samples-YYYY-MM-DD.csv`.
 //!
-//! `record` writes a row and `read` reads them (`row` one of them); both know nothing of files' names. `files` names and lists them,
-//! `append` adds to one or leaves it as it was, `local` writes and reads the files of local rows, `compress` squeezes finished ones piece by piece, `writer` is the
-//! output itself, `tail` finds what a killed process had not written yet, `catch_up` writes it, and `repair` finds what another
-//! program removed.
+//! `files` names and lists the files, `append` appends to one or leaves it as it was, `local` writes and reads the
+//! files of local rows, `compress` compresses finished files piece by piece, `writer` is the output itself, `tail`
+//! finds what a killed process had not written yet, `catch_up` writes that, and `repair` restores what another program
+//! removed.
 
 mod append;
 mod catch_up;
@@ -20,5 +20,5 @@ pub use catch_up::CatchUp;
 pub use local::{append_local, is_local, local_files, read_local};
 pub use open::read_file;
 pub use repair::Journal;
-pub use tail::{Tail, missing, tail_keys};
+pub use tail::{Tail, tail_keys};
 pub use writer::CsvWriter;

@@ -1,5 +1,5 @@
-//! A day whose file another program removed, replaced or changed: which rows its files still have, and which of those in
-//! the store they lack.
+//! Repairs a day whose file another program removed, replaced or changed: compares the rows in its files with those in
+//! the store.
 
 use std::collections::HashSet;
 use std::io;
@@ -13,8 +13,8 @@ use jiff::tz::TimeZone;
 use super::tail::{Key, key, rows_of_day};
 use ntp_monitor_core::sample::Sample;
 
-/// Reads samples whose stamp is in a span back from the store, by time: about so many, and none only when there are no
-/// more. An error says why the store cannot say now.
+/// Reads the samples of a span from the store, by time, about so many at once. Returns none only when there are no
+/// more. An error says why the store cannot be read now.
 pub type Journal = Arc<dyn Fn(Range<i64>, usize) -> Result<Vec<Arc<Sample>>, String> + Send + Sync>;
 
 /// The rows that this process wrote into the files of a day.
@@ -39,21 +39,21 @@ impl Written {
 #[derive(Debug)]
 pub(super) struct Repair {
     pub(super) date: Date,
-    /// What happened, as a sentence with the path.
+    /// What happened: a sentence with the path.
     pub(super) what: String,
     written: Written,
-    /// The rows that the files have by now.
+    /// The rows that the files have now.
     rows: HashSet<Key>,
-    /// Of the rows that this process had written, those that the files have.
+    /// The number of rows that this process had written and that the files still have.
     found: usize,
-    /// Rows that were brought back.
+    /// The number of rows that were restored.
     pub(super) returned: Vec<Key>,
-    /// What is still to be compared, as stamps.
+    /// The span that is still to be compared, as stamps.
     left: Range<i64>,
 }
 
 impl Repair {
-    /// Reads what the files of `date` still have, of which this process had `written` some.
+    /// Reads which rows the files of `date` still have. This process had `written` some of them.
     pub(super) fn begin(dir: &Path, date: Date, what: String, written: Written) -> io::Result<Self> {
         let (rows, complete_from_ns) = match rows_of_day(dir, date) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => (HashSet::new(), i64::MIN),
@@ -61,13 +61,13 @@ impl Repair {
         };
         let day = midnight_ns(date)..date.tomorrow().map_or(i64::MAX, midnight_ns);
         let left = day.start.max(complete_from_ns)..day.end;
-        // What is not compared is taken for unharmed.
+        // Rows outside of the compared span are assumed to be intact.
         let unread = if left.start > day.start { written.rows } else { 0 };
         let found = rows.iter().filter(|key| key.0 >= written.oldest_ns).count() + unread;
         Ok(Self { date, what, written, rows, found, returned: Vec::new(), left })
     }
 
-    /// The span that is still to be compared; empty when all is done.
+    /// The span that is still to be compared; empty at the end.
     pub(super) fn left(&self) -> Range<i64> {
         self.left.clone()
     }
@@ -76,12 +76,12 @@ impl Repair {
         self.rows.contains(&key(sample))
     }
 
-    /// A sample that came meanwhile was written.
+    /// A sample that arrived meanwhile was written.
     pub(super) fn wrote(&mut self, sample: &Sample) {
         self.rows.insert(key(sample));
     }
 
-    /// The `stored` samples that the files lacked were appended; there are no others up to the last of `stored`.
+    /// The `stored` samples that the files lacked were appended; the store has no others up to the last of `stored`.
     pub(super) fn advance(&mut self, stored: &[Arc<Sample>]) {
         for sample in stored {
             let key = key(sample);
@@ -94,7 +94,7 @@ impl Repair {
         self.left.start = stored.last().map_or(end, |last| last.at.wall_ns.saturating_add(1)).min(end);
     }
 
-    /// Rows that this process had written, and that neither the files nor the store have.
+    /// The number of rows that this process had written and that are neither in the files nor in the store.
     pub(super) fn lost(&self) -> usize {
         self.written.rows.saturating_sub(self.found)
     }

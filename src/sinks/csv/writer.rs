@@ -1,12 +1,12 @@
 //! The CSV output.
 //!
-//! A sample goes to the file of its own UTC day, by its own stamp: a batch may span midnight, and a late sample is put
-//! where it belongs. When that file is compressed already, or has other columns than ours, the day gets a further file
-//! (`samples-YYYY-MM-DD.2.csv`). The vantage is a column, so a new vantage needs no new file.
+//! A sample goes to the file of the UTC day of its stamp, because a batch may span midnight and samples may be late. If
+//! that file is already compressed, or has other columns, the day gets another file (`samples-YYYY-MM-DD.2.csv`). The
+//! vantage is a column, so a new vantage needs no new file.
 //!
-//! A batch is one write a file, all or nothing. Nothing waits for the disk: the store is the journal, and after a crash
-//! the rows that CSV lacks are taken from it ([`super::tail_keys`]). A file is brought to the disk when it is finished.
-//! `house` looks after finished files, `upkeep` repairs what other programs do to the file of the day.
+//! A batch is one write per file, all or nothing. Writes do not wait for the disk: the store is the journal, and after
+//! a crash the missing rows are taken from it ([`super::tail_keys`]). A file is synced when it is finished. `house`
+//! handles finished files, `upkeep` repairs what other programs do to the file of the day.
 
 mod house;
 mod returned;
@@ -46,9 +46,9 @@ pub struct CsvWriter {
     vantage: Arc<str>,
     log: Logger,
     open: BTreeMap<DayFile, Appender<File>>,
-    /// What this process wrote into the files of the days that are open.
+    /// The rows that this process wrote into the files of the open days.
     written: BTreeMap<Date, Written>,
-    /// Where rows come from that files have lost.
+    /// The source of rows that the files have lost.
     journal: Option<Journal>,
     catch_up: CatchUp,
     repairs: Vec<Repair>,
@@ -59,11 +59,11 @@ pub struct CsvWriter {
 }
 
 impl CsvWriter {
-    /// Makes the directory if need be, and repairs what a crash left: a torn last line is cut off (and said), an
-    /// unfinished archive removed.
+    /// Creates the directory if necessary, and repairs what a crash left: a torn last line is cut off and logged, an
+    /// unfinished archive is removed.
     ///
     /// # Errors
-    /// When the directory cannot be made, read or written.
+    /// When the directory cannot be created, read or written.
     pub fn new(config: Csv, vantage: &str, log: Logger) -> Result<Self, WriteError> {
         let dir = &config.dir;
         fs::create_dir_all(dir).map_err(|why| at(dir, &why))?;
@@ -96,20 +96,20 @@ impl CsvWriter {
         })
     }
 
-    /// Takes rows that another program removed from the files of the day from `journal`; without one they are lost.
+    /// Restores rows that another program removed from the files of the day from `journal`; without a journal they are
+    /// lost.
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal: Some(journal), ..self }
     }
 
-    /// First of all writes what the files lack since an earlier process ended.
+    /// Before anything else, writes the rows that are missing from the files since an earlier process ended.
     #[must_use]
     pub fn catching_up(self, catch_up: CatchUp) -> Self {
         Self { catch_up, ..self }
     }
 
-    /// Finds out whether files can be written in `dir`, which another writer may be doing: nothing that is there is
-    /// touched.
+    /// Checks whether files can be written in `dir`, to which another writer may be writing. Changes no existing file.
     ///
     /// # Errors
     /// As [`CsvWriter::new`].
@@ -118,7 +118,7 @@ impl CsvWriter {
         access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|why| at(dir, &why.into()))
     }
 
-    /// The file that a day's samples are appended to, opened.
+    /// Opens the file to which a day's samples are appended.
     fn file_of(&mut self, date: Date) -> io::Result<DayFile> {
         if let Some(file) = self.open.keys().rev().find(|file| file.date == date) {
             return Ok(*file);
@@ -139,7 +139,7 @@ impl CsvWriter {
         }
     }
 
-    /// The files of the directory, which is made when somebody removed it.
+    /// The files of the directory, which is created if another program removed it.
     fn files(&mut self) -> io::Result<Vec<DayFile>> {
         match list(&self.config.dir) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
@@ -164,7 +164,7 @@ impl CsvWriter {
         self.append(&days)
     }
 
-    /// Appends each day's rows; at the first failure, takes back those of the days before.
+    /// Appends the rows of each day. At the first failure, removes those of the days before.
     fn append(&mut self, days: &BTreeMap<Date, Vec<u8>>) -> Result<(), WriteError> {
         let mut undo = Vec::with_capacity(days.len());
         for (date, rows) in days {
@@ -184,7 +184,7 @@ impl CsvWriter {
     fn take_back(&mut self, undo: &[(DayFile, u64)]) {
         for (name, length) in undo {
             if let Some(Err(why)) = self.open.get_mut(name).map(|file| file.cut_to(*length)) {
-                // The appender remembers, and cuts before it appends again.
+                // The appender remembers this, and cuts before it appends again.
                 warn!(self.log, "half a batch could not be taken back yet"; "file" => %name, "reason" => %why);
             }
         }
@@ -195,7 +195,7 @@ impl BatchWriter for CsvWriter {
     type Command = Infallible;
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
-        // While rows are brought back new ones wait, so that rows stay in the order of time.
+        // New rows wait while rows are restored, so that rows stay in the order of time.
         if let Progress::Going(why) = self.bring_up_to_date()? {
             return Err(why);
         }
@@ -203,7 +203,8 @@ impl BatchWriter for CsvWriter {
         self.append_samples(new.iter().copied())?;
         self.count(&new);
         self.returned.settle(batch);
-        // The batch is written: from here on a failure is housekeeping's, or the batch would be written twice.
+        // The batch is written. A failure from here on counts for the maintenance, otherwise the batch would be written
+        // twice.
         if let Err(why) = self.close_old() {
             warn!(self.log, "a finished file could not be brought to the disk"; "reason" => %why);
         }
@@ -214,7 +215,7 @@ impl BatchWriter for CsvWriter {
         match command {}
     }
 
-    /// Compresses and removes finished files, one piece or one file a tick.
+    /// Compresses and removes finished files, one piece or one file per tick.
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError> {
         self.close_past(now);
         match self.bring_up_to_date()? {
@@ -222,7 +223,8 @@ impl BatchWriter for CsvWriter {
             Progress::Going(why) | Progress::Waiting(why) => return Err(why),
         }
         self.keep_house(now).map_err(|why| {
-            // Not again before a minute has passed: a directory that cannot be changed would fail every second.
+            // Wait a minute before the next attempt, because a directory that cannot be changed would fail every
+            // second.
             self.looked_at_ns = Some(now.mono_ns);
             at(&self.config.dir, &why)
         })

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_must_change_is_named() {
+    fn answer_that_needs_an_operator_names_the_remedy() {
         for (status, body, part) in [
             (307, "", "final URL"),
             (308, "", "final URL"),

@@ -27,9 +27,9 @@ pub(super) struct Batch {
     pending: Vec<Part>,
     /// Rejected lines, with the reason.
     faults: Vec<(usize, Arc<str>)>,
-    /// Measurements of which a line was accepted.
+    /// Measurements with at least one accepted line.
     accepted: HashSet<Box<[u8]>>,
-    /// Rejected requests of which every sampled line was rejected.
+    /// Rejected requests whose sampled lines were all rejected.
     hopeless: u32,
     /// Moves the samples of one attempt away from those of the one before.
     turn: usize,
@@ -78,7 +78,8 @@ pub(super) struct Conclusion {
     pub ids: Vec<i64>,
     /// Rejected lines of these rows, without newline, each with the reason.
     pub rejected: Vec<(Vec<u8>, String)>,
-    /// Number of rejected lines of which no kin was accepted; they stay in the outbox. With the last reason.
+    /// Number of rejected lines without an accepted line of the same measurement; they stay in the outbox. With the
+    /// last reason.
     pub held: Option<(usize, String)>,
 }
 
@@ -178,7 +179,7 @@ impl Batch {
         }
     }
 
-    /// The rows of which every line was accepted since the last call.
+    /// The rows whose lines were all accepted since the last call.
     pub(super) fn finished_rows(&mut self) -> Vec<i64> {
         self.rows.iter_mut().filter_map(|row| row.id.take_if(|_| row.open == 0)).collect()
     }

@@ -74,8 +74,8 @@ pub struct WriterGauge {
     pub in_hand: usize,
     /// When the oldest of them was measured, on the monotonic clock in nanoseconds.
     pub oldest_mono_ns: Option<i64>,
-    /// When the thread last came round, on the monotonic clock in nanoseconds: about once a second, unless it hangs in
-    /// the system or was never started (0).
+    /// When the loop of the thread last ran, on the monotonic clock in nanoseconds: about once a second, unless it
+    /// hangs in the system; 0 if it was never started.
     pub turn_mono_ns: i64,
     /// Whether the last attempt failed.
     pub failing: bool,
@@ -122,7 +122,7 @@ impl WriterState {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread has come round.
+    /// The loop of the thread has run once more.
     pub(super) fn turned(&self) {
         self.turn_mono_ns.store(crate::clock::now().mono_ns, Ordering::Relaxed);
     }

@@ -58,8 +58,8 @@ fn common_power(values: &[f64]) -> Option<u8> {
     (top.saturating_add(i32::from(power)) < LARGEST).then_some(power)
 }
 
-/// The exponents of the lowest and the highest set bit of a number: `Some(None)` for zero, `None` for what no integer
-/// stands for, which are negative zero, infinities and NaN. Subnormal numbers are too small for any power anyway.
+/// The exponents of the lowest and the highest set bit of a number: `Some(None)` for zero, `None` for numbers that are
+/// no integers: negative zero, infinities and NaN. Subnormal numbers are too small for any power anyway.
 fn bits_of(value: f64) -> Option<Option<(i32, i32)>> {
     let bits = value.to_bits();
     if bits == 0 {

@@ -1,5 +1,6 @@
-//! The journal of an agent: samples in numbered messages, written in the transaction of their rows, until a hub has stored
-//! them. When it is too large or too old its oldest rows are emptied; an empty row still tells the hub what it lacks.
+//! The journal of an agent: samples in numbered messages, written in the transaction of their rows and kept until a hub
+//! has stored them. When the journal is too large or too old, its oldest rows are emptied; an empty row still tells the
+//! hub which samples are missing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

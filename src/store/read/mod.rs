@@ -27,6 +27,7 @@ use super::audit::AuditEntry;
 use super::damage::Damage;
 use super::error::StoreError;
 use super::events::{self, StoredEvent};
+use super::nts::{self, NtsHour};
 use super::record::{Record, StoredSample};
 use super::samples::{HeldJournal, Samples};
 use super::series::address_text;
@@ -215,6 +216,18 @@ impl Reader {
         })
     }
 
+    /// What happened to the authentication of each series of a server in a span: its hours, by time, and the last one before
+    /// them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn nts_hours(&self, server: &str, from_ns: i64, to_ns: i64) -> Result<Vec<Vec<NtsHour>>, StoreError> {
+        self.run("read the history of NTS", |conn| {
+            let series = self.find_series(conn, server, None)?;
+            series.iter().map(|series| nts::of_series(conn, series.id, from_ns, to_ns)).collect()
+        })
+    }
+
     /// The events that overlap a span, by start; the latest `limit` of them.
     ///
     /// # Errors
@@ -223,7 +236,7 @@ impl Reader {
         self.run("read the events", |conn| events::between(conn, from_ns, to_ns, limit))
     }
 
-    /// The local rows in force within a span, by time: that before its beginning too, and `limit` at most, the latest.
+    /// The local rows in force within a span, by time: also the one before its beginning; the latest `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -36,7 +36,7 @@ impl Header {
     }
 }
 
-/// Names a block that cannot be decoded.
+/// Reports a block that cannot be decoded.
 fn fault(conn: &Connection, header: Header, why: Damaged) -> String {
     let name = "SELECT server || CASE address WHEN '' THEN '' ELSE ' at ' || address END FROM series WHERE id = ?1";
     let name = conn.query_row(name, [header.series_id], |row| row.get::<_, String>(0));
@@ -48,7 +48,7 @@ fn fault(conn: &Connection, header: Header, why: Damaged) -> String {
 
 fn unpack(bytes: &[u8], series_id: i64) -> Result<Vec<Record>, Damaged> {
     let mut records = block::decode(bytes)?;
-    // The row says to which series a block belongs.
+    // The row contains the series of the block.
     records.iter_mut().for_each(|record| record.series_id = series_id);
     Ok(records)
 }
@@ -188,8 +188,8 @@ pub(super) fn newest_ns(conn: &Connection) -> rusqlite::Result<Option<i64>> {
     .query_row([], |row| row.get(0))
 }
 
-/// Adds samples of one series, by time, none of which exists. They extend blocks that are not complete or that they fall
-/// into; the rest make blocks of their own.
+/// Adds new samples of one series, by time. They extend incomplete blocks, and blocks into whose time they fall; the
+/// rest make new blocks.
 pub(super) fn add(conn: &Connection, damage: &Damage, id: i64, records: &[Record]) -> rusqlite::Result<()> {
     let mut rest = records;
     while let Some(first) = rest.first() {
@@ -222,7 +222,7 @@ fn next_ns(conn: &Connection, id: i64, wall_ns: i64) -> rusqlite::Result<Option<
         .query_row([id, wall_ns], |row| row.get(0))
 }
 
-/// Writes samples as blocks of 32 to 63, or one of fewer; the first takes the place of `existing`, which begins with the
+/// Writes samples as blocks of 32 to 63, or one with fewer; the first block replaces `existing`, which begins with the
 /// same sample.
 fn write(conn: &Connection, id: i64, existing: Option<i64>, records: &[Record]) -> rusqlite::Result<()> {
     let blocks = (records.len() / FULL).max(1);
@@ -259,7 +259,7 @@ pub(super) fn prune(conn: &Connection, id: i64, before_ns: i64, limit: usize) ->
     Ok((samples.len(), samples.into_iter().map(|samples| samples as usize).sum()))
 }
 
-/// Names the blocks that cannot be decoded, and counts the samples of the others.
+/// Reports the blocks that cannot be decoded, and counts the samples of the others.
 pub(super) fn examine(conn: &Connection, damage: &Damage) -> rusqlite::Result<u64> {
     let mut statement = conn.prepare(&format!("SELECT {HEADER}, data FROM block"))?;
     let mut rows = statement.query([])?;

@@ -29,7 +29,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Names a page that cannot be decoded.
+    /// Reports a page that cannot be decoded.
     pub(super) fn fault(&self, why: Damaged) -> String {
         let (id, samples) = (self.id, self.samples);
         let (from, to) = (super::time(self.first_ns), super::time(self.last_ns));

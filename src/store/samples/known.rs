@@ -1,4 +1,4 @@
-//! What the writer knows of the samples in the store: which are new, and when the journal is due to be packed. Must be
+//! The writer's knowledge of the samples in the store: which are new, and when the journal is due to be packed. Must be
 //! reset after a transaction that did not commit, and after another connection wrote.
 
 use std::collections::{HashMap, HashSet};

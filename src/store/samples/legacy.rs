@@ -72,7 +72,7 @@ pub(super) fn exists(conn: &Connection, id: i64, wall_ns: i64) -> rusqlite::Resu
         .query_row([id, wall_ns], |row| row.get(0))
 }
 
-/// How far the mover came: the series and the time of the last row that it looked at.
+/// The position of the mover: the series and the time of the last row that it examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     series_id: i64,
@@ -87,8 +87,8 @@ impl Place {
     }
 }
 
-/// Takes the next `limit` rows of at most one series out of the table. Rows that cannot be decoded stay. Returns the
-/// samples and the place to go on from; `None` at the end.
+/// Removes the next `limit` rows of at most one series from the table. Rows that cannot be decoded stay. Returns the
+/// samples and the position from which to continue; `None` at the end.
 pub(super) fn take(conn: &Connection, after: Place, limit: usize) -> rusqlite::Result<Option<(Vec<Record>, Place)>> {
     let Some(series_id) = next_series(conn, after)? else { return Ok(None) };
     let after_ns = if series_id == after.series_id { after.wall_ns } else { i64::MIN };

@@ -120,7 +120,7 @@ impl<'a> Samples<'a> {
         Ok(())
     }
 
-    /// Calls `each` with the samples in the journal within `[from, to)`, in the order in which they came.
+    /// Calls `each` with the samples in the journal within `[from, to)`, in the order of insertion.
     fn journal(self, span: (i64, i64), mut each: impl FnMut(Record)) -> rusqlite::Result<()> {
         journal::scan(self.conn, self.damage, span, &mut |record| {
             each(record);
@@ -178,7 +178,7 @@ impl<'a> Samples<'a> {
         Ok(all.into_iter().flatten().min())
     }
 
-    /// Whether there may be a sample within `[from, to)`: never no if there is one.
+    /// Whether there may be a sample within `[from, to)`. Never returns false if there is one.
     pub(super) fn may_be_any(self, (from_ns, to_ns): (i64, i64)) -> rusqlite::Result<bool> {
         Ok(self.first_from(from_ns)?.is_some_and(|first_ns| first_ns < to_ns))
     }
@@ -228,7 +228,7 @@ impl<'a> Samples<'a> {
         journal::first_ns(self.conn)
     }
 
-    /// Decodes everything: what is damaged is noted. Returns the number of samples.
+    /// Decodes everything; damage is reported. Returns the number of samples.
     pub(super) fn examine(self) -> rusqlite::Result<u64> {
         let mut samples = blocks::examine(self.conn, self.damage)?;
         self.journal(ALL_TIME, |_| samples += 1)?;

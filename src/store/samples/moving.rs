@@ -1,5 +1,5 @@
 //! Moves the samples of earlier releases into blocks, some at a time, while the service runs. Each step is one
-//! transaction, so an end at any moment leaves every sample in one place, and the next start goes on.
+//! transaction, so after a crash every sample is in exactly one place, and the next start continues.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,11 +9,11 @@ use super::{Samples, blocks};
 /// The most rows of a step, which takes about 50 ms.
 const ROWS: usize = 4096;
 
-/// How much is left to move. Cheap to clone; shared with the handle of the store.
+/// What is left to move. Cheap to clone; shared with the handle of the store.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Progress(Arc<Mutex<MoveGauge>>);
 
-/// How far the samples of an earlier release are moved to the format of this one.
+/// Progress of moving the samples of an earlier release to the format of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MoveGauge {
     /// Series that had such samples when the service started.

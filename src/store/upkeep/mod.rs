@@ -1,5 +1,5 @@
-//! Looking after the file by hand: whether it is sound, a copy of it while a service writes it, a copy put back, and
-//! room given back. What changes the file in place takes the lock of a service, so it is refused while one runs.
+//! Maintenance of the file: check it, copy it while a service writes it, restore a copy, and shrink it. What changes
+//! the file in place takes the lock of a service, so it is refused while a service runs.
 
 mod restore;
 
@@ -20,41 +20,41 @@ use super::lock::InstanceLock;
 use super::samples::Samples;
 use super::{connection, schema};
 
-/// SQLite names at most this many faults of a damaged file.
+/// SQLite reports at most this many faults of a damaged file.
 const MAX_FAULTS: usize = 20;
 
-/// How thoroughly a store is looked through.
+/// How thoroughly a store is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Every page is read and must make sense.
+    /// Every page is read and decoded.
     Quick,
-    /// Every index is compared with its table too.
+    /// Every index is also compared with its table.
     Full,
 }
 
-/// What a look through a store found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Checked {
     /// The version of its schema.
     pub version: i64,
-    /// The version that this release writes; the service migrates an earlier one when it starts.
+    /// The version that this release writes; the service migrates an older store when it starts.
     pub newest: i64,
-    /// Its size with its log, in bytes.
+    /// The size of the file and its log, in bytes.
     pub bytes: u64,
-    /// Bytes within that hold nothing.
+    /// The unused part of the file, in bytes.
     pub free_bytes: u64,
     /// Rows of each table, by name.
     pub rows: Vec<(String, u64)>,
-    /// The samples that can be read.
+    /// The number of samples that can be read.
     pub samples: u64,
-    /// What is wrong; empty when it is sound.
+    /// The faults; empty when the store is sound.
     pub faults: Vec<String>,
 }
 
-/// Looks through the store at `path`, which a service may be writing. Changes nothing. `step` is called before each step.
+/// Checks the store at `path`, which a service may be writing. Changes nothing. `step` is called before each step.
 ///
 /// # Errors
-/// When there is no store, or it cannot be read at all; what is wrong within is in the result.
+/// When there is no store, or it cannot be read at all; other faults are in the result.
 pub fn check(path: &Path, depth: Depth, mut step: impl FnMut(&str)) -> Result<Checked, StoreError> {
     let conn = connection::open_any_version(path)?;
     let version = schema::inspect(&conn, path)?;
@@ -62,7 +62,7 @@ pub fn check(path: &Path, depth: Depth, mut step: impl FnMut(&str)) -> Result<Ch
         step("reading every page");
         let mut faults = structure(&conn, depth)?;
         let (mut rows, mut samples) = (Vec::new(), 0);
-        // A count in a damaged file may be wrong or fail; what is damaged has been said.
+        // A count in a damaged file may be wrong or fail; the damage has been reported already.
         if faults.is_empty() {
             for table in tables(&conn)? {
                 step(&format!("counting {table}"));
@@ -71,7 +71,7 @@ pub fn check(path: &Path, depth: Depth, mut step: impl FnMut(&str)) -> Result<Ch
             step("looking for rows without their series");
             faults.extend(orphans(&conn)?);
             step("reading every sample");
-            // One transaction: the service may move samples from one place to another.
+            // In one transaction, because the service may move samples from one place to another.
             let tx = conn.unchecked_transaction()?;
             samples = count(&tx, "SELECT count(*) FROM sample")?;
             if version == schema::newest() {
@@ -103,10 +103,10 @@ fn tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
-/// What SQLite itself does not know to be wrong.
+/// Faults that SQLite itself cannot detect.
 fn orphans(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
-    for table in ["sample", "block", "evidence", "rollup_5m", "rollup_1h"] {
+    for table in ["sample", "block", "evidence", "rollup_5m", "rollup_1h", "nts_hour"] {
         if count(conn, &format!("SELECT count(*) FROM sqlite_schema WHERE name = '{table}'"))? == 0 {
             continue;
         }
@@ -132,31 +132,31 @@ fn count(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
     conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|n| u64::try_from(n).unwrap_or(0))
 }
 
-/// Copies the store at `path`, which a service may be writing, to `target`: whole commits up to now, without the room
-/// that holds nothing. A file that is there already is replaced only when `replace` says so, and only by a whole copy.
+/// Copies the store at `path`, which a service may be writing, to `target`: all complete commits, without unused space.
+/// An existing file is replaced only if `replace` is set, and only by a complete copy.
 ///
 /// # Errors
-/// When the store cannot be read or the copy not be written; then nothing is left at `target` that was not there.
+/// When the store cannot be read or the copy cannot be written; `target` is then unchanged.
 pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreError> {
     examine_target(path, target, replace)?;
     let part = beside(target, ".part");
     let done = copy_out(path, &part).and_then(|()| fs::rename(&part, target).map_err(StoreError::io("finish", target)));
     if done.is_err() {
-        // It may not have come into being.
+        // The file may not have been created.
         let _ = fs::remove_file(&part);
     }
     done.map(|()| size(target))
 }
 
-/// Copies the store at `path` as [`backup`] does, and writes the copy to `to`. Until then the copy is a nameless file in
-/// the directory of the store, which needs room for it.
+/// Copies the store at `path` as [`backup`] does, and writes the copy to `to`. The copy is first made as a nameless
+/// file in the directory of the store, which needs room for it.
 ///
 /// # Errors
-/// When the store cannot be read or the copy not be written.
+/// When the store cannot be read or the copy cannot be written.
 pub fn backup_to(path: &Path, to: &mut impl Write) -> Result<u64, StoreError> {
     let part = beside(path, ".copying");
     let copied = copy_out(path, &part).and_then(|()| File::open(&part).map_err(StoreError::io("read", &part)));
-    // It may not have come into being.
+    // The file may not have been created.
     let _ = fs::remove_file(&part);
     std::io::copy(&mut copied?, to).map_err(StoreError::io("copy", path))
 }
@@ -164,7 +164,7 @@ pub fn backup_to(path: &Path, to: &mut impl Write) -> Result<u64, StoreError> {
 /// Whether [`backup`] may write to `target`.
 ///
 /// # Errors
-/// When a file is there that must not be replaced.
+/// When a file exists there that must not be replaced.
 pub fn examine_target(path: &Path, target: &Path, replace: bool) -> Result<(), StoreError> {
     if !replace && target.exists() {
         return Err(StoreError::io("replace", target)(std::io::ErrorKind::AlreadyExists.into()));
@@ -175,7 +175,7 @@ pub fn examine_target(path: &Path, target: &Path, replace: bool) -> Result<(), S
     Ok(())
 }
 
-/// Also under another name, or through a link.
+/// Also compares files that have several names, or that are reached through a link.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let place = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     place(one).is_some_and(|one| place(other) == Some(one))
@@ -187,10 +187,10 @@ fn copy_out(path: &Path, part: &Path) -> Result<(), StoreError> {
     files::copy(&conn, part)
 }
 
-/// Gives the room that holds nothing back to the file system; returns the size before and after, in bytes.
+/// Returns unused space to the file system. Returns the size before and after, in bytes.
 ///
 /// # Errors
-/// When a service runs on the store, or there is no room for a second copy of it.
+/// When a service uses the store, or there is no room for a second copy of it.
 pub fn vacuum(path: &Path) -> Result<(u64, u64), StoreError> {
     if !path.exists() {
         return Err(StoreError::io("find", path)(std::io::ErrorKind::NotFound.into()));

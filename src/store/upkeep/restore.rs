@@ -1,5 +1,5 @@
-//! Puts a copy of a store back. The copy is read from files that are open already: they may be out of reach for the user
-//! who owns the store.
+//! Restores a copy of a store. The files of the copy are opened beforehand, because the user who owns the store may be
+//! unable to reach them.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -13,12 +13,12 @@ use super::super::lock::{self, InstanceLock};
 use super::{Checked, Depth, check};
 use crate::{new_file, regular_file};
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// What was found in the copy.
+    /// What the check of the copy found.
     pub checked: Checked,
-    /// Where the store that was there before is now.
+    /// The path to which the previous store was moved.
     pub kept: Option<PathBuf>,
 }
 
@@ -27,7 +27,7 @@ pub struct Restored {
 pub struct Source {
     path: PathBuf,
     file: File,
-    /// What was committed and is not in the file yet, when the copy has such a log beside it.
+    /// The log of the copy with commits that are not in its file yet, if there is one.
     log: Option<File>,
 }
 
@@ -50,11 +50,10 @@ impl Source {
     }
 }
 
-/// Puts `source` into the place of the store at `path`. The store that was there is kept beside it, under a name with
-/// `suffix`.
+/// Replaces the store at `path` with `source`. The previous store is kept beside it, under a name with `suffix`.
 ///
 /// # Errors
-/// When a service runs on the store, or the copy is not a sound store; then nothing has changed.
+/// When a service uses the store, or the copy is damaged; then nothing has changed.
 pub fn restore(source: Source, path: &Path, suffix: &str, mut step: impl FnMut(&str)) -> Result<Restored, StoreError> {
     make_directory(path)?;
     let _lock = InstanceLock::take(path)?;
@@ -69,9 +68,9 @@ pub fn restore(source: Source, path: &Path, suffix: &str, mut step: impl FnMut(&
     restored
 }
 
-/// Copies the files, and returns the path that they came from.
+/// Copies the files, and returns the path of the source.
 fn copy_in(mut source: Source, part: &Path) -> Result<PathBuf, StoreError> {
-    // What an attempt before this one left must not be taken for a part of this copy.
+    // Remains of an earlier attempt must not be taken for a part of this copy.
     clear(part);
     let copy = |from: &mut File, end: &str| {
         let to = beside(part, end);
@@ -83,7 +82,7 @@ fn copy_in(mut source: Source, part: &Path) -> Result<PathBuf, StoreError> {
     Ok(source.path)
 }
 
-/// Brings the log into the file, so that there is one file only, and looks through it.
+/// Writes the log into the file, so that there is only one file, and checks it.
 fn examine(part: &Path, step: impl FnMut(&str)) -> Result<Checked, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sqlite = || StoreError::sqlite("read the copy", part);
@@ -112,10 +111,10 @@ fn put_in_place(part: &Path, path: &Path, suffix: &str) -> Result<Option<PathBuf
     Ok(kept)
 }
 
-/// Removes a copy that does not take the place of the store, or an old one.
+/// Removes a copy that does not replace the store, or an old one.
 fn clear(part: &Path) {
     for end in ["", "-wal", "-shm", "-journal"] {
-        // Most of them never came into being; what cannot be removed shows when it is written.
+        // Most of these files were never created. One that cannot be removed causes an error when it is written.
         let _ = fs::remove_file(beside(part, end));
     }
 }

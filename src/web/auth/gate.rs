@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_open_on_loopback_or_to_the_public_and_needs_a_token_otherwise() {
+    fn reading_needs_a_token_unless_on_loopback_or_public() {
         let now = Instant::now();
         let read = |exposed, public| asked(&Gate::new(exposed), &http(public), Role::Read, "", now);
         assert!(read(false, false).is_ok() && read(true, true).is_ok());
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_writes_from_our_own_page_only_and_ends_with_its_token() {
+    fn session_writes_only_from_our_page_and_ends_with_its_token() {
         let (gate, now, mut http) = (Gate::new(true), Instant::now(), http(false));
         let boss = Caller { name: "boss".into(), role: Role::Admin };
         let cookie = gate.sessions.open(&boss, "boss", now);

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn on_loopback_the_service_goes_by_localhost_addresses_and_its_names() {
+    fn loopback_accepts_localhost_addresses_and_its_names() {
         let names = vec!["monitor.example".to_owned()];
         let listen = "127.0.0.1:8080".parse().unwrap();
         let http = Http {

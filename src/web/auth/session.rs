@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn open_session_ends_without_its_token_and_is_not_used_by_looking() {
+    fn session_ends_with_its_token_and_reading_does_not_extend_it() {
         let (sessions, http_with, begin) = (Sessions::default(), http(vec![token("a")]), Instant::now());
         let headers = cookie(&open(&sessions, &http_with.tokens[0], begin));
         let hash = sessions.current(&http_with, &headers, begin).unwrap();

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_comes_back_gets_what_it_missed_once() {
+    fn returning_reader_gets_missed_events_once() {
         let hub = hub();
         publish(&hub, 5);
         let mut reader = hub.subscribe(Some("5e-3"));

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_unique_and_say_what_they_are_for() {
+    fn endpoints_are_unique_and_documented() {
         let mut seen = BTreeSet::new();
         let mut ids = BTreeSet::new();
         for row in endpoints() {

@@ -199,7 +199,7 @@ impl From<Rates> for Success {
 }
 
 impl Row {
-    /// A server of which no poll has ended.
+    /// A server that has not been polled yet.
     pub(super) fn pending(server: &ServerIdent, poll_s: f64) -> Self {
         let name = server.name.to_string();
         Self {

@@ -10,6 +10,7 @@ import { whySilent } from "../../src/format/why";
 import { found } from "../../src/state/search";
 import { asQuery, pan, windowOf, zoom } from "../../src/state/span";
 import { chosenOf, idsText, meant } from "../../src/views/compare/choice";
+import { authenticity, expiry } from "../../src/views/server/authenticity";
 import { actionWords } from "../../src/views/config/audit-words";
 
 const row = (name: string, more: Partial<ServerRow> = {}): ServerRow =>
@@ -180,4 +181,20 @@ test("the vantage stays in the address of every view until a link names another"
   expect(keepVantage("#/?vantage=", "ams")).toBe("#/?vantage=");
   expect(keepVantage("#/fleet", "ams")).toBe("#/fleet");
   expect(keepVantage("#/compare", null)).toBe("#/compare");
+});
+
+describe("authentication", () => {
+  test("is that of the last poll", () => {
+    const label = (cookies: number, more: Partial<ServerRow>) => authenticity({ cookies }, row("a", more)).label;
+    expect(label(8, { outcome: "sample", authentication: "nts" })).toBe("Authenticated");
+    expect(label(8, { outcome: "rejected", authentication: "none" })).toBe("Not authenticated");
+    expect(label(7, { outcome: "timeout", authentication: "nts" })).toBe("Not authenticated");
+    expect(label(0, { outcome: "fault", authentication: null })).toBe("No keys");
+  });
+
+  test("the end of a certificate is near relative to its lifetime", () => {
+    const of = (days: number) => expiry({ not_before: "2026-01-01T00:00:00Z", not_after: "2026-04-01T00:00:00Z", days_left: days });
+    expect([30, 18, 1.9, -3.5].map((days) => of(days).tone)).toEqual(["good", "warn", "bad", "bad"]);
+    expect([30.7, 1.5, -3.5].map((days) => of(days).label)).toEqual(["30 days left", "36 hours left", "expired 3 days ago"]);
+  });
 });

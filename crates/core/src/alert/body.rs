@@ -8,7 +8,7 @@ use crate::template::{Manner, Template};
 
 /// The work that a body may take: a few milliseconds, and enough for some hundred alerts.
 const MANNER: Manner =
-    Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None };
+    Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None, is_html: false };
 /// The longest body, in bytes: receivers take less.
 const LONGEST: usize = 256 * 1024;
 

@@ -21,12 +21,6 @@ impl Selector {
     pub fn admits(&self, id: &str, ident: &ServerIdent) -> bool {
         self.0.is_empty() || self.0.iter().any(|entry| is_meant(entry, id, ident))
     }
-
-    /// Whether the list selects `id` by name. Use it if the tags of the server are not known.
-    #[must_use]
-    pub fn names(&self, id: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|entry| entry == id)
-    }
 }
 
 fn is_meant(entry: &str, id: &str, ident: &ServerIdent) -> bool {

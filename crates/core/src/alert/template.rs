@@ -14,8 +14,14 @@ use super::variables::{self, Kind, Source, VARIABLES};
 use crate::template::{self, Fault, FaultKind, Manner};
 
 /// The work that a text may take: several times what the longest template needs, and a millisecond.
-const MANNER: Manner =
-    Manner { longest_source: 4000, work: 200_000, is_strict: false, null: "unknown", decimals: Some(3) };
+const MANNER: Manner = Manner {
+    longest_source: 4000,
+    work: 200_000,
+    is_strict: false,
+    null: "unknown",
+    decimals: Some(3),
+    is_html: false,
+};
 
 /// The variables that only templates have, with their descriptions.
 pub const EXTRAS: [(&str, &str); 5] = [
@@ -68,12 +74,6 @@ impl Template {
         let template = Self { template, source: source.into(), longest };
         template.write(&plausible())?;
         Ok(template)
-    }
-
-    /// The source text of the template.
-    #[must_use]
-    pub fn source(&self) -> &str {
-        &self.source
     }
 
     /// Renders the text. If rendering fails, which the check in [`Template::parse`] makes unlikely, the text says why.

@@ -233,7 +233,7 @@ mod tests {
 
     /// In Amsterdam the clock goes from 02:00 to 03:00 on 2026-03-29, and from 03:00 to 02:00 on 2026-10-25.
     #[test]
-    fn a_time_in_the_gap_of_spring_is_that_much_later_and_comes_once() {
+    fn time_in_the_spring_gap_is_shifted_and_occurs_once() {
         let zone = "Europe/Amsterdam";
         assert_eq!(next("daily 02:30", zone, "2026-03-28T12:00:00Z"), "2026-03-29T01:30:00Z");
         assert_eq!(next("daily 02:30", zone, "2026-03-29T01:30:00Z"), "2026-03-30T00:30:00Z");

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_verdict_takes_is_a_change() {
+    fn only_changes_that_the_verdict_uses_are_recorded() {
         let of = |local: &LocalState| LocalRow::of(1, "", local, &leap());
         let (known, mut other) = (of(&local()), local());
         let kernel = other.kernel.as_mut().unwrap();

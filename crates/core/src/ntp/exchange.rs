@@ -53,12 +53,6 @@ impl Exchange {
     pub fn server_time_s(&self) -> f64 {
         self.t3.seconds_since(self.t2)
     }
-
-    /// The duration of the exchange by this host's wall clock, in seconds; negative if that clock was stepped back.
-    #[must_use]
-    pub fn duration_s(&self) -> f64 {
-        self.t4.seconds_since(self.t1)
-    }
 }
 
 /// The parts of the root distance, all in seconds and not negative.

@@ -192,41 +192,9 @@ pub struct Change {
     pub now: Option<Value>,
 }
 
-impl Sheet {
-    /// The traits whose values are known in both and differ, and those that began to vary.
-    #[must_use]
-    pub fn changes_since(&self, before: &Self) -> Vec<Change> {
-        let changed = |of: &Trait| {
-            let (old, now) = (*before.values.get(of)?, *self.values.get(of)?);
-            let began_to_vary = self.varying.contains(of) && !before.varying.contains(of);
-            let now = if began_to_vary { None } else { Some(now) };
-            (now != Some(old)).then_some(Change { of: *of, before: old, now })
-        };
-        Trait::ALL.iter().filter_map(changed).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn first_value_is_no_change_and_a_different_one_is() {
-        let sheet = |values: &[(Trait, Value)], varying: &[Trait]| Sheet {
-            values: values.iter().copied().collect(),
-            varying: varying.to_vec(),
-            ..Sheet::default()
-        };
-        let (coarse, fine) = (Value::Log2(-10), Value::Log2(-23));
-        let known = sheet(&[(Trait::Precision, coarse)], &[]);
-        assert_eq!(known.changes_since(&Sheet::default()), []);
-        assert_eq!(known.changes_since(&known), []);
-        let other = sheet(&[(Trait::Precision, fine), (Trait::HopLimit, Value::HopLimit(60))], &[]);
-        let change = |now| Change { of: Trait::Precision, before: coarse, now };
-        assert_eq!(other.changes_since(&known), [change(Some(fine))]);
-        let varying = sheet(&[(Trait::Precision, coarse)], &[Trait::Precision]);
-        assert_eq!(varying.changes_since(&known), [change(None)]);
-    }
 
     #[test]
     fn sheet_is_read_back_from_json_and_unknown_keys_are_ignored() {

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_at_each_observation_varies_once() {
+    fn value_that_always_differs_is_reported_as_varying_once() {
         let (steady, seen) = turns((0..=255).cycle().take(5_000));
         assert!(steady.varies);
         assert_eq!(seen, [Turn::First, Turn::Varies]);

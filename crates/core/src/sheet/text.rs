@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_say_what_is_known_and_what_is_not() {
+    fn lines_show_known_and_unknown_values() {
         let values = [
             (Trait::Version5, Value::Reaction(Reaction::Version(4))),
             (Trait::Precision, Value::Log2(-23)),

@@ -84,7 +84,7 @@ fn polls_alone_fill_most_of_the_sheet() {
 }
 
 #[test]
-fn server_of_whole_seconds_with_one_stamp_and_fixed_dispersion_shows() {
+fn whole_second_stamps_and_fixed_dispersion_are_detected() {
     let (watch, _) = watched((0..40).map(|k| {
         evidence(k, |packet| {
             packet.version = 3;

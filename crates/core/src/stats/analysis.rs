@@ -258,12 +258,6 @@ impl Analysis {
         &self.judgement.history
     }
 
-    /// The windows of one series.
-    #[must_use]
-    pub fn windows(&self, key: &SeriesKey) -> Option<&ServerWindows> {
-        self.series.get(key).map(|series| &series.windows)
-    }
-
     /// An immutable snapshot of all results as of `now`. Only changed results are recomputed.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
         let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
@@ -536,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_hour_is_summed_up_now_and_then_and_what_each_poll_changes_always() {
+    fn long_hour_is_summarised_rarely_but_poll_values_always() {
         let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
         let mut polls_summed = |at_s: f64, poll: Sample| {
             analysis.observe(&Arc::new(poll));

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_ages_at_15_ppm_and_dummies_push_it_out() {
+    fn samples_age_at_15_ppm_and_dummies_displace_them() {
         let mut filter = ClockFilter::new(1e-6);
         assert_eq!(filter.output(0.0), None);
         (0..8).for_each(|_| filter.shift_in(Stage { at_s: 0.0, offset_s: 0.0, delay_s: 0.01, dispersion_s: 0.0 }));

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_axis_decides_what_is_out_of_order() {
+    fn time_axis_decides_which_samples_are_out_of_order() {
         let mut first = lost(100.0);
         let mut second = lost(164.0);
         (first.at.wall_ns, second.at.wall_ns) = (1_000, 900);

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn loss_is_what_brought_no_sample_and_its_causes_add_up() {
+    fn loss_counts_polls_without_sample_and_causes_add_up() {
         let mut outcomes = Outcomes::default();
         assert_eq!((outcomes.loss_ratio(), outcomes.success_ratio()), (None, None));
         one_of_each().into_iter().for_each(|outcome| outcomes.record(&Sample { outcome, ..testing::lost(0.0) }));

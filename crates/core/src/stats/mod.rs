@@ -3,7 +3,6 @@
 pub mod analysis;
 pub mod attribution;
 pub mod consensus;
-pub mod distance;
 mod distribution;
 pub mod events;
 pub mod filter;

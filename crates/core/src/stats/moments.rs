@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_too_few_values_cannot_say_is_absent() {
+    fn moments_that_need_more_values_are_absent() {
         let none = Moments::default();
         assert_eq!((none.mean(), none.stddev(), none.min(), none.max()), (None, None, None, None));
         let one: Moments = [3.0].into_iter().collect();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_comes_back() {
+    fn saved_moments_are_restored() {
         let moments: Moments = [2.0, 4.0, 4.0, 4.0].into_iter().collect();
         let squares = moments.squares().unwrap();
         assert_eq!(squares, 3.0);

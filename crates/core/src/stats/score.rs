@@ -22,9 +22,6 @@ struct Step {
 }
 
 impl PoolScore {
-    /// The pool uses servers with a higher score.
-    pub const GOOD: f64 = 10.0;
-
     /// The score now, about −100 to 20.
     #[must_use]
     pub fn value(self) -> f64 {
@@ -168,7 +165,7 @@ mod tests {
 
     /// The branches of the monitor that do not depend on an offset.
     #[test]
-    fn polls_without_an_offset_cost_what_the_pool_takes_for_them() {
+    fn polls_without_an_offset_cost_the_points_of_the_pool() {
         let cases = [
             (Outcome::Timeout, 2, 20.0, 14.0),
             (Outcome::Kiss(KissCode::RATE), 0, 20.0, 15.5),

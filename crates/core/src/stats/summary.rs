@@ -318,7 +318,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_shows_what_its_sample_supports_and_no_more() {
+    fn summary_omits_quantiles_that_the_sample_cannot_support() {
         let json = serde_json::to_value(Summary::exact((1..=20).map(f64::from).collect())).unwrap();
         assert_eq!(
             (json["n"].as_u64(), json["mean"].as_f64(), json["median"].as_f64()),

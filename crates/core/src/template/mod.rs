@@ -1,4 +1,4 @@
-//! The template language of notifications: a small subset of Jinja over plain JSON values.
+//! The template language of notifications, reports and pages: a small subset of Jinja over plain JSON values.
 //!
 //! There is `{{ … }}`, `{% if %}`, `{% for %}`, operators, and the filters in [`FILTERS`]. Nothing assigns, calls or
 //! includes, so a template cannot keep or grow a value. Rendering pays for each step and each byte that it makes from a
@@ -10,6 +10,7 @@ mod filters;
 mod lexer;
 mod meter;
 mod operators;
+mod page;
 mod parser;
 mod render;
 mod run;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub use filters::{FILTERS, Filter};
+pub use page::Page;
 use tree::Node;
 
 /// What distinguishes one kind of text from another.
@@ -37,6 +39,8 @@ pub struct Manner {
     pub null: &'static str,
     /// The most decimals that a number is written with; `None` for as many as it has.
     pub decimals: Option<usize>,
+    /// Whether values are escaped for HTML when they are written.
+    pub is_html: bool,
 }
 
 /// A template that can be rendered.

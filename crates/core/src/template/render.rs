@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::filters::FILTERS;
 use super::meter::{Built, Meter, Output, STEP, Sink};
+use super::page::{self, Escaped};
 use super::run::{Held, Loop, Run};
 use super::tree::{Choice, Expr, Node, Operator, Test};
 use super::{Fault, Manner, operators};
@@ -34,8 +35,9 @@ impl<'a> Run<'a> {
         match node {
             Node::Text(text) => out.push(text),
             Node::Print { line, value } => {
+                let is_escaped = self.manner.is_html && !page::is_markup(value);
                 let value = self.value(value).map_err(|fault| fault.at(*line))?;
-                self.manner.write(&value, out)
+                if is_escaped { self.manner.write(&value, &mut Escaped(out)) } else { self.manner.write(&value, out) }
             }
             Node::If { branches } => {
                 for branch in branches {

@@ -5,9 +5,16 @@ use serde_json::json;
 
 use super::*;
 
-const PLAIN: Manner = Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None };
-const LENIENT: Manner =
-    Manner { longest_source: 4000, work: 200_000, is_strict: false, null: "unknown", decimals: Some(3) };
+const PLAIN: Manner =
+    Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None, is_html: false };
+const LENIENT: Manner = Manner {
+    longest_source: 4000,
+    work: 200_000,
+    is_strict: false,
+    null: "unknown",
+    decimals: Some(3),
+    is_html: false,
+};
 
 fn values() -> Map<String, Value> {
     let values = json!({
@@ -72,7 +79,7 @@ fn statements_choose_and_repeat() {
 }
 
 #[test]
-fn a_lenient_text_shows_what_is_missing_as_unknown() {
+fn lenient_template_shows_missing_values_as_unknown() {
     let source =
         "{{ missing }} {{ missing.x / 3600 }} {{ missing|round }} {{ missing > 1 }} {{ x }} {{ -0.0001 }} {{ 1e300 }}";
     assert_eq!(render(source, LENIENT).unwrap(), "unknown unknown unknown false 72.5 0 1e+300");
@@ -164,7 +171,7 @@ fn a_template_that_wants_too_much_is_refused() {
 }
 
 #[test]
-fn a_full_text_keeps_what_was_written() {
+fn text_at_its_limit_keeps_the_part_written_so_far() {
     let template = Template::parse("ä{{ name }}ä", PLAIN).unwrap();
     let mut out = String::new();
     let why = template.render(&values(), 9, &mut out).unwrap_err();

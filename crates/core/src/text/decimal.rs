@@ -145,7 +145,7 @@ mod tests {
 
         // Not the same text: see the choice between two decimals that are equally near.
         #[test]
-        fn a_number_reads_back_to_itself_and_is_as_short_as_the_standard_library_makes_it(float: f64) {
+        fn number_round_trips_and_is_as_short_as_in_std(float: f64) {
             let written = text(|out| push_f64(out, float));
             prop_assert_eq!(written.parse::<f64>().unwrap().to_bits(), float.to_bits());
             prop_assert_eq!(written.len(), float.to_string().len());

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_and_marks_of_direction_are_disruptive_and_letters_are_not() {
+    fn control_and_direction_characters_are_disruptive() {
         let marks = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'];
         for c in ['\0', '\n', '\u{1b}', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}', '\u{feff}'].into_iter().chain(marks)
         {

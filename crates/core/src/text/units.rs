@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_shown_as_nothing() {
+    fn nan_is_shown_as_missing() {
         for value_s in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(seconds(value_s), NOTHING);
             assert_eq!(signed_seconds(value_s), NOTHING);

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_clock_tells_a_set_clock_from_a_frozen_one() {
+    fn raw_clock_distinguishes_a_set_clock_from_a_frozen_one() {
         let world = |what| FleetWorld::internet(5, 1, 1).with(4800.0, 9600.0, what);
         let moved = |world: FleetWorld| {
             let (samples, _) = world.run();

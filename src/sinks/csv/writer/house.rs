@@ -1,4 +1,4 @@
-//! Files that are finished: brought to the disk, compressed, and removed after their time.
+//! Handles finished files: syncs them, compresses them, and deletes them after their time.
 
 use std::fs;
 use std::io;
@@ -15,15 +15,15 @@ use crate::sinks::csv::files::{DayFile, Kind, list_of};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::day;
 
-/// How often the directory is looked through for finished and old files.
+/// How often the directory is searched for finished and old files.
 const HOUSEKEEPING_NS: i64 = 60_000_000_000;
-/// A day's file is finished this long after its midnight, so that what is late finds it open.
+/// A day's file is finished this long after its midnight, so that it is still open for late samples.
 const GRACE_NS: i64 = 600_000_000_000;
-/// Files kept open: the day's, and its neighbour's around midnight.
+/// Number of files kept open: that of the day, and its neighbour around midnight.
 const OPEN_FILES: usize = 2;
 
 impl CsvWriter {
-    /// Keeps the newest files open and brings the others to the disk.
+    /// Keeps the newest files open and syncs the others.
     pub(super) fn close_old(&mut self) -> io::Result<()> {
         while let Some((oldest, _)) = self.open.first_key_value()
             && self.open.len() > OPEN_FILES
@@ -33,7 +33,7 @@ impl CsvWriter {
         Ok(())
     }
 
-    /// Closes the files of days that are over: other programs may do with them what they like.
+    /// Closes the files of past days; other programs may then move or delete them.
     pub(super) fn close_past(&mut self, now: Stamp) {
         let today = day(now.wall_ns.saturating_sub(GRACE_NS));
         let past: Vec<DayFile> = self.open.keys().filter(|file| file.date < today).copied().collect();
@@ -72,13 +72,13 @@ impl CsvWriter {
             self.close(*old)?;
             fs::remove_file(old.path(&dir))?;
             info!(self.log, "removed a file after its time"; "file" => %old);
-            // One a minute: a wall clock that jumped ahead for a moment must not empty the directory.
+            // One file per minute, because a wall clock that jumped ahead for a moment must not empty the directory.
             self.looked_at_ns = Some(now.mono_ns);
             return Ok(());
         }
         match files.iter().find(|file| self.config.compress && !file.compressed && file.date < today) {
             Some(finished) => self.finish(&dir, *finished)?,
-            // Only now: after a file was compressed, the next tick looks for another.
+            // Set only now: after a file was compressed, the next tick looks for another one.
             None => self.looked_at_ns = Some(now.mono_ns),
         }
         Ok(())
@@ -95,6 +95,6 @@ impl CsvWriter {
 fn is_old(file: DayFile, keep: Duration, today: Date) -> bool {
     let days = i32::try_from(keep.as_secs().div_ceil(86_400)).unwrap_or(i32::MAX);
     let limit = Span::new().try_days(days).and_then(|span| today.checked_sub(span));
-    // A time that reaches back before the calendar keeps everything.
+    // If this time is before the range of the calendar, everything is kept.
     limit.is_ok_and(|limit| file.date < limit)
 }

@@ -1,4 +1,4 @@
-//! What a repair has brought back, and how far it is.
+//! The rows that a repair has restored, and its progress.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use crate::sinks::csv::tail::Key;
 use crate::sinks::worker::WriteError;
 use ntp_monitor_core::sample::Sample;
 
-/// A sample that was brought back may still come from the queue until samples are this much younger.
+/// A sample that was restored may still come from the queue until samples are this much younger.
 const MAY_COME_NS: i64 = 600_000_000_000;
 
-/// How far the repairs are.
+/// The progress of the repairs.
 pub(super) enum Progress {
     /// There is nothing to repair.
     Done,
-    /// More rows follow; what is being done.
+    /// A repair in progress, with more rows to compare.
     Going(WriteError),
-    /// The store cannot be read now; what is to be done, and why it cannot.
+    /// The store cannot be read now; with the repair to do and the reason.
     Waiting(WriteError),
 }
 
-/// Rows that were brought back from the store, and whose samples may still come.
+/// Rows that were restored from the store, and whose samples may still arrive.
 #[derive(Debug, Default)]
 pub(super) struct Returned {
     keys: HashSet<Key>,
@@ -28,12 +28,12 @@ pub(super) struct Returned {
 }
 
 impl Returned {
-    /// Whether the row of this sample was brought back.
+    /// Whether the row of this sample was restored.
     pub(super) fn has(&self, key: &Key) -> bool {
         self.keys.contains(key)
     }
 
-    /// Adds rows that were brought back.
+    /// Adds rows that were restored.
     pub(super) fn extend(&mut self, keys: Vec<Key>) {
         let newest = keys.iter().map(|key| key.0).max();
         let before = if self.keys.is_empty() { i64::MIN } else { self.newest_ns };
@@ -41,7 +41,7 @@ impl Returned {
         self.keys.extend(keys);
     }
 
-    /// `batch` was written; forgets the rows when their samples can come no more.
+    /// `batch` was written; forgets the rows whose samples cannot arrive any more.
     pub(super) fn settle(&mut self, batch: &[Arc<Sample>]) {
         let limit_ns = self.newest_ns.saturating_add(MAY_COME_NS);
         if !self.keys.is_empty() && batch.iter().all(|sample| sample.at.wall_ns > limit_ns) {

@@ -1,5 +1,5 @@
-//! What other programs do to the file of the day is noticed before each batch and each second, and undone: the file is
-//! reopened by its path, and gets the rows that it lacks and the store has.
+//! Detects before each batch and each second what other programs did to the file of the day, and repairs it: reopens
+//! the file by its path, and writes the rows that it lacks and the store has.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use crate::sinks::worker::{Incident, WriteError};
 use ntp_monitor_core::formats::csv::day;
 use ntp_monitor_core::sample::Sample;
 
-/// Samples that are read from the store at once.
+/// Number of samples that are read from the store at once.
 const CHUNK: usize = 4096;
-/// A repair gives way to everything else after this long, and goes on a second later.
+/// A repair pauses after this long, and continues a second later.
 const AT_ONCE: Duration = Duration::from_millis(500);
-/// At the end the store is asked again after this long.
+/// At shutdown, the store is read again after this pause.
 const RETRY: Duration = Duration::from_millis(100);
 
 impl CsvWriter {
-    /// Whether the row of `sample` is in a file already: it was brought back before the sample came.
+    /// Whether the row of `sample` is in a file already, because it was restored before the sample arrived.
     pub(super) fn is_there(&self, sample: &Sample) -> bool {
         let is_returned = self.returned.has(&key(sample));
         is_returned || self.repairs.iter().any(|repair| repair.has(sample))
     }
 
-    /// Notes what was written.
+    /// Records what was written.
     pub(super) fn count(&mut self, samples: &[&Arc<Sample>]) {
         for sample in samples {
             let date = day(sample.at.wall_ns);
@@ -40,7 +40,7 @@ impl CsvWriter {
         }
     }
 
-    /// Writes what an earlier process did not write, then repairs what other programs did, for as long as [`AT_ONCE`]
+    /// Writes what an earlier process did not write, then repairs what other programs did, for at most [`AT_ONCE`]
     /// each.
     pub(super) fn bring_up_to_date(&mut self) -> Result<Progress, WriteError> {
         match self.catch_up()? {
@@ -79,7 +79,7 @@ impl CsvWriter {
         Ok(Progress::Done)
     }
 
-    /// Looks for damage and repairs what there is, for as long as [`AT_ONCE`].
+    /// Detects damage and repairs it, for at most [`AT_ONCE`].
     pub(super) fn repair(&mut self) -> Result<Progress, WriteError> {
         self.find_damage()?;
         let until = Instant::now() + AT_ONCE;
@@ -101,13 +101,13 @@ impl CsvWriter {
         Ok(Progress::Done)
     }
 
-    /// Goes on with what an earlier process did not write, by `until`. The next start continues with the rest.
+    /// Continues to write what an earlier process did not write, by `until`. The next start continues with the rest.
     pub(super) fn end_catch_up(&mut self, until: Instant) -> Result<(), WriteError> {
         while Instant::now() < until && matches!(self.catch_up()?, Progress::Going(_)) {}
         Ok(())
     }
 
-    /// As [`CsvWriter::repair`], to the end; when the store cannot be read by `until` the rows are lost.
+    /// Like [`CsvWriter::repair`], to the end. If the store cannot be read by `until`, the rows are lost.
     pub(super) fn end_repairs(&mut self, until: Instant) -> Result<(), WriteError> {
         loop {
             match self.repair()? {
@@ -122,7 +122,7 @@ impl CsvWriter {
         }
     }
 
-    /// Closes damaged files and begins the repair of their days.
+    /// Closes damaged files and starts the repair of their days.
     fn find_damage(&mut self) -> Result<(), WriteError> {
         let mut damaged: Vec<(DayFile, PathBuf, Damage)> = Vec::new();
         for (file, appender) in &self.open {
@@ -133,7 +133,7 @@ impl CsvWriter {
         for (file, path, damage) in damaged {
             let written = self.written.get(&file.date).copied().unwrap_or_else(Written::nothing);
             let what = format!("{} {damage} by another program", path.display());
-            // First of all, for it may fail: then it is found again.
+            // Before anything else, because it may fail; the damage is then detected again.
             let repair = Repair::begin(&self.config.dir, file.date, what, written).map_err(|why| at(&path, &why))?;
             self.open.remove(&file);
             let (again, others) = std::mem::take(&mut self.repairs).into_iter().partition(|r| r.date == file.date);
@@ -145,7 +145,7 @@ impl CsvWriter {
         Ok(())
     }
 
-    /// Compares some rows. Returns why the store cannot be read, if so.
+    /// Compares some rows. Returns the reason when the store cannot be read.
     fn step(&mut self, repair: &mut Repair) -> Result<Option<String>, WriteError> {
         let Some(journal) = &self.journal else {
             repair.advance(&[]);

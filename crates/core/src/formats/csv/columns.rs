@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_is_the_columns_and_holds_what_reading_requires() {
+    fn header_lists_the_columns_that_reading_requires() {
         assert_eq!(HEADER, COLUMNS.join(",") + "\n");
         assert!(REQUIRED.iter().all(|name| COLUMNS.contains(name)));
         assert_eq!((Column::Time.name(), Column::Stratum.name(), Column::Mode.name()), ("time", "stratum", "mode"));

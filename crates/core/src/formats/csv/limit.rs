@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn text_in_quotes_that_never_ends_is_limited_however_many_lines_it_has() {
+    fn unterminated_quoted_text_is_limited_over_any_number_of_lines() {
         assert!(read(&format!("a,\"{}", "b,c\n".repeat(LONGEST_ROW))).is_err());
         assert!(read(&format!("a,b\"{}", "b,c\n".repeat(LONGEST_ROW))).is_ok());
     }

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_were_put_together_are_read_on_by_each_ones_own_columns() {
+    fn concatenated_files_are_read_by_the_columns_of_each() {
         let rows = read(&format!(
             "0,a,2026-11-22T20:42:42Z,2,,-0.001,0.02,sample,0,0\n{MINIMAL}0,a,2026-11-22T20:43:42Z,2,,-0.002,0.02,sample,0,0\n\
              time,server,outcome,offset_s,delay_s,root_delay_s,root_dispersion_s,stratum,leap\n\

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_what_its_library_shows() {
+    fn formatted_time_equals_that_of_the_library() {
         for wall_ns in [i64::MIN, -1, 0, 951_782_400_000_000_001, i64::MAX] {
             let mut out = Vec::new();
             time(&mut out, wall_ns);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_empty_and_a_text_stays_one_cell_of_one_line() {
+    fn missing_values_are_empty_and_text_stays_one_cell() {
         let outcome = Outcome::Dns("=1+1,\n\"x\"".into());
         let failed = Sample { address: None, reply: None, measure: None, timestamping: None, outcome, ..sample() };
         assert_eq!(

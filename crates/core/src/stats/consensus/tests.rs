@@ -15,7 +15,7 @@ fn groups_that_agree_are_named_the_largest_first() {
 }
 
 #[test]
-fn what_is_not_a_number_makes_no_interval() {
+fn nan_makes_no_interval() {
     for (c, h) in [(f64::NAN, 1.0), (0.0, f64::NAN), (f64::INFINITY, 1.0), (0.0, f64::INFINITY), (0.0, -1.0)] {
         assert_eq!(Interval::around(c, h), None);
     }

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn end_reports_what_was_known_last() {
+    fn end_reports_the_last_known_values() {
         let (reports, kept) = followed(&[
             (100, Some(finding(EventKind::ServerStep, 95, Some(0.1)))),
             (110, Some(finding(EventKind::ServerStep, 95, Some(0.104)))),

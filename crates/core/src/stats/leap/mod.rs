@@ -6,7 +6,7 @@ mod truth;
 mod watch;
 
 pub use list::{LeapList, LeapListError, LeapSecond};
-pub use smear::{SMEAR_PPM, is_leap_date_near, looks_like_smear, smear_from_refid, smeared_minus_utc_s};
+pub use smear::{is_leap_date_near, looks_like_smear, smeared_minus_utc_s};
 pub use truth::{LeapKeeper, LeapSource, LeapTruth, ListFacts};
 pub use watch::{LeapFinding, judge_announcements};
 

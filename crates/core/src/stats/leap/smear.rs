@@ -5,8 +5,6 @@
 //! just repeated a second), and right again at noon.
 
 use super::{DAY_S, is_leap_day};
-use crate::ntp::RefId;
-
 /// The rate of a smear of an inserted second in ppm: −1e6 / 86401.
 pub const SMEAR_PPM: f64 = -1e6 / 86_401.0;
 /// A fitted slope this close to the rate of a smear, or its confidence interval around it, counts.
@@ -41,15 +39,6 @@ pub fn looks_like_smear(slope_ppm: f64, low_ppm: f64, high_ppm: f64, unix_s: i64
         (slope_ppm - target).abs() <= TOLERANCE_PPM.max((high_ppm - low_ppm) / 2.0) && (slope_ppm - target).abs() <= 2.5
     };
     is_leap_date_near(unix_s) && (fits(SMEAR_PPM) || fits(-SMEAR_PPM))
-}
-
-/// The smear in seconds that an ntpd smear server states in its reference identifier 254.x.y.z: 24 bits of two's
-/// complement with 22 fraction bits. Only meaningful for a server that is known to smear.
-#[must_use]
-pub fn smear_from_refid(refid: RefId) -> Option<f64> {
-    let [254, x, y, z] = refid.0 else { return None };
-    let shifted = i32::from_be_bytes([x, y, z, 0]);
-    Some(f64::from(shifted >> 8) / f64::from(1 << 22))
 }
 
 #[cfg(test)]
@@ -91,19 +80,5 @@ mod tests {
         assert!(looks_like_smear(11.6, 11.4, 11.8, near));
         assert!(!looks_like_smear(-8.0, -8.4, -7.6, near));
         assert!(!looks_like_smear(-11.5, -11.7, -11.3, near - 10 * 86_400));
-    }
-
-    #[test]
-    fn smear_refid_is_decoded_as_ntpsec_prints_it() {
-        // NTPsec tests/libntp/refidsmear.c
-        for (refid, smear) in [
-            (0xfe80_0000_u32, -2.0),
-            (0xfe80_0001, -1.999_999_761_581_421),
-            (0xfef0_0000, -0.25),
-            (0xfeff_fffe, -4.768_371_582_031_25e-7),
-        ] {
-            assert_eq!(smear_from_refid(RefId(refid.to_be_bytes())), Some(smear));
-        }
-        assert_eq!(smear_from_refid(RefId([192, 0, 2, 1])), None);
     }
 }

@@ -47,7 +47,7 @@ fn empty_sketch_and_invalid_rank_have_no_quantile() {
 }
 
 #[test]
-fn what_is_not_finite_is_refused() {
+fn values_that_are_not_finite_are_rejected() {
     let mut sketch = Sketch::new();
     assert!(![f64::NAN, f64::INFINITY, f64::NEG_INFINITY].into_iter().any(|value| sketch.add(value)));
     assert_eq!(sketch.count(), 0);

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_put_on_a_grid_is_refused_by_name() {
+    fn series_that_fits_no_grid_is_rejected_with_a_reason() {
         let two = [(0.0, 0.0), (1.0, f64::NAN), (2.0, 0.0)];
         assert_eq!(PhaseGrid::from_samples(1.0, &two), Err(StabilityError::TooFew(2)));
         assert_eq!(PhaseGrid::from_samples(0.0, &two), Err(StabilityError::Spacing(0.0)));

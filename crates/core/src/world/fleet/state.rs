@@ -12,6 +12,9 @@ use crate::world::Dice;
 
 const WANDER_TAU_S: f64 = 4000.0;
 
+/// When, offset and delay, in seconds.
+type Measured = (f64, f64, f64);
+
 pub(super) struct State<'a> {
     world: &'a FleetWorld,
     pub dice: Dice,
@@ -20,8 +23,8 @@ pub(super) struct State<'a> {
     /// Delay and asymmetry of each path.
     paths: Vec<Vec<(f64, f64)>>,
     wander: Vec<(f64, f64)>,
-    /// What a vantage measured, for those that replay it: when, offset and delay.
-    measured: BTreeMap<(usize, usize), VecDeque<(f64, f64, f64)>>,
+    /// What each vantage measured of each server, for those that replay it.
+    measured: BTreeMap<(usize, usize), VecDeque<Measured>>,
 }
 
 impl<'a> State<'a> {

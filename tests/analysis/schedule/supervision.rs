@@ -1,0 +1,95 @@
+//! Probers whose engine panics or hangs, and reloads.
+
+use super::*;
+
+#[actix_rt::test]
+async fn a_panicking_engine_costs_its_poll_and_nothing_else() {
+    let bad: SocketAddr = A.parse().unwrap();
+    let world = World::start(vec![server(A), server(B)], move |address, n| {
+        if address == bad && n % 2 == 1 { Act::Panic } else { Act::End(Outcome::Sample) }
+    });
+    world.pass(Duration::from_secs(3600)).await;
+    let outcomes = world.outcomes(A);
+    assert!(matches!(&outcomes[0], Outcome::Fault(why) if why.contains("panicked")), "{outcomes:?}");
+    assert_eq!(outcomes[1], Outcome::Sample);
+    assert!(world.outcomes(B).iter().all(|outcome| *outcome == Outcome::Sample));
+    let child = world.census.get(&format!("prober/{A}/{A}")).unwrap();
+    assert_eq!((child.state, child.restarts), (ChildState::Running, 0));
+}
+
+#[actix_rt::test]
+async fn a_hung_engine_ends_at_its_deadline_and_is_asked_again() {
+    let world = World::start(vec![server(A)], |_, n| if n == 1 { Act::Hang } else { Act::End(Outcome::Sample) });
+    world.pass(Duration::from_secs(200)).await;
+    let outcomes = world.outcomes(A);
+    assert!(matches!(&outcomes[0], Outcome::Fault(why) if why.contains("deadline")), "{outcomes:?}");
+    assert_eq!(outcomes[1], Outcome::Sample);
+}
+
+#[actix_rt::test]
+async fn prober_that_keeps_panicking_is_crashed_and_stays_polite() {
+    // A prober panics when its clock does; the factory gives each incarnation the same one.
+    struct Bomb(SimClock);
+    impl Clock for Bomb {
+        fn now(&self) -> Stamp {
+            let stamp = self.0.now();
+            assert!(stamp.mono_ns < 10 * S, "the script makes the clock panic");
+            stamp
+        }
+    }
+    let world = World::start(vec![server(B)], good);
+    let clock = Arc::new(Bomb(world.engine.clock));
+    let tools = Tools { clock, ledger: Ledger::default(), ..world.tools.clone() };
+    let doomed = Targets::new(tools, DeathNotice::unsupervised()).start();
+    doomed.do_send(SetServers(vec![Arc::new(server(A))]));
+    world.pass(Duration::from_secs(3600)).await;
+    let child = world.census.get(&format!("prober/{A}/{A}")).unwrap();
+    assert_eq!(child.state, ChildState::Crashed);
+    assert!(child.panics > 50 && child.panics == child.restarts, "{child:?}");
+    assert!(world.requests(A).len() <= 2);
+    let undisturbed = world.requests(B).len();
+    assert!((52..=60).contains(&undisturbed), "{undisturbed}");
+}
+
+#[actix_rt::test]
+async fn a_reload_disturbs_only_what_changed_and_keeps_the_pace() {
+    let world = World::start(vec![server(A), server(B)], good);
+    world.pass(Duration::from_secs(70)).await;
+    for _ in 0..30 {
+        let flipped = Duration::from_secs(if world.requests(A).len().is_multiple_of(2) { 64 } else { 65 });
+        world.set(vec![Server { poll_interval: flipped, ..server(A) }, server(B)]);
+        world.pass(Duration::from_secs(3)).await;
+    }
+    world.pass(Duration::from_secs(600)).await;
+    assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 16 * S), "{:?}", gaps(&world.requests(A)));
+    assert!(gaps(&world.requests(B)).iter().all(|gap| (60 * S..=69 * S).contains(gap)));
+    world.set(vec![server(B)]);
+    world.pass(Duration::from_secs(1)).await;
+    let stopped = world.requests(A).len();
+    world.pass(Duration::from_secs(600)).await;
+    assert_eq!(world.requests(A).len(), stopped);
+}
+
+#[actix_rt::test]
+async fn removal_of_a_third_of_all_servers_delays_no_poll() {
+    let at_16_s = |host: u16| {
+        let [high, low] = host.to_be_bytes();
+        Server { poll_interval: Duration::from_secs(16), ..server(&format!("192.0.{high}.{low}:123")) }
+    };
+    let world = World::start((0..900).map(at_16_s).collect(), good);
+    world.pass(Duration::from_secs(60)).await;
+    world.set((300..900).map(at_16_s).collect());
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(*world.removals.lock().unwrap(), 1, "all series end in one message");
+    let forgotten = world.forgotten.lock().unwrap();
+    let addresses = forgotten.iter().filter_map(|(key, _)| key.address).collect::<std::collections::HashSet<_>>();
+    assert_eq!(addresses.len(), 300);
+    let samples = world.samples.lock().unwrap();
+    let last = forgotten.iter().map(|(_, so_far)| *so_far).max().unwrap();
+    assert!(samples[last..].iter().all(|sample| sample.address.is_some_and(|address| !addresses.contains(&address))));
+    for host in 300..900 {
+        let polls = world.requests(&at_16_s(host).ident.name);
+        // Interval and jitter, and a tick to which a poll is rounded up.
+        assert!(gaps(&polls).iter().all(|gap| *gap <= 17 * S + S / 50) && polls.len() >= 7, "{host}: {polls:?}");
+    }
+}
