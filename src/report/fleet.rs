@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::document::Listed;
-use super::text::printable;
+use super::listed::Listed;
 use super::times::Times;
 use crate::history::fleet::{FleetSurvey, SurveyedVantage, WrongServer};
 use ntp_monitor_core::fleet::verdict::{FleetState, FleetVerdict};
 use ntp_monitor_core::stats::verdict::When;
 use ntp_monitor_core::text::percent::percent;
+use ntp_monitor_core::text::plain::one_line;
 use ntp_monitor_core::text::units::{NOTHING, bound, seconds, signed_seconds, span};
 
 /// Maximum number of vantages in the table.
@@ -87,15 +87,15 @@ impl FleetPart {
     pub(super) fn text(&self, text: &mut String) {
         text.push_str("\nFleet\n");
         for (_, [name, _, polls, answered, clock, wrong]) in &self.vantages {
-            let name = printable(name);
+            let name = one_line(name, ' ');
             let _ =
                 writeln!(text, "  {name}: {polls} polls, {answered} answered; clock {clock}; found wrong for {wrong}");
         }
         for (_, [name, from, wrong, gap]) in &self.servers {
-            let _ = writeln!(text, "  {}: wrong from {from}, for {wrong}, by at least {gap}", printable(name));
+            let _ = writeln!(text, "  {}: wrong from {from}, for {wrong}, by at least {gap}", one_line(name, ' '));
         }
         for (_, [time, _, sentence]) in self.verdicts.shown.iter().map(|verdict| self.verdict(verdict)) {
-            let _ = writeln!(text, "  {time}  {}", printable(&sentence));
+            let _ = writeln!(text, "  {time}  {}", one_line(&sentence, ' '));
         }
         for note in &self.notes {
             let _ = writeln!(text, "  ({note})");

@@ -72,6 +72,6 @@ fn lines<'a>(
 }
 
 /// Replaces control characters, so that the text stays on one line.
-pub(super) fn printable(text: &str) -> String {
+fn printable(text: &str) -> String {
     text.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
 }
