@@ -95,7 +95,7 @@ fn shown_configuration_loads_again_unchanged() {
     let first =
         load(None, &environment(&[("NTP_SERVER", "a.example,[::1]:1123"), ("LOG_LEVEL", "DEBUG")]), &[]).unwrap();
     let second = load_text("shown.toml", &first.to_toml(), &[]).unwrap();
-    assert!(ntp_monitor::config::diff(&first.config, &second.config).is_empty());
+    assert_eq!(ntp_monitor::config::diff(&first.config, &second.config), ntp_monitor::config::Changes::default());
     assert!(first.to_toml().contains("# environment LOG_LEVEL"), "{}", first.to_toml());
 }
 
@@ -223,8 +223,8 @@ fn yaml_and_json_say_the_same_as_toml() {
     let toml = load_text("c.toml", "[[server]]\naddress = \"a.example\"\ntags = { Site = \"x\" }\n", &[]).unwrap();
     let yaml = load_text("c.yaml", "server:\n  - address: a.example\n    tags: { Site: x }\n", &[]).unwrap();
     let json = load_text("c.json", r#"{"server": [{"address": "a.example", "tags": {"Site": "x"}}]}"#, &[]).unwrap();
-    assert!(ntp_monitor::config::diff(&toml.config, &yaml.config).is_empty());
-    assert!(ntp_monitor::config::diff(&toml.config, &json.config).is_empty());
+    assert_eq!(ntp_monitor::config::diff(&toml.config, &yaml.config), ntp_monitor::config::Changes::default());
+    assert_eq!(ntp_monitor::config::diff(&toml.config, &json.config), ntp_monitor::config::Changes::default());
     assert_eq!(toml.config.servers[0].ident.tags["Site"], "x");
     assert!(load_text("c.ini", "", &[]).unwrap_err().contains("neither .toml"));
 }
