@@ -80,8 +80,11 @@ bench: ## run the benchmarks
 	scripts/install-dependencies.sh build test
 	$(CARGO) bench --locked $(ARGS)
 
-long: ## run the long evaluations that print the tables of docs/ANALYSIS.md (hours of processor time)
+long: ## run the long evaluations that print the tables of docs/ANALYSIS.md and docs/FLEET.md (hours of processor time)
 	VERDICT_SEEDS=40 cargo test --release -p ntp-monitor-core --test verdict -- --nocapture
+	NTP_MONITOR_FLEET_SEEDS=200 cargo test --release -p ntp-monitor-core --test fleet -- --nocapture
+	FLEET_SAMPLES=1000000 FLEET_PARTITION=10m FLEET_POLITE_FOR=10m \
+	cargo test --locked --release --test service -- --nocapture fleet::kills::partition fleet::polite::real
 
 bench-table: ## print what docs/PERFORMANCE.md quotes: cost with the rsntp peer beside it, scale, precision, store
 	scripts/install-dependencies.sh build test

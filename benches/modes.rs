@@ -120,7 +120,7 @@ impl Shared {
         let resolver = Arc::new(SystemResolver::new(TIMEOUT));
         let tools = NtsTools { resolver, trust: Arc::default(), clock: Arc::new(SystemClock) };
         let key_server = Some((Host::Name("localhost".into()), server.key_exchange.port()));
-        let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+        let nts = Nts { key_server, ca_pem: Some(authority.pem().into()), ca_file: None };
         Self { tools, nts, address: server.chronyd.address }
     }
 

@@ -1,20 +1,23 @@
 //! How far off the engines are: many probes at once against a chronyd that serves the clock of this very host, so that
 //! the true offset is zero. Kernel engine, the same with NTS, and `rsntp` take turns within the same run; idle, and with
-//! every core busy. NTS has eight cookies, so its probes are eight at once.
+//! every core busy. NTS has eight cookies, so its probes are eight at once. Then polls one by one, without and with NTS, of
+//! chronyd and of `ntp-daemon` (crate ntpd), where that is installed or `NTP_DAEMON` names it.
 //!
-//! `cargo bench --bench precision`. Needs chronyd. Goals: p99 of |offset| at most 5 µs idle, 10 µs busy.
+//! `cargo bench --bench precision`. Needs chronyd. Goals: p99 of |offset| at most 5 µs idle, 10 µs busy and with NTS.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::authority::Authority;
-use common::chronyd::{Chronyd, NtsServer};
+use common::chronyd::Chronyd;
+use common::ntpd::NtpDaemon;
 use futures_util::future::join_all;
 use ntp_monitor::clock::SystemClock;
 use ntp_monitor::config::{Host, Nts};
@@ -25,6 +28,9 @@ use ntp_monitor_core::sample::{Authentication, Measure};
 
 const PROBES_AT_ONCE: usize = 200;
 const ROUNDS: usize = 20;
+/// Polls of each server one by one, and how often.
+const POLLS: usize = 500;
+const INTERVAL: Duration = Duration::from_millis(20);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() {
@@ -33,7 +39,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let authority = Authority::new();
     let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
-    let session = session(&server, &authority);
+    let session = session(server.chronyd.address, server.key_exchange, &authority);
     let (kernel, rsntp) = (KernelEngine::new(), SntpEngine::new());
     println!("{PROBES_AT_ONCE} probes at once, {rounds} rounds each, interleaved; microseconds\n");
     println!(
@@ -55,6 +61,34 @@ fn main() {
         let [kernel, nts, rsntp] = tallies.map(|tally| tally.offset_us(0.99));
         println!("{load:<6} |offset| p99, times kernel: nts {:.1}, rsntp {:.0}\n", nts / kernel, rsntp / kernel);
     }
+    let polls = if rounds == ROUNDS { POLLS } else { 10 };
+    println!("{polls} polls one by one, {} ms apart; with NTS only authenticated ones count\n", INTERVAL.as_millis());
+    let daemon = NtpDaemon::start("localhost", &authority);
+    let chronyd = ("chronyd", server.chronyd.address, server.key_exchange);
+    let daemon = daemon.as_ref().map(|daemon| ("ntpd-rs", daemon.address, daemon.key_exchange));
+    for (name, address, key_exchange) in std::iter::once(chronyd).chain(daemon) {
+        let plain = ProbeSession::plain(address);
+        runtime.block_on(one_by_one(&kernel, &plain, Authentication::None, polls)).print("plain", name);
+        let nts = self::session(address, key_exchange, &authority);
+        runtime.block_on(one_by_one(&kernel, &nts, Authentication::Nts, polls)).print("nts", name);
+    }
+}
+
+async fn one_by_one(engine: &KernelEngine, session: &ProbeSession, wanted: Authentication, polls: usize) -> Tally {
+    let mut tally = Tally::default();
+    let mut ticks = tokio::time::interval(INTERVAL);
+    session.prepare().await;
+    for _ in 0..polls {
+        ticks.tick().await;
+        let Ok(query) = session.query(TIMEOUT) else {
+            tally.lost += 1;
+            continue;
+        };
+        let mut report = engine.probe(query).await;
+        session.absorb(&mut report);
+        tally.add(Some(report).filter(|report| report.authentication == wanted));
+    }
+    tally
 }
 
 async fn burst(engine: &dyn ProbeEngine, chronyd: &Chronyd, tally: &mut Tally) {
@@ -78,16 +112,16 @@ async fn authentic_burst(engine: &KernelEngine, session: &ProbeSession, tally: &
     }
 }
 
-fn session(server: &NtsServer, authority: &Authority) -> ProbeSession {
+fn session(address: SocketAddr, key_exchange: SocketAddr, authority: &Authority) -> ProbeSession {
     let host = Host::Name("localhost".into());
-    let key_server = Some((host.clone(), server.key_exchange.port()));
-    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+    let key_server = Some((host.clone(), key_exchange.port()));
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()), ca_file: None };
     let tools = NtsTools {
         resolver: Arc::new(SystemResolver::new(TIMEOUT)),
         trust: Arc::default(),
         clock: Arc::new(SystemClock),
     };
-    ProbeSession::with_nts(&nts, &host, server.chronyd.address, &tools)
+    ProbeSession::with_nts(&nts, &host, address, &tools)
 }
 
 #[derive(Default)]

@@ -239,4 +239,4 @@ if [ $machete = yes ]; then install_cargo_machete; fi
 if [ $deb = yes ]; then install_cargo_deb; fi
 if [ $fresh = yes ] && lacks_fresh_debian; then make_fresh_debian; fi
 # Without it the tests of fleets are skipped, and say so.
-if [ $nats = yes ]; then scripts/fetch-nats-server.sh || say "nats-server cannot be fetched; tests of fleets are skipped"; fi
+if [ $nats = yes ]; then scripts/fetch-nats-server.sh oldest || say "nats-server cannot be fetched; tests of fleets are skipped"; fi

@@ -35,7 +35,11 @@ pub struct Used {
 
 impl Program {
     pub fn start(servers: &Servers, asked: &[Ipv4Addr], poll: &str, dir: &Path) -> Result<Self, Failure> {
-        let config = write_config(servers, asked, poll, dir)?;
+        Self::with(&write_config(servers, asked, poll, dir)?, dir)
+    }
+
+    /// Starts it with the configuration at `config`, whose data directory is `dir`.
+    pub fn with(config: &Path, dir: &Path) -> Result<Self, Failure> {
         let log = std::fs::File::create(dir.join("log"))?;
         let mut command = Command::new(PROGRAM);
         command.arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

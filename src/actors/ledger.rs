@@ -111,7 +111,10 @@ impl LedgerState {
     /// Removes schedules that no prober uses and that no longer delay a poll.
     fn sweep(&mut self, now: i64) {
         self.pacings.retain(|_, pacing| pacing.is_followed() || pacing.schedule().next_poll(1.0) > now);
-        self.sessions.retain(|address, _| self.pacings.contains_key(address));
+        let is_needed = |address: &SocketAddr, session: &ProbeSession| {
+            self.pacings.contains_key(address) || session.earliest_exchange_ns() > now
+        };
+        self.sessions.retain(|address, session| is_needed(address, session));
     }
 }
 
@@ -305,6 +308,28 @@ mod tests {
         pacings[2].schedule().ended(&Outcome::Kiss(KissCode::DENY), 0);
         assert!(stopped_s(&ledger, 60) < 0, "nothing is late");
         assert!((470..480).contains(&stopped_s(&ledger, 600 + 8)), "{}", stopped_s(&ledger, 608));
+    }
+
+    #[test]
+    fn pause_of_key_exchange_survives_removal_and_a_time_without_nts() {
+        let ledger = Ledger::default();
+        let tools = NtsTools {
+            resolver: Arc::new(crate::probe::resolve::system::SystemResolver::new(Duration::from_secs(1))),
+            trust: Arc::default(),
+            clock: Arc::new(SystemClock),
+        };
+        let with_nts = Server { nts: Some(crate::config::Nts::default()), ..server(64) };
+        let address = SocketAddr::from(([192, 0, 2, 1], 123));
+        let now = SystemClock.now().mono_ns;
+        // The process before polled it a moment ago.
+        ledger.with(|state| state.unclean = Some(UncleanShutdown { age_ns: 0, now: SystemClock.now() }));
+        let held_ns = ledger.session(&with_nts, address, &tools).earliest_exchange_ns();
+        assert!(held_ns >= now + 59 * S, "{}", held_ns - now);
+        ledger.session(&server(64), address, &tools);
+        ledger.with(|state| state.sweep(now));
+        assert_eq!(ledger.session(&with_nts, address, &tools).earliest_exchange_ns(), held_ns);
+        ledger.with(|state| state.sweep(held_ns));
+        assert!(ledger.with(|state| state.sessions.is_empty()), "it is forgotten when it is over");
     }
 
     #[test]

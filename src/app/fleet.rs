@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slog::{Logger, info, warn};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::children::{AddressSlot, task};
@@ -81,6 +81,7 @@ pub(super) fn hub(fleet: Fleet, store: StoreHandle, boards: &handle::Fleet, log:
     let (boards, log) = (boards.clone(), log.clone());
     task("fleet/hub", move || {
         let hub = Hub {
+            news: Notify::default(),
             fleet: fleet.clone(),
             store: store.clone(),
             state: Arc::clone(&boards.hub),

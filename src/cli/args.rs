@@ -94,7 +94,7 @@ impl MeasureArgs {
 
     /// How servers are authenticated, if they are.
     pub(super) fn nts(&self) -> Option<Nts> {
-        self.nts.then(|| Nts { key_server: self.nts_ke.clone(), ca_pem: self.nts_ca.clone() })
+        self.nts.then(|| Nts { key_server: self.nts_ke.clone(), ca_pem: self.nts_ca.clone(), ca_file: None })
     }
 
     pub(super) fn family(&self) -> Family {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::args::MeasureArgs;
 use super::measured::Measured;
 use crate::clock::SystemClock;
-use crate::config::{Host, Server};
+use crate::config::{Host, Nts, Server};
 use crate::probe::resolve::Resolve;
 use crate::probe::{NtsTools, ProbeEngine, ProbeReport, ProbeSession, Query};
 use ntp_monitor_core::sample::Outcome;
@@ -38,9 +38,30 @@ pub struct Tools {
     pub resolver: Arc<dyn Resolve>,
 }
 
+/// The sessions with NTS of a command that measures again and again: keys and cookies serve until they are used up.
+#[derive(Default)]
+pub struct Sessions(HashMap<(String, SocketAddr), Arc<ProbeSession>>);
+
+impl Sessions {
+    fn of(&mut self, nts: &Nts, job: &Job, address: SocketAddr, tools: &NtsTools) -> Arc<ProbeSession> {
+        let new = || Arc::new(ProbeSession::with_nts(nts, &job.host, address, tools));
+        Arc::clone(self.0.entry((job.name.clone(), address)).or_insert_with(new))
+    }
+}
+
 /// Measures every server of `args`, all at the same time, and returns the results in the order of the arguments.
 /// `progress` is called with the number done and the total.
-pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut(usize, usize)) -> Vec<Measured> {
+pub async fn measure(args: &MeasureArgs, tools: &Tools, progress: impl FnMut(usize, usize)) -> Vec<Measured> {
+    measure_again(args, tools, &mut Sessions::default(), progress).await
+}
+
+/// As [`measure`], with the sessions of the measurements before.
+pub async fn measure_again(
+    args: &MeasureArgs,
+    tools: &Tools,
+    sessions: &mut Sessions,
+    mut progress: impl FnMut(usize, usize),
+) -> Vec<Measured> {
     let jobs = find(args, tools).await;
     let total = jobs.len();
     let mut results: Vec<Measured> = Vec::with_capacity(total);
@@ -48,7 +69,8 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
     let mut turns: HashMap<SocketAddr, Turn> = HashMap::new();
     let authentication =
         NtsTools { resolver: Arc::clone(&tools.resolver), trust: Arc::default(), clock: Arc::new(SystemClock) };
-    for (nth, Job { name, host, found }) in jobs.iter().enumerate() {
+    for (nth, job) in jobs.iter().enumerate() {
+        let Job { name, found, .. } = job;
         // Until its task ends, and if it panics, this is the result.
         let fault = Outcome::Fault("the engine panicked".into());
         results.push(Measured::new(
@@ -65,10 +87,10 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, mut progress: impl FnMut
                 turn.turn += 1;
                 let way = match args.nts() {
                     None => Way::Plain(addresses.clone()),
-                    Some(nts) => Way::Nts(Box::new(ProbeSession::with_nts(&nts, host, address, &authentication))),
+                    Some(nts) => Way::Nts(sessions.of(&nts, job, address, &authentication)),
                 };
-                let job = ask(name.clone(), way, pace, args.timeout, Arc::clone(&tools.engine));
-                running.spawn(async move { (nth, job.await) });
+                let asking = ask(name.clone(), way, pace, args.timeout, Arc::clone(&tools.engine));
+                running.spawn(async move { (nth, asking.await) });
             }
             Err(why) => results[nth] = Measured::new(name, None, ProbeReport::failed(crate::clock::now(), why.clone())),
         }
@@ -199,7 +221,7 @@ impl Pace {
 enum Way {
     /// Without authentication, at the first of these addresses that answers.
     Plain(Vec<SocketAddr>),
-    Nts(Box<ProbeSession>),
+    Nts(Arc<ProbeSession>),
 }
 
 async fn ask(name: String, way: Way, pace: Pace, timeout: Duration, engine: Arc<dyn ProbeEngine>) -> Measured {

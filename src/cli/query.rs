@@ -39,6 +39,7 @@ Examples:
   ntp-monitor query --nts time.example.net                authenticated by NTS
   ntp-monitor query --sheet time.example.net              what it answers: versions, NTS, timestamps, fields
   ntp-monitor query --watch time.example.net              repeatedly, with the trend
+  ntp-monitor query --watch --nts time.example.net        the same, and whether each poll was authenticated
   ntp-monitor query --all --json pool.example.net | jq '.results[].offset_s'
 
 Exit status: 0 when every server gave a time, 1 when one did not, 2 on wrong usage.";
@@ -55,7 +56,7 @@ pub struct QueryArgs {
     pub json: bool,
     /// Measure again and again, each TIME: at least and usually 16 s, on this host 1 s.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s",
-          conflicts_with_all = ["count", "nts"], value_parser = parse_duration)]
+          conflicts_with = "count", value_parser = parse_duration)]
     pub watch: Option<Duration>,
     /// The protocol sheet of each server: versions, NTS, timestamps and more. Six requests and one key exchange.
     #[arg(long, conflicts_with_all = ["count", "watch"])]

@@ -149,7 +149,7 @@ pub(super) fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) ->
         };
         let until = entry.until.map_or_else(|| "the end".to_owned(), |until| until.to_string());
         let state = style.paint(&format!("{:<12}", entry.state.label()), color);
-        writeln!(out, "{} to {until:<20}  {state}  {}", entry.since, printable(&entry.sentence))?;
+        writeln!(out, "{} to {until:<20}  {state}  {}", entry.since, printable(&entry.sentence_with_authentication()))?;
     }
     Ok(())
 }

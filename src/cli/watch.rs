@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::measure::{Tools, measure};
+use super::measure::{Sessions, Tools, measure_again};
 use super::measured::Measured;
 use super::query::{self, QueryArgs};
 use super::query_json;
 use super::table::Terminal;
 use super::words;
 use crate::config::Server;
-use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::sample::{Authentication, Outcome};
 use ntp_monitor_core::text::units;
 
 /// On this host servers are asked more often.
@@ -35,14 +35,14 @@ pub async fn run(
     out: &mut impl Write,
 ) -> io::Result<u8> {
     let mut asked = args.measure.clone();
-    let mut past = Past::default();
+    let (mut past, mut sessions) = (Past::default(), Sessions::default());
     let mut next = Instant::now();
     let mut status = query::EXIT_OK;
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     while !asked.targets().is_empty() {
         let results = tokio::select! {
-            results = measure(&asked, tools, |_, _| ()) => results,
+            results = measure_again(&asked, tools, &mut sessions, |_, _| ()) => results,
             _ = &mut interrupted => return Ok(status),
         };
         past.add(&results);
@@ -86,12 +86,28 @@ fn show(
         writeln!(out, "\n{}, every {} s; Ctrl-C ends it.", units::rfc3339(now.wall_ns), every.as_secs())?;
     } else {
         for measured in results {
-            let offset = measured.measure().map_or_else(String::new, |m| units::signed_seconds(m.offset_s));
+            let offset =
+                measured.measure().map_or_else(String::new, |m| format!(" {}", units::signed_seconds(m.offset_s)));
             let state = words::state(measured.outcome());
-            writeln!(out, "{} {} {state} {offset}", units::rfc3339(now.wall_ns), measured.name)?;
+            let authentication = authentication(measured).map_or_else(String::new, |text| format!(", {text}"));
+            writeln!(out, "{} {} {state}{offset}{authentication}", units::rfc3339(now.wall_ns), measured.name)?;
         }
     }
     out.flush()
+}
+
+/// Whether the poll was authenticated, and why not; `None` without NTS.
+fn authentication(measured: &Measured) -> Option<String> {
+    let status = measured.nts.as_ref()?;
+    if is_authentic(measured) {
+        return Some(format!("authenticated, {} cookies", status.cookies));
+    }
+    let why = measured.explanation().map_or_else(String::new, |why| format!(": {why}"));
+    Some(format!("not authenticated{why}"))
+}
+
+fn is_authentic(measured: &Measured) -> bool {
+    measured.outcome().is_success() && measured.best().authentication == Authentication::Nts
 }
 
 /// What each server gave since the start.
@@ -104,6 +120,9 @@ struct Past {
 struct Course {
     requests: u64,
     lost: u64,
+    /// Polls with NTS, and how many of them were authenticated.
+    with_nts: u64,
+    authenticated: u64,
     /// The last offsets in seconds, oldest first; `None` where there was none.
     offsets_s: VecDeque<Option<f64>>,
 }
@@ -114,6 +133,8 @@ impl Past {
             let course = self.servers.entry(query::label(measured)).or_default();
             course.requests += measured.sent() as u64;
             course.lost += measured.lost() as u64;
+            course.with_nts += u64::from(measured.nts.is_some());
+            course.authenticated += u64::from(measured.nts.is_some() && is_authentic(measured));
             course.offsets_s.push_back(measured.measure().map(|measure| measure.offset_s));
             if course.offsets_s.len() > SHOWN {
                 course.offsets_s.pop_front();
@@ -132,6 +153,13 @@ impl Past {
 }
 
 impl Course {
+    fn write_authenticated(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.with_nts {
+            0 => Ok(()),
+            polls => write!(f, ", {} of {polls} authenticated", self.authenticated),
+        }
+    }
+
     fn extremes(&self) -> Option<(f64, f64)> {
         let known = self.offsets_s.iter().flatten();
         known.fold(None, |so_far, value| {
@@ -145,7 +173,8 @@ impl Course {
 impl std::fmt::Display for Course {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some((low, high)) = self.extremes() else {
-            return write!(f, "no offset yet, {} of {} lost", self.lost, self.requests);
+            write!(f, "no offset yet, {} of {} lost", self.lost, self.requests)?;
+            return self.write_authenticated(f);
         };
         let span = high - low;
         let steps = (BARS.len() - 1) as f64;
@@ -159,7 +188,10 @@ impl std::fmt::Display for Course {
             write!(f, "{bar}")?;
         }
         write!(f, "  {} to {}", units::signed_seconds(low), units::signed_seconds(high))?;
-        if self.lost > 0 { write!(f, ", {} of {} lost", self.lost, self.requests) } else { Ok(()) }
+        if self.lost > 0 {
+            write!(f, ", {} of {} lost", self.lost, self.requests)?;
+        }
+        self.write_authenticated(f)
     }
 }
 

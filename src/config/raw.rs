@@ -84,7 +84,8 @@ macro_rules! with_probe_keys {
         #[schemars(inline)]
         pub(super) struct $name {
             $($own)*
-            /// Time between two polls: at least 16 s, or 100 ms for a server with `own = true`.
+            /// Time between two polls: at least 16 s, or 100 ms for a server with `own = true`. The first
+            /// four polls of a new server are 16 s apart.
             #[schemars(extend("default" = "64s"))]
             pub poll_interval: Span,
             /// How long to wait for a reply; shorter than poll_interval. Unless set, at most three quarters of it.

@@ -1,7 +1,9 @@
-//! Rereads the files of `[http]` without a reload of the configuration.
+//! Rereads the files of `[http]` and `nts_ca` without a reload of the configuration.
 
-use super::model::{Http, Tls};
-use super::validate::{http, tls};
+use std::sync::Arc;
+
+use super::model::{Http, Nts, Tls};
+use super::validate::{http, outbound, tls};
 
 impl Http {
     /// `[http]` with the current content of its files; `None` if nothing changed. A file that cannot be read or is
@@ -18,6 +20,18 @@ impl Http {
             tls.renew();
         }
         (new != *self).then_some(new)
+    }
+}
+
+impl Nts {
+    /// The authorities that `nts_ca` holds now. A file that cannot be read or is invalid counts as unchanged. Blocks.
+    #[must_use]
+    pub fn authorities(&self) -> Option<Arc<str>> {
+        let now = self.ca_file.as_deref().and_then(|file| outbound::pem_at(file).ok());
+        match now.filter(|pem| self.ca_pem.as_deref() != Some(pem.as_str())) {
+            Some(pem) => Some(pem.into()),
+            None => self.ca_pem.clone(),
+        }
     }
 }
 

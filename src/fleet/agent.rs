@@ -15,12 +15,12 @@ use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use slog::{Logger, info, warn};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::envelope::MAX_SAMPLES;
 use super::link::{Link, LinkError, Names, WINDOW, WITHIN};
+use super::member::{self, Member};
 use super::outgoing::{self, Outgoing};
-use super::pace::Backoff;
 use super::plan::PlanDocument;
 use super::presence::{self, Presence};
 use super::state::AgentState;
@@ -79,45 +79,46 @@ struct Progress {
     announced: VecDeque<(u64, Instant)>,
 }
 
-impl Agent {
-    /// Runs until it is dropped. Nothing is lost by that: what was not stored by a hub stays in the journal.
-    pub async fn run(self) {
-        let (mut backoff, mut progress) = (Backoff::default(), Progress::default());
-        progress.session = format!("{:016x}", rand::random::<u64>());
-        // Unless it can be read, every row may have been sent before.
-        progress.inherited = self.store.read(|reader| reader.fleet_journal_last()).await.unwrap_or(i64::MAX);
-        loop {
-            let began = Instant::now();
-            let why = match Link::connect(&self.fleet.nats, &self.fleet.name).await {
-                Ok(link) => self.session(&link, &mut progress).await,
-                Err(why) => why,
-            };
-            self.failed(&why);
-            if began.elapsed() > STORED_WITHIN {
-                backoff.reset();
-            }
-            sleep(backoff.next(rand::random())).await;
-        }
+/// An agent with its progress.
+struct Sender {
+    agent: Agent,
+    progress: Progress,
+}
+
+impl Member for Sender {
+    const WITHOUT: &'static str = "no connection to the fleet, samples stay in the journal";
+
+    fn fleet(&self) -> &Fleet {
+        &self.agent.fleet
     }
 
-    fn failed(&self, why: &LinkError) {
-        let is_new = {
-            let mut view = self.state.lock();
-            let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
-            (view.is_connected, view.last_error) = (false, Some(why.0.clone()));
-            is_new
-        };
-        if is_new {
-            warn!(self.log, "no connection to the fleet, samples stay in the journal"; "reason" => %why);
-        }
+    fn log(&self) -> &Logger {
+        &self.agent.log
     }
 
-    /// Works over one connection; returns why it ended.
-    async fn session(&self, link: &Link, progress: &mut Progress) -> LinkError {
-        match self.work(link, progress).await {
+    async fn session(&mut self, link: &Link) -> LinkError {
+        match self.agent.work(link, &mut self.progress).await {
             Ok(()) => LinkError("the connection to NATS ended".to_owned()),
             Err(why) => why,
         }
+    }
+
+    fn disconnected(&self, why: &LinkError) -> bool {
+        let mut view = self.agent.state.lock();
+        let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
+        (view.is_connected, view.last_error) = (false, Some(why.0.clone()));
+        is_new
+    }
+}
+
+impl Agent {
+    /// Runs until it is dropped. Nothing is lost by that: what was not stored by a hub stays in the journal.
+    pub async fn run(self) {
+        let session = format!("{:016x}", rand::random::<u64>());
+        // Unless it can be read, every row may have been sent before.
+        let inherited = self.store.read(|reader| reader.fleet_journal_last()).await.unwrap_or(i64::MAX);
+        let progress = Progress { session, inherited, ..Progress::default() };
+        member::run(Sender { agent: self, progress }).await;
     }
 
     async fn work(&self, link: &Link, progress: &mut Progress) -> Result<(), LinkError> {

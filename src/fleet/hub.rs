@@ -9,24 +9,20 @@ mod speak;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use slog::{Logger, info, warn};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::judge::Judge;
 use super::link::{Link, LinkError};
-use super::pace::Backoff;
+use super::member::{self, Member};
 use super::plan::PlanDocument;
 use super::presence::Presence;
 use super::state::HubState;
 use crate::config::Fleet;
 use crate::store::StoreHandle;
-
-/// A connection that lasted this long was a good one.
-const GOOD: Duration = Duration::from_secs(30);
 
 /// The latest document of each vantage.
 pub type Plans = BTreeMap<String, PlanDocument>;
@@ -39,41 +35,42 @@ pub struct Hub {
     /// What this hub wrote while it has the lease.
     pub plans: watch::Sender<Arc<Plans>>,
     pub judge: Arc<Judge>,
+    /// Wakes the part that writes plans when a vantage is new, or follows another plan.
+    pub news: Notify,
     pub log: Logger,
+}
+
+impl Member for Hub {
+    const WITHOUT: &'static str = "the hub reads no samples of the fleet";
+
+    fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    fn log(&self) -> &Logger {
+        &self.log
+    }
+
+    async fn session(&mut self, link: &Link) -> LinkError {
+        self.work(link).await
+    }
+
+    fn disconnected(&self, why: &LinkError) -> bool {
+        let mut view = self.state.lock();
+        let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
+        (view.is_connected, view.speaks_until, view.is_caught_up) = (false, None, false);
+        view.last_error = Some(why.0.clone());
+        is_new
+    }
 }
 
 impl Hub {
     /// Runs until it is dropped.
     pub async fn run(self) {
-        let mut backoff = Backoff::default();
-        loop {
-            let began = Instant::now();
-            let why = match Link::connect(&self.fleet.nats, &self.fleet.name).await {
-                Ok(link) => self.session(&link).await,
-                Err(why) => why,
-            };
-            self.failed(&why);
-            if began.elapsed() > GOOD {
-                backoff.reset();
-            }
-            sleep(backoff.next(rand::random())).await;
-        }
+        member::run(self).await;
     }
 
-    fn failed(&self, why: &LinkError) {
-        let is_new = {
-            let mut view = self.state.lock();
-            let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
-            (view.is_connected, view.speaks_until, view.is_caught_up) = (false, None, false);
-            view.last_error = Some(why.0.clone());
-            is_new
-        };
-        if is_new {
-            warn!(self.log, "the hub reads no samples of the fleet"; "reason" => %why);
-        }
-    }
-
-    async fn session(&self, link: &Link) -> LinkError {
+    async fn work(&self, link: &Link) -> LinkError {
         if let Err(why) = link.create_all(self.fleet.nats.replicas).await {
             return why;
         }
@@ -116,7 +113,11 @@ impl Hub {
                 known.heard = Some(Instant::now());
                 known.announced = known.heard;
                 known.clock_ahead_ns = Some(ahead_ns);
-                known.presence = Some(Arc::new(presence));
+                let before = known.presence.replace(Arc::new(presence));
+                let said = |it: &Presence| (it.session.clone(), it.follows);
+                if before.as_deref().map(said) != known.presence.as_deref().map(said) {
+                    self.news.notify_one();
+                }
             }
             Err(why) => warn!(self.log, "ignored what a vantage says of itself"; "vantage" => vantage, "reason" => why),
         }

@@ -1,10 +1,11 @@
 //! The lease of the hub that speaks: it alone writes plans and notifies. The key of the lease expires on the server; the
-//! holder stops by its own monotonic clock, earlier than that, so that two hubs never speak at once. Plans carry the
-//! revision of the lease, and agents ignore a lower one, because the server's clock may step.
+//! holder stops by its own monotonic clock, earlier than that, so that two hubs never speak at once. Nothing rests on the
+//! server's clock, which may be set: plans carry the revision of the lease, and agents ignore a lower one; a lease that
+//! was not renewed for its whole life is taken over though its key is still there.
 
 use std::time::Duration;
 
-use async_nats::jetstream::kv;
+use async_nats::jetstream::kv::{self, UpdateErrorKind};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -48,6 +49,18 @@ pub struct Holder {
     lease: Lease,
     /// The revision of the last renewal.
     last: u64,
+    /// The last revision of another hub, and when it was first seen.
+    rival: Option<(u64, Instant)>,
+}
+
+/// What a request for the lease showed.
+enum Answer {
+    /// This hub has it, by this revision.
+    Mine(u64),
+    /// Another hub has it.
+    Theirs,
+    /// The server did not say.
+    Unknown,
 }
 
 impl Holder {
@@ -58,28 +71,55 @@ impl Holder {
     pub async fn open(link: &Link, name: &str) -> Result<Self, LinkError> {
         let bucket = link.jetstream.get_key_value(link.names.lease()).await;
         let bucket = bucket.map_err(|why| link.fault("open the bucket of the lease", &why))?;
-        Ok(Self { bucket, name: name.to_owned(), lease: Lease::default(), last: 0 })
+        Ok(Self { bucket, name: name.to_owned(), lease: Lease::default(), last: 0, rival: None })
     }
 
     /// Renews the lease, or takes it if it is free. Returns what is known after that.
     pub async fn turn(&mut self) -> Lease {
         // Counted from before the request: the server may have handled it at once.
         let began = Instant::now();
-        let value = Bytes::from(self.name.clone());
         let held = self.lease.held(began).is_some();
-        let request = async {
-            if held {
-                self.bucket.update(KEY, value, self.last).await.ok()
-            } else {
-                self.bucket.create(KEY, value).await.ok()
+        let answer = tokio::time::timeout(WITHIN, self.ask(held)).await.unwrap_or(Answer::Unknown);
+        match answer {
+            Answer::Mine(revision) => {
+                self.last = revision;
+                let first = if held { self.lease.revision } else { revision };
+                self.lease = Lease { revision: first, until: Some(began + LEASE_TTL - MARGIN) };
             }
-        };
-        if let Ok(Some(revision)) = tokio::time::timeout(WITHIN, request).await {
-            self.last = revision;
-            let first = if held { self.lease.revision } else { revision };
-            self.lease = Lease { revision: first, until: Some(began + LEASE_TTL - MARGIN) };
+            Answer::Theirs => self.lease = Lease::default(),
+            Answer::Unknown => {}
         }
         self.lease
+    }
+
+    async fn ask(&mut self, held: bool) -> Answer {
+        let value = Bytes::from(self.name.clone());
+        if !held {
+            return self.take(value).await;
+        }
+        match self.bucket.update(KEY, value, self.last).await {
+            Ok(revision) => Answer::Mine(revision),
+            // The server freed it too early: its clock was set.
+            Err(why) if why.kind() == UpdateErrorKind::WrongLastRevision => Answer::Theirs,
+            Err(_) => Answer::Unknown,
+        }
+    }
+
+    /// Takes the lease if its key is gone, if an earlier process of this hub has it, or if nobody has renewed it for its
+    /// whole life by this host's clock: a server whose clock was set back does not free it.
+    async fn take(&mut self, value: Bytes) -> Answer {
+        if let Ok(revision) = self.bucket.create(KEY, value.clone()).await {
+            return Answer::Mine(revision);
+        }
+        let Ok(Some(entry)) = self.bucket.entry(KEY).await else { return Answer::Unknown };
+        let now = Instant::now();
+        let (revision, seen) =
+            self.rival.filter(|(revision, _)| *revision == entry.revision).unwrap_or((entry.revision, now));
+        self.rival = Some((revision, seen));
+        if entry.value != value && now - seen < LEASE_TTL {
+            return Answer::Theirs;
+        }
+        self.bucket.update(KEY, value, revision).await.map_or(Answer::Unknown, Answer::Mine)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod hub;
 pub mod judge;
 mod lease;
 pub mod link;
+mod member;
 pub mod nats_conf;
 pub mod outgoing;
 pub mod pace;

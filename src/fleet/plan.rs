@@ -117,9 +117,14 @@ impl PlanDocument {
     /// Whether it tells its agent nothing new, beside a longer validity.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
+        self.asks_the_same(other) && self.stored == other.stored && self.caught_up == other.caught_up
+    }
+
+    /// Whether it asks the same process for the same polls.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
         let session = |plan: &Self| plan.answers.as_ref().map(|answers| answers.session.clone());
-        let numbers = (self.revision, self.number) == (other.revision, other.number);
-        numbers && self.stored == other.stored && session(self) == session(other) && self.caught_up == other.caught_up
+        (self.revision, self.number) == (other.revision, other.number) && session(self) == session(other)
     }
 
     /// What is stored, as the journal wants it.

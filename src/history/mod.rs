@@ -7,7 +7,9 @@
 
 pub mod course;
 pub mod coverage;
+pub mod fleet;
 pub mod happening;
+pub mod nts;
 pub mod rolled;
 pub mod span;
 pub mod standing;

@@ -173,6 +173,7 @@ mod tests {
             gap_s: None,
             proven,
             since: None,
+            authentication: None,
         };
         Entry {
             since: When(hours.0 * HOUR),

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::coverage::{Attendance, Coverage, Presence};
 use super::happening::Happening;
+use super::nts::{self, Authenticated, NtsSurvey};
 use super::rolled;
 use super::span::Span;
 use super::standing::{self, Standing};
@@ -61,6 +62,9 @@ pub struct Surveyed {
     pub source: Source,
     /// What the data say of the server.
     pub standing: Standing,
+    /// How it was authenticated; absent without NTS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nts: Option<NtsSurvey>,
     /// When it was polled and when it gave samples.
     #[serde(skip)]
     pub presence: Presence,
@@ -158,23 +162,25 @@ pub fn survey(
         .filter(|latest_ns| *latest_ns > request.now_ns.saturating_add(SEEN_STEP_NS));
     let now_ns = latest_ns.max().unwrap_or(request.now_ns);
     let past = Span { to_ns: span.to_ns.min(now_ns).max(span.from_ns), ..span };
-    let mut attendance = Attendance::default();
-    let (judged, judged_from) = judge(reader, span, request.taus_s.as_deref(), &mut attendance, progress)?;
+    let mut met = Met::default();
+    let (judged, judged_from) = judge(reader, span, request.taus_s.as_deref(), &mut met, progress)?;
     let Report { mut servers, verdicts, .. } = judged.unwrap_or_else(|| Replay::new().finish(None));
     let mut figures = BTreeMap::new();
     for name in names {
         let seen = seen.get(&name).copied().unwrap_or(span);
-        let of_samples = servers.remove(&*name).map(|figures| (figures, attendance.take(&name)));
+        let of_samples = servers.remove(&*name).map(|figures| (figures, met.attendance.take(&name)));
         let (source, one, presence) = one(reader, &name, span, seen, of_samples)?;
         if one.summary.polls > 0 {
-            figures.insert(name.to_string(), (source, one, presence.clipped(past)));
+            let nts = nts::survey(reader, &name, past, &met.authenticated)?;
+            figures.insert(name.to_string(), (source, one, presence.clipped(past), nts));
         }
     }
-    let monitored = Stretches::union(figures.values().map(|(.., presence)| &presence.polled));
-    let surveyed = |(name, (source, figures, presence)): (String, (Source, ServerReport, Presence))| {
+    let monitored = Stretches::union(figures.values().map(|(_, _, presence, _)| &presence.polled));
+    type Figures = (Source, ServerReport, Presence, Option<NtsSurvey>);
+    let surveyed = |(name, (source, figures, presence, nts)): (String, Figures)| {
         let outcomes = &figures.summary.outcomes;
         let standing = Standing::of(&verdicts, &name, &presence, outcomes, &monitored);
-        (name, Surveyed { source, standing, presence, figures })
+        (name, Surveyed { source, standing, nts, presence, figures })
     };
     let servers = figures.into_iter().map(surveyed).collect();
     let events = reader.events(span.from_ns, span.to_ns, MOST_EVENTS)?.into_iter().map(Happening::from);
@@ -230,12 +236,19 @@ fn seen(reader: &Reader) -> Result<BTreeMap<Arc<str>, Span>, StoreError> {
     Ok(all)
 }
 
+/// What is counted of every sample.
+#[derive(Default)]
+struct Met {
+    attendance: Attendance,
+    authenticated: Authenticated,
+}
+
 /// Runs the samples of the period through the analysis; also returns the time of the first one.
 fn judge(
     reader: &Reader,
     span: Span,
     taus_s: Option<&[f64]>,
-    attendance: &mut Attendance,
+    met: &mut Met,
     progress: &mut dyn FnMut(u64, i64),
 ) -> Result<(Option<Report>, Option<i64>), StoreError> {
     let Some(first_ns) = samples(reader, span).next().transpose()?.map(|sample| sample.at.wall_ns) else {
@@ -252,7 +265,8 @@ fn judge(
         if count.is_multiple_of(PROGRESS_EVERY) {
             progress(count, sample.at.wall_ns);
         }
-        attendance.add(&sample);
+        met.attendance.add(&sample);
+        met.authenticated.add(&sample);
         replay.observe(&Arc::new(sample));
     }
     Ok((Some(replay.finish(taus_s)), Some(first_ns)))

@@ -105,7 +105,8 @@ impl ExchangeFault {
             CertificateError::ExpiredContext { not_after, .. } => Self::Expired(date(*not_after)),
             CertificateError::NotValidYetContext { not_before, .. } => Self::NotYetValid(date(*not_before)),
             CertificateError::NotValidForNameContext { expected, presented } => {
-                Self::WrongName { expected: expected.to_str().into_owned(), presented: short(&presented.join(", ")) }
+                let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+                Self::WrongName { expected: expected.to_str().into_owned(), presented: short(&names.join(", ")) }
             }
             // Another authority of the same name, such as one that was made again.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
@@ -126,6 +127,12 @@ const fn record_label(fault: RecordFault) -> &'static str {
         RecordFault::LongRecord { .. } | RecordFault::TooMuch => "too-long",
         RecordFault::Truncated => "truncated",
     }
+}
+
+/// A name of a certificate without its kind: rustls writes `DnsName("a.example")`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.map_or(name, |inner| inner.trim_matches('"'))
 }
 
 fn date(time: UnixTime) -> String {

@@ -29,6 +29,8 @@ pub struct NtsTools {
 pub struct ProbeSession {
     address: SocketAddr,
     keys: Option<KeySession>,
+    /// While the target has no NTS: the earliest time of a key exchange if it gets NTS again, in monotonic nanoseconds.
+    held_ns: i64,
     interleaving: Mutex<Interleaving>,
 }
 
@@ -36,7 +38,12 @@ impl ProbeSession {
     /// A session without authentication.
     #[must_use]
     pub const fn plain(address: SocketAddr) -> Self {
-        Self { address, keys: None, interleaving: Mutex::new(Interleaving::new(WhenInterleaved::Never)) }
+        Self {
+            address,
+            keys: None,
+            held_ns: i64::MIN,
+            interleaving: Mutex::new(Interleaving::new(WhenInterleaved::Never)),
+        }
     }
 
     /// The session of a configured server at `address`.
@@ -85,19 +92,28 @@ impl ProbeSession {
     /// early key exchange.
     #[must_use]
     pub fn after(self, earlier: &Self) -> Self {
-        if let (Some(keys), Some(earlier)) = (&self.keys, &earlier.keys) {
-            keys.wait_like(earlier);
+        let held_ns = earlier.earliest_exchange_ns();
+        if let Some(keys) = &self.keys {
+            keys.hold(held_ns);
         }
-        self
+        Self { held_ns, ..self }
+    }
+
+    /// The earliest time of the next key exchange, in monotonic nanoseconds.
+    #[must_use]
+    pub fn earliest_exchange_ns(&self) -> i64 {
+        self.keys.as_ref().map_or(self.held_ns, KeySession::earliest_ns)
     }
 
     /// Continues the pause of an earlier process, which may have exchanged keys as late as `begun_ns` (monotonic).
     #[must_use]
     pub fn after_process(self, begun_ns: Option<i64>) -> Self {
-        if let (Some(keys), Some(begun_ns)) = (&self.keys, begun_ns) {
+        let Some(begun_ns) = begun_ns else { return self };
+        if let Some(keys) = &self.keys {
             keys.resume(begun_ns);
         }
-        self
+        let floor_ns = i64::try_from(Policy::PUBLIC.floor.as_nanos()).unwrap_or(i64::MAX);
+        Self { held_ns: begun_ns.saturating_add(floor_ns), ..self }
     }
 
     /// Exchanges keys if that is due. Ends within the deadline of a key exchange; others wait for their turn before.

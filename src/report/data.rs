@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::document::{Document, EVIDENCE, evidence_rows};
 use super::material::Material;
+use super::nts;
 use super::traceability::Traceability;
+use crate::history::fleet::FleetSurvey;
 use crate::history::survey::Survey;
 
 /// The facts of a report. Serialises to the JSON form.
@@ -18,6 +20,9 @@ pub struct Data {
     summary: Vec<String>,
     /// The evidence of traceability; absent without a server.
     traceability: Option<Traceability>,
+    /// What all vantages say together; absent unless this is a hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<FleetSurvey>,
     /// Coverage, figures and standing of every server, verdicts and events, as `stats --json` prints them.
     #[serde(flatten)]
     survey: Survey,
@@ -31,6 +36,7 @@ impl Data {
             vantage: material.vantage.clone(),
             summary: document.summary.clone(),
             traceability: material.traceability.clone(),
+            fleet: material.fleet.clone(),
             survey: material.survey.clone(),
         }
     }
@@ -40,10 +46,12 @@ impl Data {
         self.survey.coverage.sentence()
     }
 
-    /// One line for the majority and one for each server: standing, counts of polls, and the shares of the evidence.
+    /// One line for the majority and one for each server: standing, counts of polls, the shares of the evidence, and how it was
+    /// authenticated.
     pub(super) fn csv(&self, document: &Document) -> String {
         let titles = EVIDENCE.map(|title| title.replace(' ', "_"));
-        let mut csv = format!("server,standing,said,polls,samples,limit_s,{}\n", titles.join(","));
+        let mut csv =
+            format!("server,standing,said,polls,samples,limit_s,{},{}\n", titles.join(","), nts::CSV_COLUMNS.join(","));
         let Some(found) = &self.traceability else { return csv };
         for (n, (name, shares)) in evidence_rows(document, found).into_iter().enumerate() {
             let one = self.survey.servers.get(&name).filter(|_| n > 0);
@@ -59,6 +67,7 @@ impl Data {
                 found.limit_s.to_string(),
             ];
             cells.extend(shares.map(|share| share.trim_end_matches(" %").to_owned()));
+            cells.extend(one.and_then(|one| one.nts.as_ref()).map(nts::csv_cells).unwrap_or_default());
             csv.push_str(&cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(","));
             csv.push('\n');
         }

@@ -1,7 +1,9 @@
 //! The content of a report: sentences, tables and charts. Pure: other modules decide how it looks.
 
 use super::drawings::{Drawing, detail, overview};
+use super::fleet::{self, FleetPart};
 use super::material::{Material, PastAlert};
+use super::nts;
 use super::times::Times;
 use super::traceability::Traceability;
 use super::worst::Moment;
@@ -45,6 +47,10 @@ pub struct Document {
     pub alerts: Listed<PastAlert>,
     /// The evidence of traceability.
     pub traceability: Option<Traceability>,
+    /// What all vantages say together.
+    pub fleet: Option<FleetPart>,
+    /// The listed servers with NTS, each with the cells of [`nts::COLUMNS`].
+    pub nts: Vec<(String, [String; 11])>,
     /// Formats the times of the lists.
     pub times: Times,
 }
@@ -59,12 +65,12 @@ pub struct Listed<T> {
 }
 
 impl<T: Clone> Listed<T> {
-    fn of(all: &[T]) -> Self {
+    pub(super) fn of(all: &[T]) -> Self {
         let before = all.len().saturating_sub(MOST_LISTED);
         Self { shown: all[before..].to_vec(), before }
     }
 
-    fn with(mut self, change: impl Fn(&mut T)) -> Self {
+    pub(super) fn with(mut self, change: impl Fn(&mut T)) -> Self {
         self.shown.iter_mut().for_each(change);
         self
     }
@@ -119,6 +125,11 @@ pub fn document(material: &Material) -> Document {
     let left_out = rows.len().saturating_sub(MOST_ROWS);
     let times = &material.times;
     rows.truncate(MOST_ROWS);
+    let authenticated = rows.iter().filter_map(|row| {
+        let found = found.servers.get(&row.server)?.nts.as_ref()?;
+        Some((row.server.clone(), nts::cells(found)))
+    });
+    let nts = authenticated.collect();
     Document {
         title: format!("Time report of {}, {}", material.vantage, days(material)),
         summary: summary(material),
@@ -128,10 +139,14 @@ pub fn document(material: &Material) -> Document {
         notes: notes(material, left_out),
         overview: overview(material),
         details: material.drawn.iter().enumerate().flat_map(|(n, one)| detail(material, n, one)).collect(),
-        verdicts: Listed::of(&found.verdicts).with(|entry| entry.sentence = times.sentence(&entry.sentence)),
+        verdicts: Listed::of(&found.verdicts).with(|entry| {
+            entry.sentence = times.sentence(&entry.sentence_with_authentication());
+        }),
         events: Listed::of(&found.events).with(|event| event.sentence = times.sentence(&event.sentence)),
         alerts: Listed::of(&material.alerts).with(|alert| alert.summary = times.sentence(&alert.summary)),
         traceability: material.traceability.clone(),
+        fleet: material.fleet.as_ref().map(|found| FleetPart::of(found, times)),
+        nts,
         times: material.times.clone(),
     }
 }
@@ -153,8 +168,10 @@ fn summary(material: &Material) -> Vec<String> {
     let polls: u64 = found.servers.values().map(|one| one.figures.summary.polls).sum();
     let answered: u64 = found.servers.values().map(|one| one.figures.summary.outcomes.successes()).sum();
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let fleet = material.fleet.as_ref().map(fleet::summary);
     if polls == 0 {
-        return vec![format!("No server was polled from {}.", span(material))];
+        let by = if fleet.is_some() { " by this host" } else { "" };
+        return [format!("No server was polled{by} from {}.", span(material))].into_iter().chain(fleet).collect();
     }
     let share = percent(answered as f64 / polls as f64);
     let servers = count(found.servers.len(), "server");
@@ -162,6 +179,7 @@ fn summary(material: &Material) -> Vec<String> {
     said.push(found.coverage.sentence());
     said.push(accusations(material));
     said.extend(material.traceability.as_ref().map(shown));
+    said.extend(fleet);
     let alerts = if material.alerts.is_empty() { "No alert".to_owned() } else { count(material.alerts.len(), "alert") };
     said.push(format!("{alerts}, {}.", count(found.events.len(), "event")));
     said

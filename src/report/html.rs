@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::document::{COLUMNS, Document, EVIDENCE, Listed, Row, evidence_rows};
 use super::drawings::Drawing;
+use super::fleet::FleetPart;
 use super::material::PastAlert;
+use super::nts;
 use super::shelf::PERIOD;
 use super::times::Times;
 use super::traceability::Traceability;
@@ -57,6 +59,7 @@ fn values(document: &Document, made_ns: i64, style: String, picture: impl Fn(&Dr
         "notes": document.notes,
         "overview": pictures(&document.overview),
         "evidence": document.traceability.as_ref().map(|found| evidence(document, found)),
+        "tables": tables(document),
         "lists": [
             list("Verdicts", &document.verdicts, |entry| verdict(entry, times)),
             list("Events", &document.events, |event| happening(event, times)),
@@ -67,6 +70,12 @@ fn values(document: &Document, made_ns: i64, style: String, picture: impl Fn(&Dr
         "made": times.second(made_ns),
         "version": env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// How the servers with NTS were authenticated, then what all vantages say together.
+fn tables(document: &Document) -> Vec<Value> {
+    let authentication = (!document.nts.is_empty()).then(|| nts::table(&document.nts));
+    authentication.into_iter().chain(document.fleet.iter().flat_map(FleetPart::tables)).collect()
 }
 
 fn server(row: &Row) -> Value {

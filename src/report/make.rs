@@ -32,10 +32,10 @@ pub fn make(
 }
 
 impl Made {
-    /// Whether no server was polled.
+    /// Whether no server was polled, neither by this host nor by another vantage of its fleet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.document.rows.is_empty()
+        self.document.rows.is_empty() && self.document.fleet.is_none()
     }
 
     /// How much of the period was monitored, in words.

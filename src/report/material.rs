@@ -11,6 +11,7 @@ use super::traceability::{Evidence, Known, Traceability};
 use super::worst::{Moment, worst};
 use crate::config::Config;
 use crate::history::course::{Course, measured, offsets};
+use crate::history::fleet::{self, FleetSurvey};
 use crate::history::span::Span;
 use crate::history::standing::{decided, wrong};
 use crate::history::stretches::Stretches;
@@ -106,6 +107,8 @@ pub struct Material {
     pub survey: Survey,
     /// The evidence of traceability; `None` without a server.
     pub traceability: Option<Traceability>,
+    /// What all vantages say together; `None` unless the store has samples of others.
+    pub fleet: Option<FleetSurvey>,
     /// The largest offsets of every server, largest first.
     pub worst: BTreeMap<String, Vec<Moment>>,
     /// The servers with charts, by name.
@@ -156,7 +159,8 @@ pub fn gather(
     };
     let traceability = evidence.finish(&decided(&found.verdicts, &found.monitored, true));
     let times = Times::of(order.zone);
-    Ok(Material { span, charted, vantage, survey: found, traceability, worst: moments, drawn, alerts, times })
+    let fleet = fleet::survey(reader, span, progress)?;
+    Ok(Material { span, charted, vantage, survey: found, traceability, fleet, worst: moments, drawn, alerts, times })
 }
 
 /// The time for which the clock of a server was found wrong: by the verdicts, and, where samples for verdicts are no

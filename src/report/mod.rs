@@ -7,11 +7,13 @@
 mod data;
 pub mod document;
 pub mod drawings;
+mod fleet;
 mod html;
 mod mail;
 pub mod make;
 pub mod material;
 pub mod message;
+pub mod nts;
 pub mod pending;
 pub mod shelf;
 mod text;

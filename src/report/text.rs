@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, EVIDENCE, evidence_rows};
+use super::nts;
 use super::times::Times;
 use ntp_monitor_core::text::plain::is_disruptive;
 use ntp_monitor_core::text::units::seconds;
@@ -33,6 +34,16 @@ pub(super) fn text(document: &Document) -> String {
             let _ = writeln!(text, "  {}: {}", printable(&name), cells.collect::<Vec<_>>().join(", "));
         }
     }
+    if !document.nts.is_empty() {
+        text.push_str("\nAuthentication (NTS)\n");
+    }
+    for (name, cells) in &document.nts {
+        let cells = nts::COLUMNS.iter().zip(cells).map(|(title, cell)| format!("{title} {}", printable(cell)));
+        let _ = writeln!(text, "  {}: {}", printable(name), cells.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(fleet) = &document.fleet {
+        fleet.text(&mut text);
+    }
     let times = &document.times;
     let verdicts = document.verdicts.shown.iter().map(|entry| (entry.since, entry.sentence.as_str()));
     lines(&mut text, times, "Verdicts", verdicts);
@@ -61,6 +72,6 @@ fn lines<'a>(
 }
 
 /// Replaces control characters, so that the text stays on one line.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
 }

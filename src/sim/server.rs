@@ -1,12 +1,16 @@
 //! The sockets of a scripted server.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -59,6 +63,7 @@ impl ScriptedServer {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "scripted servers listen on loopback only"));
         }
         let socket = Arc::new(UdpSocket::bind(address).await?);
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         let other = Arc::new(UdpSocket::bind(SocketAddr::new(address.ip(), 0)).await?);
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared {
@@ -143,8 +148,7 @@ async fn serve(sockets: Sockets, shared: Arc<Shared>) {
     let mut buffer = [0; 2048];
     loop {
         // An error is the ICMP response to an earlier reply whose client is gone.
-        let Ok((length, client)) = sockets.socket.recv_from(&mut buffer).await else { continue };
-        let arrival = crate::clock::now();
+        let Ok((length, client, arrival)) = receive(&sockets.socket, &mut buffer).await else { continue };
         while under_way.try_join_next().is_some() {}
         let Some(request) = Request::parse(&buffer[..length]) else {
             shared.counters.send_modify(|counters| counters.ignored += 1);
@@ -164,6 +168,31 @@ async fn serve(sockets: Sockets, shared: Arc<Shared>) {
             }
         }
     }
+}
+
+/// The next datagram: its length, its sender, and when the kernel received it, because a busy process reads it later.
+async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Stamp)> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let read = || -> io::Result<_> {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let message =
+            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let from = message.address.ok_or(io::ErrorKind::InvalidData)?;
+        let v4 = from.as_sockaddr_in().map(|from| SocketAddr::V4((*from).into()));
+        let client = v4.or_else(|| from.as_sockaddr_in6().map(|from| SocketAddr::V6((*from).into())));
+        let stamped = message.cmsgs()?.find_map(|one| match one {
+            ControlMessageOwned::ScmTimestampns(at) => Some(at.tv_sec() * 1_000_000_000 + at.tv_nsec()),
+            _ => None,
+        });
+        Ok((message.bytes, client.ok_or(io::ErrorKind::InvalidData)?, shortly_before(crate::clock::now(), stamped)))
+    };
+    socket.async_io(Interest::READABLE, read).await
+}
+
+/// The instant at which the wall clock showed `wall_ns`, shortly before `now`.
+fn shortly_before(now: Stamp, wall_ns: Option<i64>) -> Stamp {
+    let ago_ns = wall_ns.map_or(0, |wall_ns| now.wall_ns - wall_ns).max(0);
+    Stamp { wall_ns: now.wall_ns - ago_ns, mono_ns: now.mono_ns - ago_ns, ..now }
 }
 
 async fn send(sockets: &Sockets, shared: &Shared, script: &Script, mut action: Action, client: SocketAddr) {

@@ -32,6 +32,7 @@ mod location;
 mod lock;
 mod meta;
 mod notices;
+mod nts;
 mod outbox;
 mod pending;
 pub mod read;
@@ -60,6 +61,7 @@ pub use fleet::{
 };
 pub use handle::StoreHandle;
 pub use notices::{Due, NoticeCommand, QueueGauge, insert as insert_notification};
+pub use nts::NtsHour;
 pub use outbox::QUARANTINE_LINES;
 pub use record::StoredSample;
 pub use rollup::{Counts, Grain, Rollup};

@@ -192,7 +192,8 @@ fn prune_series(conn: &Connection, id: i64, now_ns: i64, raw_from_ns: i64, keep:
     let bucket = |grain: Grain, kept| grain.bucket_s(before_ns(now_ns, kept));
     Ok(delete_oldest(conn, "sample", "wall_ns", id, raw_from_ns)?
         + delete_oldest(conn, "rollup_5m", "bucket_s", id, bucket(Grain::FiveMinutes, keep.rollup_5m_for))?
-        + delete_oldest(conn, "rollup_1h", "bucket_s", id, bucket(Grain::Hour, keep.rollup_1h_for))?)
+        + delete_oldest(conn, "rollup_1h", "bucket_s", id, bucket(Grain::Hour, keep.rollup_1h_for))?
+        + delete_oldest(conn, "nts_hour", "hour_s", id, bucket(Grain::Hour, keep.rollup_1h_for))?)
 }
 
 /// Deletes the oldest rows of one series before `bound`, a bounded number.
@@ -226,7 +227,8 @@ pub(super) fn prune_rest(conn: &Connection, now_ns: i64, keep: &Horizons) -> rus
              AND NOT EXISTS (SELECT 1 FROM block WHERE series_id = series.id) \
              AND NOT EXISTS (SELECT 1 FROM journal WHERE first_ns < ?1) \
              AND NOT EXISTS (SELECT 1 FROM rollup_5m WHERE series_id = id) \
-             AND NOT EXISTS (SELECT 1 FROM rollup_1h WHERE series_id = id)",
+             AND NOT EXISTS (SELECT 1 FROM rollup_1h WHERE series_id = id) \
+             AND NOT EXISTS (SELECT 1 FROM nts_hour WHERE series_id = id)",
         )?
         .execute([gone_ns])?;
     Ok(series > 0)

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/fleet_raw.sql"),
     include_str!("migrations/local.sql"),
     include_str!("migrations/sheet.sql"),
+    include_str!("migrations/nts.sql"),
 ];
 
 /// The schema version of this release.
@@ -171,10 +172,11 @@ mod tests {
         let mut conn = version_6(&path);
         migrate_to(&mut conn, 6, 13).unwrap();
         let (before, pages) = (shape(&conn), number(&conn, "PRAGMA page_count"));
-        migrate(&mut conn, 13).unwrap();
+        migrate_to(&mut conn, 13, 14).unwrap();
         let new: Vec<_> = shape(&conn).into_iter().filter(|sql| !before.contains(sql)).collect();
         assert!(matches!(&new[..], [sql] if sql.starts_with("CREATE TABLE sheet")), "{new:?}");
         assert!(number(&conn, "PRAGMA page_count") <= pages + 1);
+        migrate(&mut conn, 14).unwrap();
         assert_eq!(Reader::open(&path).unwrap().sheets().unwrap(), []);
     }
 

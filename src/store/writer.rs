@@ -20,6 +20,7 @@ use super::error::StoreError;
 use super::fleet::journal::Journal;
 use super::handle::StoreHandle;
 use super::notices::{self, Queues};
+use super::nts::NtsCounters;
 use super::outbox::{self, Totals};
 use super::pending::Pending;
 use super::recent::RecentSamples;
@@ -51,6 +52,7 @@ pub struct Writer {
     cache: Cache,
     encoder: Option<Encoder>,
     journal: Option<Journal>,
+    nts: NtsCounters,
     totals: Totals,
     queues: Queues,
     vantage: String,
@@ -86,6 +88,7 @@ impl Writer {
             cache: Cache::default(),
             encoder,
             journal: None,
+            nts: NtsCounters::default(),
             totals: handle.totals(),
             queues: handle.queues(),
             vantage: options.vantage.clone(),
@@ -147,12 +150,15 @@ impl Writer {
         first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
         let (mut encoder, mut journal) = (self.encoder.take(), self.journal.take());
+        let mut nts = std::mem::take(&mut self.nts);
         let damage = self.damage.clone();
         let result = self.transact_unchecked("write samples", |tx, cache, gauge| {
             first(tx)?;
-            append(Samples::new(tx, &damage), cache, (encoder.as_mut(), journal.as_mut()), batch, gauge)
+            let takers = Takers { encoder: encoder.as_mut(), journal: journal.as_mut(), nts: &mut nts };
+            append(Samples::new(tx, &damage), cache, takers, batch, gauge)
         });
-        (self.encoder, self.journal) = (encoder, journal);
+        nts.settle(result.is_ok());
+        (self.encoder, self.journal, self.nts) = (encoder, journal, nts);
         self.settle_journal(result.is_ok());
         result
     }
@@ -189,11 +195,18 @@ impl Writer {
     }
 }
 
+/// What takes each new sample besides its own tables.
+struct Takers<'a> {
+    encoder: Option<&'a mut Encoder>,
+    journal: Option<&'a mut Journal>,
+    nts: &'a mut NtsCounters,
+}
+
 /// Writes the new samples of `batch`; samples that exist already are skipped.
 fn append(
     samples: Samples<'_>,
     Cache { series, pending, samples: known, .. }: &mut Cache,
-    (mut encoder, mut journal): (Option<&mut Encoder>, Option<&mut Journal>),
+    Takers { mut encoder, mut journal, nts }: Takers<'_>,
     batch: &[Arc<Sample>],
     gauge: &mut OutboxGauge,
 ) -> rusqlite::Result<()> {
@@ -205,7 +218,9 @@ fn append(
     let (mut lines, mut body) = (0, Vec::new());
     for sample in batch {
         let id = series.id_of(conn, sample)?;
-        if !known.is_new(samples, &records, id, sample.at.wall_ns)? {
+        let is_new = known.is_new(samples, &records, id, sample.at.wall_ns)?;
+        nts.note(conn, id, sample, is_new)?;
+        if !is_new {
             continue;
         }
         let record = Record::of(id, sample);

@@ -75,7 +75,11 @@ async fn interleaved_mode_works_together_with_nts() {
     let authority = Authority::new();
     let NtsServer { chronyd, key_exchange } = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
     let localhost = || Host::Name("localhost".into());
-    let nts = Nts { key_server: Some((localhost(), key_exchange.port())), ca_pem: Some(authority.pem().into()) };
+    let nts = Nts {
+        key_server: Some((localhost(), key_exchange.port())),
+        ca_pem: Some(authority.pem().into()),
+        ca_file: None,
+    };
     let resolver = Arc::new(SystemResolver::new(PATIENCE));
     let tools = NtsTools { resolver, trust: Arc::default(), clock: Arc::new(SystemClock) };
     let session = ProbeSession::with_nts(&nts, &localhost(), chronyd.address, &tools).interleaved_when(Policy::Auto);

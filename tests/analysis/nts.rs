@@ -11,6 +11,7 @@ use ntp_monitor::key_exchange::{Target, Trust, exchange};
 use ntp_monitor::probe::poll::poll;
 use ntp_monitor::probe::resolve::system::SystemResolver;
 use ntp_monitor::probe::{KernelEngine, NtsTools, ProbeEngine, ProbeReport, ProbeSession, Query};
+use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::ntp::{Check, Mode, NtpTimestamp, Packet};
 use ntp_monitor_core::nts::{Aead, Expiry, Policy, Stock};
 use ntp_monitor_core::sample::{Authentication, Outcome, Timestamping};
@@ -28,7 +29,7 @@ fn tools() -> NtsTools {
 
 fn session(server: &NtsServer, authority: &Authority) -> ProbeSession {
     let key_server = Some((Host::Name("localhost".into()), server.key_exchange.port()));
-    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()), ca_file: None };
     ProbeSession::with_nts(&nts, &Host::Name("localhost".into()), server.chronyd.address, &tools())
 }
 
@@ -70,7 +71,7 @@ async fn ntpd_rs_is_polled_authentically() {
         return;
     };
     let key_server = Some((Host::Name("localhost".into()), server.key_exchange.port()));
-    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()), ca_file: None };
     let session = ProbeSession::with_nts(&nts, &Host::Name("localhost".into()), server.address, &tools());
     let engine = KernelEngine::new();
     for _ in 0..20 {
@@ -216,7 +217,7 @@ fn scripted(script: impl FnOnce(Identity) -> Script, address: SocketAddr) -> (Ke
     let authority = Authority::new();
     let server = KeyServer::start(script(authority.sign("localhost", 2020, 2120)));
     let key_server = Some((Host::Name("localhost".into()), server.address.port()));
-    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()) };
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()), ca_file: None };
     let session = ProbeSession::with_nts(&nts, &Host::Address(address.ip()), address, &tools());
     (server, Arc::new(session))
 }
@@ -276,4 +277,53 @@ async fn lost_replies_use_up_the_stock_and_then_keys_are_due() {
     let outcomes = outcomes(&session, 10).await;
     let sent: u16 = outcomes.iter().map(|(_, sent)| sent).sum();
     assert_eq!((sent, server.connections(), session.nts().unwrap().cookies), (8, 1, 0));
+}
+
+#[tokio::test]
+async fn replaced_authorities_are_read_at_the_next_key_exchange() {
+    let authority = Authority::new();
+    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), authority.pem()).unwrap();
+    let key_server = Some((Host::Name("localhost".into()), server.key_exchange.port()));
+    // The configuration was loaded while the file had another authority.
+    let ca_pem = Some(Authority::new().pem().into());
+    let nts = Nts { key_server, ca_pem, ca_file: Some(file.path().to_owned()) };
+    let host = Host::Name("localhost".into());
+    let session = ProbeSession::with_nts(&nts, &host, server.chronyd.address, &tools());
+    assert_eq!(ask(&KernelEngine::new(), &session).await.outcome, Outcome::Sample);
+    std::fs::write(file.path(), "no certificate").unwrap();
+    assert_eq!(nts.authorities(), nts.ca_pem, "a file that is being written counts as unchanged");
+}
+
+/// A clock whose wall clock is off by some years.
+struct Stepped(std::sync::atomic::AtomicI64);
+
+impl Clock for Stepped {
+    fn now(&self) -> Stamp {
+        let now = SystemClock.now();
+        Stamp {
+            wall_ns: now.wall_ns + self.0.load(std::sync::atomic::Ordering::SeqCst) * 31_557_600_000_000_000,
+            ..now
+        }
+    }
+}
+
+#[tokio::test]
+async fn clock_steps_between_key_exchange_and_use_change_nothing() {
+    let authority = Authority::new();
+    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
+    let key_server = Some((Host::Name("localhost".into()), server.key_exchange.port()));
+    let nts = Nts { key_server, ca_pem: Some(authority.pem().into()), ca_file: None };
+    let clock = Arc::new(Stepped(0.into()));
+    let tools = NtsTools { clock: clock.clone(), ..tools() };
+    let host = Host::Name("localhost".into());
+    let session = ProbeSession::with_nts(&nts, &host, server.chronyd.address, &tools);
+    let engine = KernelEngine::new();
+    for years in [0, 20, -30] {
+        clock.0.store(years, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(ask(&engine, &session).await.outcome, Outcome::Sample, "{years}");
+    }
+    let status = session.nts().unwrap();
+    assert_eq!((status.exchanges, status.cookies), (1, 8), "{status:?}");
 }

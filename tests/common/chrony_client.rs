@@ -6,11 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::authority::Authority;
-use super::chronyd::{NtsServer, program, user};
+use super::chronyd::{NtsServer, chronyc, program, user};
 use super::wait::until;
-
-/// The package's, or the one that `scripts/install-dependencies.sh` takes out of the package.
-const PROGRAMS: [&str; 2] = ["/usr/bin/chronyc", "/usr/local/bin/chronyc"];
 
 /// A client that polls its server 16 times a second; killed and reaped when dropped.
 pub struct ChronyClient {
@@ -54,9 +51,7 @@ impl ChronyClient {
 
     /// What `chronyc ntpdata` shows, by name.
     pub fn ntpdata(&self) -> BTreeMap<String, String> {
-        let chronyc = PROGRAMS.into_iter().find(|program| Path::new(program).exists()).expect("chronyc is missing");
-        let socket = self.dir.path().join("control");
-        let output = Command::new(chronyc).arg("-h").arg(socket).args(["-n", "ntpdata"]).output().unwrap();
+        let output = chronyc(&self.dir.path().join("control")).arg("ntpdata").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let pairs = text.lines().filter_map(|line| line.split_once(" : "));
         pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()

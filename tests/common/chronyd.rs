@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::authority::Authority;
 
 /// The package's, or the one that `scripts/install-dependencies.sh` takes out of the package.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/chronyd", "/usr/local/sbin/chronyd"];
+const CHRONYC: [&str; 2] = ["/usr/bin/chronyc", "/usr/local/bin/chronyc"];
 const START_DEADLINE: Duration = Duration::from_secs(10);
 const START_ATTEMPTS: usize = 3;
 
@@ -128,6 +129,15 @@ impl Chronyd {
         false
     }
 
+    /// What `chronyc serverstats` counts under this name.
+    pub fn counted(&self, name: &str) -> u64 {
+        let output = chronyc(&control(self._dir.path())).arg("serverstats").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut pairs = text.lines().filter_map(|line| line.split_once(" : "));
+        let count = pairs.find_map(|(found, value)| (found.trim() == name).then(|| value.trim().parse().unwrap()));
+        count.unwrap_or_else(|| panic!("chronyc shows no {name:?}: {text}"))
+    }
+
     fn stderr(&self) -> String {
         std::fs::read_to_string(self._dir.path().join("stderr")).unwrap_or_default()
     }
@@ -146,9 +156,21 @@ pub(super) fn program() -> &'static str {
     found.expect("chronyd is missing: run scripts/install-dependencies.sh test")
 }
 
+/// chronyc for the chronyd with this command socket.
+pub(super) fn chronyc(socket: &Path) -> Command {
+    let found = CHRONYC.into_iter().find(|program| Path::new(program).exists());
+    let mut command = Command::new(found.expect("chronyc is missing: run scripts/install-dependencies.sh test"));
+    command.arg("-h").arg(socket).arg("-n");
+    command
+}
+
+fn control(dir: &Path) -> PathBuf {
+    dir.join("control")
+}
+
 fn configuration(address: SocketAddr, source: &str, dir: &Path) -> String {
     let mut text = String::new();
-    writeln!(text, "{source}\nallow\ncmdport 0").unwrap();
+    writeln!(text, "{source}\nallow\ncmdport 0\nbindcmdaddress {}", control(dir).display()).unwrap();
     writeln!(text, "port {}\nbindaddress {}", address.port(), address.ip()).unwrap();
     writeln!(text, "pidfile {0}/chronyd.pid\ndriftfile {0}/drift", dir.display()).unwrap();
     text

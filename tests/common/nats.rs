@@ -43,7 +43,17 @@ impl Nats {
     }
 
     pub fn start_with(more: &str) -> Option<Self> {
-        let Some(program) = program() else {
+        Self::run(program(), more)
+    }
+
+    /// Starts the oldest release that is supported.
+    pub fn oldest() -> Option<Self> {
+        let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/nats-server/nats-server-oldest");
+        Self::run(Some(fetched).filter(|file| file.is_file()), "")
+    }
+
+    fn run(program: Option<PathBuf>, more: &str) -> Option<Self> {
+        let Some(program) = program else {
             eprintln!("skipped: there is no nats-server; run scripts/install-dependencies.sh test");
             return None;
         };

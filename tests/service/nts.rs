@@ -2,12 +2,15 @@
 
 use std::fs;
 
+use nix::sys::signal::Signal;
+use ntp_monitor::sim::Script;
 use serde_json::Value;
 
 use crate::common::authority::Authority;
 use crate::common::chronyd::{Chronyd, NtsServer};
-use crate::common::monitor::{Home, Monitor, run, text};
-use crate::common::wait::find;
+use crate::common::monitor::{Home, Monitor, program, run, text};
+use crate::common::sim::Playground;
+use crate::common::wait::{find, until};
 
 fn section(server: &NtsServer, ca: &std::path::Path) -> String {
     format!(
@@ -73,4 +76,68 @@ fn query_and_check_authenticate_and_judge_the_certificate() {
     let untrusted = run(dir.path(), &["query", "--nts", "--nts-ke", &key_server, &host]);
     assert!(text(&untrusted.stdout).contains("does not trust"), "{}", text(&untrusted.stdout));
     assert_eq!(untrusted.status.code(), Some(1));
+}
+
+#[test]
+fn watch_says_of_each_poll_whether_it_was_authenticated() {
+    let authority = Authority::new();
+    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("ca.pem"), authority.pem()).unwrap();
+    let (host, key_server) = (server.chronyd.address.to_string(), format!("localhost:{}", server.key_exchange.port()));
+    let mut command = program(dir.path());
+    command.args(["query", "--watch=1s", "--nts", "--nts-ke", &key_server, "--nts-ca", "ca.pem", &host]);
+    let mut watch = Monitor::spawn(&mut command, dir.path());
+    let lines = |watch: &Monitor, wanted: &str| watch.out().lines().filter(|line| line.contains(wanted)).count();
+    // All with the keys of one key exchange, which may not be repeated within a minute.
+    until("three authenticated polls", || lines(&watch, "s, authenticated, 8 cookies") >= 3);
+    drop(server);
+    until("a poll that is not", || lines(&watch, ", not authenticated: ") > 0);
+    let out = watch.out();
+    assert!(out.lines().all(|line| line.contains(&host) && line.contains(" authenticated")), "{out}");
+    watch.signal(Signal::SIGINT);
+    assert_eq!(watch.end(), 1);
+}
+
+#[test]
+fn reports_show_how_a_server_was_authenticated() {
+    let authority = Authority::new();
+    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
+    let home = Home::with("");
+    let ca = home.path().join("ca.pem");
+    fs::write(&ca, authority.pem()).unwrap();
+    home.configure(&section(&server, &ca));
+    let mut monitor = home.start();
+    row_when(&mut monitor, |row| row["polls"].as_u64() > Some(5));
+    // An attacker or a mistake: the server answers without NTS from now on.
+    let address = server.chronyd.address;
+    drop(server);
+    let playground = Playground::open();
+    let _plain = playground.server_at(address, Script::good());
+    row_when(&mut monitor, |row| row["nts"]["downgrades"].as_u64() > Some(0));
+    assert_eq!(monitor.stop(), 0);
+
+    let report = |name: &str| {
+        let output = home.command().args(["report", "--output", name]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        fs::read_to_string(home.path().join(name)).unwrap()
+    };
+    let json: Value = serde_json::from_str(&report("all.json")).unwrap();
+    let nts = &json["servers"]["lab"]["nts"];
+    let (polls, authenticated) = (nts["polls"].as_u64().unwrap(), nts["authenticated"].as_u64().unwrap());
+    assert!(authenticated > 0 && authenticated < polls, "{nts}");
+    assert_eq!((&nts["exchanges"], &nts["aead"]), (&1.into(), &"AES-SIV-CMAC-256".into()), "{nts}");
+    assert!(nts["downgrades"].as_u64() > Some(0) && nts["exchange_s"].as_f64() > Some(0.0), "{nts}");
+    assert!(nts["fewest_cookies"].as_u64() < Some(8) && nts["days_left"].as_f64() > Some(1000.0), "{nts}");
+    assert_eq!(nts["certificate"]["issuer"], "CN=Authority of a test", "{nts}");
+    for name in ["all.html", "all.txt"] {
+        let text = report(name);
+        assert!(text.contains("Authentication (NTS)") && text.contains("CN=Authority of a test"), "{text}");
+    }
+    let csv = report("all.csv");
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let row = rows.iter().find(|row| row[0] == "lab").unwrap();
+    // Counted from the end, because a sentence before it may have commas.
+    let cell = |name: &str| row[row.len() - (rows[0].len() - rows[0].iter().position(|it| *it == name).unwrap())];
+    assert_eq!((cell("nts_exchanges"), cell("nts_issuer")), ("1", "CN=Authority of a test"), "{csv}");
 }

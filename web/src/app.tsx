@@ -13,7 +13,7 @@ import { theme, THEMES, unit, UNITS, zone, ZONES, type Theme } from "./state/pre
 import { href, type View } from "./state/address";
 import { viewName } from "./state/mark";
 import { useResource } from "./state/resource";
-import { route } from "./state/route";
+import { route, vantage } from "./state/route";
 import { mayRead } from "./state/session";
 import type { Unit } from "./format/units";
 import type { Tone } from "./format/words";
@@ -88,8 +88,9 @@ function Header({ view }: { view: View }) {
   return (
     <header class="top">
       <a class="brand" href={href("overview")}>
-        <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{health.vantage}</span>}
+        <img src="./icon.svg" alt="" width="24" height="24" /> ntp-monitor{health && <span class="vantage">{vantage.value ?? health.vantage}</span>}
       </a>
+      {vantage.value && <a class="small" href={`${href("overview")}?vantage=`}>Back to {health?.vantage ?? "this host"}</a>}
       <nav aria-label="Views" ref={tabs}>
         {tabsShown.map((tab) => (
           <a key={tab.view} href={href(tab.view)} aria-current={tab.view === view ? "page" : undefined}>

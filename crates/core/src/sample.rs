@@ -3,6 +3,7 @@
 //! The whole program uses the same units and signs: an offset is in seconds and **positive when the server is ahead of
 //! this host** (theta in RFC 5905 §8); delays, dispersions and distances are in seconds and never negative.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod outcome;
@@ -230,7 +231,8 @@ impl Timestamping {
 }
 
 /// How a reply proved that it comes from the server that was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Authentication {
     /// Not at all: it echoes the random transmit field of the request, no more.
     #[default]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,8 +112,10 @@ impl fmt::Display for Host {
 pub struct Nts {
     /// The key-exchange server and its TCP port; `None` for the server itself, at the usual port.
     pub key_server: Option<(Host, u16)>,
-    /// Authorities to trust in addition to those of the system, in PEM.
+    /// Authorities to trust in addition to those of the system, in PEM: what `ca_file` held when the configuration was loaded.
     pub ca_pem: Option<Arc<str>>,
+    /// Their file, which may be replaced while the service runs.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Nts {

@@ -6,7 +6,7 @@ pub mod http;
 mod influx;
 mod leap;
 mod notifier;
-mod outbound;
+pub(super) mod outbound;
 mod outputs;
 mod report;
 mod secret;

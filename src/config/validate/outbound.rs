@@ -29,13 +29,16 @@ pub(super) fn pem_file(
     surroundings: &Surroundings<'_>,
 ) -> Option<String> {
     let path = resolve(file, surroundings);
-    let text = regular_file::read_text(&path, CERTIFICATES);
-    let text = text.map_err(|why| FileFault::of(&path, &why, ""));
-    let found = text.and_then(|pem| match roots(&pem) {
+    pem_at(&path).map_err(|fault| rules.refuse_file(key, fault)).ok()
+}
+
+/// The certificates of authorities in a file, in PEM.
+pub(in crate::config) fn pem_at(path: &Path) -> Result<String, FileFault> {
+    let pem = regular_file::read_text(path, CERTIFICATES).map_err(|why| FileFault::of(path, &why, ""))?;
+    match roots(&pem) {
         Ok(_) => Ok(pem),
         Err(why) => Err(FileFault::Wrong(format!("{} {why}", path.display()))),
-    });
-    found.map_err(|fault| rules.refuse_file(key, fault)).ok()
+    }
 }
 
 /// The proxy that `proxy` or `proxy_file` of a table names, if any.

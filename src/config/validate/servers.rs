@@ -9,6 +9,7 @@ use super::outbound::pem_file;
 use super::{Rules, Surroundings};
 use crate::config::fault::{KeyPath, Source};
 use crate::config::model::{EngineChoice, Host, Nts, Server};
+use crate::config::named_file::resolve;
 use crate::config::tree::Tree;
 use crate::config::{address, is_of_one_host, raw};
 use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
@@ -150,7 +151,8 @@ fn nts(section: &raw::Server, path: &KeyPath, authorities: &mut Authorities<'_>,
     let ca_pem = file.and_then(|file| authorities.get(file, &path.key("nts_ca"), rules));
     let fits = !section.nts || section.engine == EngineChoice::Kernel;
     rules.require(fits, &path.key("engine"), || "the portable engine does not support NTS (nts = true)".to_owned());
-    section.nts.then_some(Nts { key_server, ca_pem })
+    let ca_file = file.map(|file| resolve(file, authorities.surroundings));
+    section.nts.then_some(Nts { key_server, ca_pem, ca_file })
 }
 
 /// The default time-out is for usual intervals; it is reduced for an `own` server that is polled faster.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use slog::info;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::Hub;
 use super::consume::within;
 use crate::fleet::judge::group;
-use crate::fleet::lease::{Holder, RENEW};
+use crate::fleet::lease::{Holder, Lease, RENEW};
 use crate::fleet::link::{Link, LinkError, Names};
 use crate::fleet::plan::{PlanDocument, Stored, VERSION};
 use crate::fleet::planner::Planner;
@@ -19,6 +19,8 @@ use crate::store::Seqs;
 
 /// Ranges of stored samples in one document.
 const RANGES: usize = 64;
+/// Plans are written at most this often when vantages have news.
+const REST: Duration = Duration::from_millis(300);
 /// A vantage learns what is stored at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(4);
 
@@ -40,9 +42,12 @@ impl Hub {
         let mut turn = interval(RENEW);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut known, mut speaker) = (None, None);
+        let mut lease = Lease::default();
         loop {
-            turn.tick().await;
-            let lease = holder.turn().await;
+            tokio::select! {
+                _ = turn.tick() => lease = holder.turn().await,
+                () = self.news.notified() => sleep(REST).await,
+            }
             let held = lease.held(Instant::now());
             self.state.lock().speaks_until = lease.until();
             if known != held {
@@ -97,7 +102,7 @@ impl Hub {
         if let Some(last) = speaker.written.get(vantage) {
             let renewal = self.fleet.plan_validity.div_f64(3.0);
             let is_news = !last.plan.says_the_same(&plan) && now - last.at >= TELL_EVERY;
-            if !is_news && now - last.at < renewal {
+            if !is_news && last.plan.asks_the_same(&plan) && now - last.at < renewal {
                 return Ok(());
             }
         }

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ntp_monitor_core::nts::{Due, KeyFault, LastExchange, Policy, Status, Stock};
 use ntp_monitor_core::sample::Outcome;
+
+use tokio::sync::Semaphore;
 
 use super::super::{NtsNews, Query};
 use super::NtsTools;
@@ -18,6 +20,9 @@ use crate::key_exchange::{Established, Exchange, ExchangeFault, Target, exchange
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The UDP port of an NTP server that key exchange names without a port.
 const NTP_PORT: u16 = 123;
+/// Key exchanges within the lifetime of a certificate, where one a day is fewer. A certificate that is renewed when a third is
+/// left is then never seen with only a fifth left, at which an alert fires.
+const LOOKS_AT_A_CERTIFICATE: u32 = 10;
 /// Addresses of a key-exchange server that are tried.
 const MAX_ADDRESSES: usize = 3;
 
@@ -65,8 +70,11 @@ impl KeySession {
         self.nts == *nts && self.host == *host
     }
 
-    pub fn wait_like(&self, earlier: &Self) {
-        let earliest_ns = earlier.state().stock.earliest_ns();
+    pub fn earliest_ns(&self) -> i64 {
+        self.state().stock.earliest_ns()
+    }
+
+    pub fn hold(&self, earliest_ns: i64) {
         self.state().stock.hold(earliest_ns);
     }
 
@@ -133,13 +141,27 @@ impl KeySession {
         let name = self.nts.key_host(&self.host).to_string();
         // The name of a link-local address has its interface, the certificate has not.
         let name = name.split_once('%').map_or(name.clone(), |(address, _)| address.to_owned());
-        let target = Target { addresses, name, ca_pem: self.nts.ca_pem.clone() };
+        let target = Target { addresses, name, ca_pem: self.authorities().await };
         let exchange = exchange(&target, &self.tools.trust, DEADLINE).await;
         let asked = match &exchange.result {
             Ok(established) => self.destination(established).await,
             Err(_) => nowhere,
         };
         (exchange, asked)
+    }
+
+    /// The content of `nts_ca`, which may have been replaced since the configuration was loaded.
+    async fn authorities(&self) -> Option<Arc<str>> {
+        /// Thousands of servers may start together, and each read takes a thread.
+        static READING: Semaphore = Semaphore::const_new(1);
+        if self.nts.ca_file.is_none() {
+            return self.nts.ca_pem.clone();
+        }
+        // A semaphore that is never closed gives every permit.
+        let _turn = READING.acquire().await;
+        let nts = self.nts.clone();
+        let read = tokio::task::spawn_blocking(move || nts.authorities()).await;
+        read.unwrap_or_else(|_| self.nts.ca_pem.clone())
     }
 
     async fn key_addresses(&self) -> Result<Vec<SocketAddr>, ExchangeFault> {
@@ -197,6 +219,10 @@ impl KeySession {
                 state.view.aead = Some(keys.aead);
                 state.view.asked = asked;
                 state.stock.exchanged(keys, agreement.cookies, now.mono_ns);
+                if let Some(certificate) = exchange.chain.first() {
+                    // Often enough to see the next one before this one seems to end.
+                    state.stock.replace_within(certificate.lifetime() / LOOKS_AT_A_CERTIFICATE);
+                }
                 None
             }
             Err(fault) => {

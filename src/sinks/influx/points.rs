@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use super::line::{OWN_TAGS, Point, key};
 use ntp_monitor_core::health::report::Health;
+use ntp_monitor_core::nts::{Aead, Status};
 use ntp_monitor_core::sample::SeriesKey;
 use ntp_monitor_core::stats::local::LocalState;
 use ntp_monitor_core::stats::snapshot::{SeriesSnapshot, Snapshot};
@@ -71,6 +72,9 @@ fn stats(vantage: &str, wall_ns: i64, series: &SeriesKey, picture: &SeriesSnapsh
     let hour = &picture.hour;
     point = distribution(point, "offset", &hour.offset);
     point = distribution(point, "delay", &hour.delay);
+    if let Some(status) = picture.last.nts.as_deref() {
+        point = nts(point, status);
+    }
     point
         .maybe_number("offset_abs_p95_s", hour.offset_abs.percentile("p95"))
         .count("n", hour.n)
@@ -80,6 +84,30 @@ fn stats(vantage: &str, wall_ns: i64, series: &SeriesKey, picture: &SeriesSnapsh
         .maybe_number("drift_ppm", hour.trend.map(|trend| trend.ppm))
         .integer("reach", i64::from(hour.reach.bits()))
         .number("score", hour.score.value())
+}
+
+/// What a key exchange has agreed on and shown; it changes too rarely to be in each `ntp_sample`.
+fn nts(point: Point, status: &Status) -> Point {
+    let maybe = |point: Point, name: &str, value: Option<&str>| match value {
+        Some(value) => point.text(name, value),
+        None => point,
+    };
+    let point = maybe(point, "nts_aead", status.aead.map(Aead::label));
+    let point = match status.cookie_len {
+        Some(octets) => point.count("nts_cookie_octets", octets as u64),
+        None => point,
+    };
+    let Some(certificate) = status.certificate() else { return point };
+    let texts = [
+        ("nts_subject", &certificate.subject),
+        ("nts_issuer", &certificate.issuer),
+        ("nts_serial", &certificate.serial),
+    ];
+    texts
+        .into_iter()
+        .fold(point, |point, (name, text)| point.text(name, text))
+        .integer("nts_certificate_start", certificate.not_before.as_second())
+        .integer("nts_certificate_end", certificate.not_after.as_second())
 }
 
 /// The verdict on each series.

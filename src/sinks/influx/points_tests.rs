@@ -1,8 +1,12 @@
 //! The content of the minutely lines. tests/databases/dashboards.rs checks that docs/DATA_MODEL.md lists their fields.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
+use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::nts::{Certificate, LastExchange};
+use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::analysis::Analysis;
 use ntp_monitor_core::stats::intake::TimeAxis;
 use ntp_monitor_core::stats::local::{DaemonView, KernelState};
@@ -80,4 +84,52 @@ fn statistics_include_the_verdict_on_the_series() {
     assert!(["class=\"falseticker\"", "blamed=1i", "gap_s=0.1"].iter().all(|it| accused.contains(it)), "{accused}");
     let other = said(&format!("server={}", snapshot.verdict.servers[1].server));
     assert!(other.contains("blamed=0i") && !other.contains("gap_s"), "{other}");
+}
+
+#[test]
+fn statistics_of_a_server_with_nts_name_its_certificate() {
+    let certificate = Certificate {
+        subject: "CN=ntp1".into(),
+        issuer: "CN=A, \"B\"".into(),
+        serial: "0a".into(),
+        not_before: jiff::Timestamp::from_second(10).unwrap(),
+        not_after: jiff::Timestamp::from_second(20).unwrap(),
+    };
+    let status = Status {
+        key_server: "ntp1:4460".into(),
+        asked: ([192, 0, 2, 1], 123).into(),
+        aead: Some(Aead::AesSivCmac256),
+        cookies: 8,
+        cookie_len: Some(100),
+        last: Some(LastExchange {
+            at: Stamp::new(1, 1, 0),
+            took: Duration::from_millis(3),
+            fault: None,
+            chain: [certificate].into(),
+        }),
+        exchanges: 1,
+        failures: 0,
+        failures_in_row: 0,
+        naks: 0,
+        downgrades: 0,
+    };
+    let (key, picture) = full().series.pop_first().unwrap();
+    let line = |last: Sample| {
+        let mut line = Vec::new();
+        stats("here", 1, &key, &SeriesSnapshot { last: Arc::new(last), ..(*picture).clone() }).append_to(&mut line);
+        String::from_utf8(line).unwrap()
+    };
+    let with = line(Sample { nts: Some(Arc::new(status)), ..(*picture.last).clone() });
+    for field in [
+        "nts_aead=\"AES-SIV-CMAC-256\"",
+        "nts_cookie_octets=100i",
+        "nts_subject=\"CN=ntp1\"",
+        "nts_issuer=\"CN=A, \\\"B\\\"\"",
+        "nts_serial=\"0a\"",
+        "nts_certificate_start=10i",
+        "nts_certificate_end=20i",
+    ] {
+        assert!(with.contains(field), "{field} in {with}");
+    }
+    assert!(!line((*picture.last).clone()).contains("nts_"));
 }

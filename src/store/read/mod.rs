@@ -27,6 +27,7 @@ use super::audit::AuditEntry;
 use super::damage::Damage;
 use super::error::StoreError;
 use super::events::{self, StoredEvent};
+use super::nts::{self, NtsHour};
 use super::record::{Record, StoredSample};
 use super::samples::{HeldJournal, Samples};
 use super::series::address_text;
@@ -212,6 +213,18 @@ impl Reader {
             }
             all.sort_by_key(|(_, evidence)| evidence.at.wall_ns);
             Ok(all)
+        })
+    }
+
+    /// What happened to the authentication of each series of a server in a span: its hours, by time, and the last one before
+    /// them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn nts_hours(&self, server: &str, from_ns: i64, to_ns: i64) -> Result<Vec<Vec<NtsHour>>, StoreError> {
+        self.run("read the history of NTS", |conn| {
+            let series = self.find_series(conn, server, None)?;
+            series.iter().map(|series| nts::of_series(conn, series.id, from_ns, to_ns)).collect()
         })
     }
 

@@ -106,7 +106,7 @@ fn tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
 /// Faults that SQLite itself cannot detect.
 fn orphans(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
-    for table in ["sample", "block", "evidence", "rollup_5m", "rollup_1h"] {
+    for table in ["sample", "block", "evidence", "rollup_5m", "rollup_1h", "nts_hour"] {
         if count(conn, &format!("SELECT count(*) FROM sqlite_schema WHERE name = '{table}'"))? == 0 {
             continue;
         }

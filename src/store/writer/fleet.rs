@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use slog::warn;
 
-use super::{PATIENCE, Writer, append};
+use super::{PATIENCE, Takers, Writer, append};
 use crate::sinks::worker::WriteError;
 use crate::store::StoreError;
 use crate::store::fleet::journal::Journal;
 use crate::store::fleet::{Accepted, Batch, Packer, Seqs, received};
 use crate::store::handle::StoreHandle;
+use crate::store::nts::NtsCounters;
 use crate::store::retention::before_ns;
 use crate::store::samples::Samples;
 use ntp_monitor_core::sample::Sample;
@@ -50,7 +51,9 @@ impl Writer {
             let accepted = received::accept(tx, batch, crate::clock::now().wall_ns)?;
             let is_own = |sample: &Arc<Sample>| batch.own.as_ref() == Some(&sample.server.vantage);
             let others: Vec<_> = accepted.samples.iter().filter(|sample| !is_own(sample)).cloned().collect();
-            append(Samples::new(tx, &damage), cache, (encoder.as_mut(), None), &others, gauge)?;
+            // Their samples carry no state of NTS.
+            let takers = Takers { encoder: encoder.as_mut(), journal: None, nts: &mut NtsCounters::default() };
+            append(Samples::new(tx, &damage), cache, takers, &others, gauge)?;
             Ok(accepted)
         });
         self.encoder = encoder;

@@ -34,7 +34,7 @@ pub struct Servers(pub Vec<Row>);
 impl Collector for Servers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let of_servers =
-            |values: &Values| matches!(values, Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_));
+            |values: &Values| matches!(values, Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(..));
         for family in FAMILIES.iter().filter(|family| of_servers(&family.values)) {
             let unit = unit(family);
             let mut metric = encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind(family))?;
@@ -59,7 +59,7 @@ fn encode_family(scrape: &Scrape, rows: &[Row], family: &Family, encoder: &mut D
             put(&mut metric, family.kind, &vec![(*first, name.as_str()), (*second, label.as_str())], value)
         }),
         Values::Info(labels) => metric.encode_info(&labels(scrape)),
-        Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(_) => encode_servers(rows, family, &mut metric),
+        Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(..) => encode_servers(rows, family, &mut metric),
     }
 }
 
@@ -78,8 +78,8 @@ fn encode_servers(rows: &[Row], family: &Family, metric: &mut MetricEncoder<'_>)
                     put(metric, family.kind, &labels, value)?;
                 }
             }
-            Values::ServerInfo(more) => {
-                let more = more(row);
+            Values::ServerInfo(_, more) => {
+                let Some(more) = more(row) else { continue };
                 let mut labels = server_labels(row);
                 labels.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
                 metric.encode_info(&labels)?;

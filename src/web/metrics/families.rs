@@ -18,7 +18,7 @@ pub static FAMILIES: &[Family] = &[
         unit: None,
         kind: Kind::Info,
         help: "Texts of a server: its configured tags (as tag_NAME), way of timestamping.",
-        values: Values::ServerInfo(server_info),
+        values: Values::ServerInfo(&["timestamping", "tag_…"], server_info),
     },
     of_server("up", None, "Whether the last poll brought an offset: 1, else 0.", |row| {
         Some(truth(row.outcome == Some(Outcome::Sample.label())))
@@ -102,6 +102,22 @@ pub static FAMILIES: &[Family] = &[
     of_server("nts_cookies", None, "Cookies left for requests with NTS; 8 is a full stock.", |row| {
         Some(row.nts.as_ref()?.cookies as f64)
     }),
+    of_server("nts_cookie", Some("bytes"), "The length of a cookie in octets.", |row| {
+        Some(row.nts.as_ref()?.cookie_octets? as f64)
+    }),
+    Family {
+        name: "nts",
+        unit: None,
+        kind: Kind::Info,
+        help: "What the last NTS key exchange agreed on and showed: algorithm, certificate. Absent while it fails.",
+        values: Values::ServerInfo(&["aead", "subject", "issuer", "serial"], nts_info),
+    },
+    of_server(
+        "nts_certificate_start_timestamp",
+        SECONDS,
+        "From when the certificate of the NTS key-exchange server is valid, in seconds since 1970.",
+        |row| Some(row.nts.as_ref()?.certificates.first()?.not_before.as_second() as f64),
+    ),
     of_server(
         "nts_certificate_end_timestamp",
         SECONDS,
@@ -345,7 +361,17 @@ fn reach(row: &Row) -> Option<f64> {
     u8::from_str_radix(&row.reach, 8).ok().map(f64::from)
 }
 
-fn server_info(row: &Row) -> Vec<(String, String)> {
+/// Only of a good key exchange, so that a server cannot make a series of each failing one.
+fn nts_info(row: &Row) -> Option<Vec<(String, String)>> {
+    let nts = row.nts.as_ref().filter(|nts| nts.fault.is_none())?;
+    let certificate = nts.certificates.first()?;
+    let (subject, issuer, serial) = (&certificate.subject, &certificate.issuer, &certificate.serial);
+    let labels =
+        [("aead", nts.aead.unwrap_or_default()), ("subject", &**subject), ("issuer", issuer), ("serial", serial)];
+    Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+}
+
+fn server_info(row: &Row) -> Option<Vec<(String, String)>> {
     // No text of a reply is a label: a server that changes its reference identifier would make a series at each poll.
     let mut labels = vec![("timestamping".to_owned(), row.timestamping.unwrap_or_default().to_owned())];
     for (key, value) in &row.tags {
@@ -356,5 +382,5 @@ fn server_info(row: &Row) -> Vec<(String, String)> {
             labels.push((name, value.clone()));
         }
     }
-    labels
+    Some(labels)
 }

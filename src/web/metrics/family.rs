@@ -26,14 +26,17 @@ pub enum Kind {
     Info,
 }
 
+/// Names and texts of labels.
+pub type Labels = Vec<(String, String)>;
+
 /// The source of values, and their labels. Metrics of servers have `server` and `address`.
 pub enum Values {
     /// One value for each series, if known.
     Server(fn(&Row) -> Option<f64>),
     /// Several values for each series, with one more label.
     ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
-    /// Texts for each series.
-    ServerInfo(fn(&Row) -> Vec<(String, String)>),
+    /// Texts for each series, if known, with the names of their labels.
+    ServerInfo(&'static [&'static str], fn(&Row) -> Option<Labels>),
     /// One value, if known.
     One(fn(&Scrape) -> Option<f64>),
     /// Several values, with one label.

@@ -1,12 +1,11 @@
 //! The metrics of a fleet: all vantages at a hub; the connection and the journal at an agent.
 
-use std::collections::BTreeMap;
-
 use tokio::time::Instant;
 
 use super::family::{Family, Kind, Values, gauge, truth};
 use super::scrape::Scrape;
 use crate::fleet::judge::is_heard;
+use ntp_monitor_core::fleet::skew::from_median;
 
 /// The most pairs of vantages in the exposition.
 const PAIRS: usize = 200;
@@ -31,12 +30,8 @@ pub(super) const MAJORITY_SKEW: Family = Family {
     kind: Kind::Gauge,
     help: "The clock of a vantage less the median of all vantages' clocks.",
     values: Values::By("vantage", |scrape| {
-        let mut against: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for pair in &scrape.fleet.skew {
-            against.entry(&pair.a).or_default().push(pair.estimate_s);
-            against.entry(&pair.b).or_default().push(-pair.estimate_s);
-        }
-        against.into_iter().map(|(vantage, all)| (vantage.to_owned(), median_with_itself(all))).collect()
+        let all = from_median(&scrape.fleet.skew).into_iter();
+        all.map(|clock| (clock.vantage.to_string(), clock.estimate_s)).collect()
     }),
 };
 
@@ -100,23 +95,4 @@ pub(super) const DROPPED: Family = Family {
 
 fn hub(scrape: &Scrape) -> Option<&crate::config::Fleet> {
     scrape.config.fleet.as_ref().filter(|fleet| fleet.role.is_hub())
-}
-
-/// The median of the differences to all vantages, this one included.
-fn median_with_itself(mut all: Vec<f64>) -> f64 {
-    all.push(0.0);
-    all.sort_by(f64::total_cmp);
-    let middle = all.len() / 2;
-    if all.len().is_multiple_of(2) { f64::midpoint(all[middle - 1], all[middle]) } else { all[middle] }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn skew_of_one_vantage_is_its_distance_from_the_median() {
-        assert!((median_with_itself(vec![0.03, 0.03, 0.031]) - 0.03).abs() < 1e-3);
-        assert!(median_with_itself(vec![-0.03, 0.0, 0.0]).abs() < 1e-9);
-    }
 }

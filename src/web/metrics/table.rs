@@ -35,7 +35,7 @@ fn labels(values: &Values) -> String {
     let names: Vec<&str> = match values {
         Values::Server(_) => vec!["server", "address"],
         Values::ServerBy(label, _) => vec!["server", "address", label],
-        Values::ServerInfo(_) => vec!["server", "address", "timestamping", "tag_…"],
+        Values::ServerInfo(names, _) => [&["server", "address"][..], *names].concat(),
         Values::One(_) => Vec::new(),
         Values::By(label, _) => vec![label],
         Values::ByTwo(first, second, _) => vec![first, second],

@@ -3,7 +3,7 @@
 use ntp_monitor::sim::Script;
 
 use super::bus::Bus;
-use super::{counted, home, member_at, samples};
+use super::{counted, home, member_at, restarted, samples};
 use crate::common::monitor::own;
 use crate::common::nats::Nats;
 use crate::common::sim::Playground;
@@ -43,7 +43,7 @@ fn kill_of_the_leader_of_a_cluster_loses_and_doubles_no_sample() {
     nats[killed].start_again();
     assert_eq!(agent.stop(), 0);
     let measured = samples(&agent_home, "");
-    let mut agent = agent_home.start();
+    let mut agent = restarted(&agent_home);
     until("everything at the hub", || samples(&hub_home, "ams").is_superset(&measured));
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
     assert!(samples(&hub_home, "ams").is_subset(&samples(&agent_home, "")));

@@ -30,7 +30,7 @@ fn hub(name: &str, nats: &Nats, receiver: &Receiver) -> Home {
     home
 }
 
-fn speaks(hub: &mut Monitor) -> bool {
+pub(super) fn speaks(hub: &mut Monitor) -> bool {
     hub.get("/api/v1/fleet/vantages").1["hub"]["speaks"] == true
 }
 

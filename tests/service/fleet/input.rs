@@ -7,7 +7,7 @@ use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 use prost::Message;
 
 use super::bus::Bus;
-use super::{counted, home, member, samples};
+use super::{counted, home, member, restarted, samples};
 use crate::common::monitor::{Home, own};
 use crate::common::nats::Nats;
 use crate::common::root::{self, SmallDisk};
@@ -107,7 +107,7 @@ fn strange_messages_are_named_and_disturb_no_other_vantage() {
     until("the honest vantage was heard meanwhile", || counted(&hub_home, "ams").0 > before);
     assert_eq!(agent.stop(), 0);
     let measured = samples(&agent_home, "");
-    let mut agent = agent_home.start();
+    let mut agent = restarted(&agent_home);
     until("nothing of it is missing", || samples(&hub_home, "ams").is_superset(&measured));
     let (_, lost, refused) = counted(&hub_home, "ams");
     assert_eq!((lost, refused), (0, 0));
@@ -162,7 +162,7 @@ fn stream_deleted_under_a_running_fleet_is_made_again() {
     until("samples after the deletion", || samples(&agent_home, "").len() > before + 10);
     assert_eq!(agent.stop(), 0);
     let measured = samples(&agent_home, "");
-    let mut agent = agent_home.start();
+    let mut agent = restarted(&agent_home);
     until("everything at the hub", || samples(&hub_home, "ams").is_superset(&measured));
     assert_eq!(counted(&hub_home, "ams").1, 0);
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
@@ -197,7 +197,7 @@ fn full_disk_of_the_hub_loses_nothing() {
     std::fs::remove_file(filler).unwrap();
     assert_eq!(agent.stop(), 0);
     let measured = samples(&agent_home, "").len() as u64;
-    let mut agent = agent_home.start();
+    let mut agent = restarted(&agent_home);
     until("everything at the hub", || received(&mut hub) >= measured);
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
     let reader = ntp_monitor::store::read::Reader::open(&store).unwrap();

@@ -6,7 +6,7 @@ use ntp_monitor::sim::Script;
 use ntp_monitor::store::read::Reader;
 use rand::RngExt;
 
-use super::{counted, home, member, member_at, samples};
+use super::{counted, home, member, member_at, restarted, samples};
 use crate::common::gate::Gate;
 use crate::common::monitor::{Home, own};
 use crate::common::nats::Nats;
@@ -43,7 +43,7 @@ fn kills_of_agent_hub_and_server_lose_and_double_no_sample() {
     until("more samples after the last kill", || samples(&agent_home, "").len() > before + 20);
     assert_eq!(agent.stop(), 0);
     let measured = samples(&agent_home, "");
-    let mut agent = agent_home.start();
+    let mut agent = restarted(&agent_home);
     until("everything at the hub", || samples(&hub_home, "ams").is_superset(&measured));
     assert!(measured.len() > 50, "{} samples only", measured.len());
     until("the journal is empty", || {
@@ -67,7 +67,7 @@ fn samples_that_an_agent_dropped_are_counted_at_the_hub() {
     let server = playground.server(Script::good());
     let small = format!("{}journal_max_bytes = 4000\n", member("ams", "agent", &nats));
     let agent_home = Home::with(&format!("enabled = false\n{}{small}", own("s", server.address())));
-    let mut agent = agent_home.start();
+    let mut agent = restarted(&agent_home);
     agent.logged("dropped samples that no hub has stored");
     assert_eq!(agent.stop(), 0);
     let hub_home = Home::with(&format!("enabled = false\n{}", member("hub1", "hub", &nats)));
@@ -75,7 +75,7 @@ fn samples_that_an_agent_dropped_are_counted_at_the_hub() {
     let known = || Reader::open(&hub_home.store()).and_then(|reader| reader.fleet_vantages()).unwrap_or_default();
     until("a loss and samples", || known().first().is_some_and(|row| row.lost > 0 && row.received > 0));
     assert_eq!(agent.stop(), 0);
-    let mut agent = agent_home.start();
+    let mut agent = restarted(&agent_home);
     let measured = samples(&agent_home, "");
     until("each sample stored or counted", || {
         let at_hub = samples(&hub_home, "ams");
@@ -112,7 +112,13 @@ fn wanted() -> usize {
     std::env::var("FLEET_SAMPLES").map_or(2_000, |text| text.parse().expect("FLEET_SAMPLES is a number"))
 }
 
-/// Three kills of each part and a partition of a fifth of the time, within which agent and hub are killed once more.
+/// The least duration of the partition; `FLEET_PARTITION=10m` makes the long one.
+fn cut_for() -> Duration {
+    let text = std::env::var("FLEET_PARTITION");
+    text.map_or(Duration::ZERO, |text| humantime::parse_duration(&text).expect("FLEET_PARTITION"))
+}
+
+/// Three kills of each part and a partition, within which agent and hub are killed once more.
 #[test]
 fn partition_with_kills_loses_and_doubles_no_sample() {
     let Some(mut nats) = Nats::start() else { return };
@@ -125,6 +131,7 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
     let (mut agent, mut hub) = (agent_home.start(), hub_home.start());
     let answered = || servers.iter().map(|server| server.counters().replies).sum::<u64>() as usize;
     let until_part = |part: usize| until_slowly("samples", || answered() >= wanted * part / 12);
+    let mut shut = Instant::now();
     for part in 1..=12 {
         until_part(part);
         match part {
@@ -140,17 +147,21 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
             _ => {}
         }
         match part {
-            6 => gate.shut(),
-            8 => gate.open(),
+            6 => {
+                shut = Instant::now();
+                gate.shut();
+            }
+            8 => {
+                until_slowly("the end of the partition", || shut.elapsed() >= cut_for());
+                gate.open();
+            }
             _ => {}
         }
     }
     nats.interrupt(Duration::from_millis(500));
     assert_eq!(agent.stop(), 0);
     let measured = samples(&agent_home, "");
-    let mut agent = agent_home.start();
-    // A process that has not started yet does not end well.
-    agent.http();
+    let mut agent = restarted(&agent_home);
     until_slowly("everything at the hub", || counted(&hub_home, "ams").0 as usize >= measured.len());
     assert_eq!(agent.stop(), 0);
     until("the last ones", || samples(&hub_home, "ams").is_superset(&measured));
@@ -164,7 +175,7 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
 
 /// As [`until`], for as long as many samples take.
 fn until_slowly(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60) + Duration::from_millis(5 * wanted() as u64);
+    let deadline = Instant::now() + cut_for() + Duration::from_secs(60) + Duration::from_millis(5 * wanted() as u64);
     while !condition() {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(50));

@@ -17,7 +17,7 @@ const POLLS: i64 = 60;
 const S: i64 = 1_000_000_000;
 
 /// The samples of a vantage from 80 to 16 minutes ago; the server s4 jumps by 80 ms in the middle.
-fn samples(vantage: usize, now_ns: i64) -> Vec<Sample> {
+pub(super) fn samples(vantage: usize, now_ns: i64) -> Vec<Sample> {
     let sample = |n: i64, server: usize| {
         let at_ns = now_ns - 80 * 60 * S + n * POLL_S * S + (server as i64 + 7 * vantage as i64) * S;
         let jump_s = if server == 4 && n >= POLLS / 2 { 0.08 } else { 0.0 };

@@ -2,18 +2,20 @@
 
 mod bus;
 mod cluster;
+mod faults;
 mod hubs;
 mod input;
 mod kills;
 mod late;
 mod login;
 mod polite;
+mod reports;
 
 use std::collections::BTreeSet;
 
 use ntp_monitor::store::read::Reader;
 
-use crate::common::monitor::Home;
+use crate::common::monitor::{Home, Monitor};
 use crate::common::nats::Nats;
 
 /// The sections that make an instance a member of the fleet of one server.
@@ -28,6 +30,13 @@ fn member_at(name: &str, role: &str, url: &str) -> String {
 /// A home without CSV.
 fn home(sections: &str) -> Home {
     Home::with(&format!("enabled = false\n{sections}"))
+}
+
+/// An agent that has started: the signal to end would kill one that has not.
+fn restarted(home: &Home) -> Monitor {
+    let mut agent = home.start();
+    agent.http();
+    agent
 }
 
 /// Server and time of each sample of a vantage in a store; each must be there once. `""` is the store's own vantage.

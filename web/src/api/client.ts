@@ -1,4 +1,5 @@
 /** The endpoints that the page uses, by what they are for. */
+import { vantage } from "../state/route";
 import { ask, ok, type Answer, type Ask } from "./http";
 import type {
   EventsBody, EvidenceBody, Health, HistoryBody, LocalClock, LocalHistory, ServerDetail, ServerPage, ShownConfig, StabilityBody, Stats,
@@ -19,6 +20,13 @@ const V1 = "api/v1";
 
 async function get<T>(path: string, query: NonNullable<Ask["query"]> = {}, signal?: AbortSignal): Promise<T> {
   return (await ask<T>(`${V1}/${path}`, { query, signal })).body;
+}
+
+/** What was measured at the vantage that the address of the page names. */
+function seen<T>(path: string, query: [string, string][] | Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
+  const entries = Array.isArray(query) ? query : Object.entries(query);
+  const isNamed = vantage.value === null || entries.some(([key]) => key === "vantage");
+  return get<T>(path, isNamed ? entries : [...entries, ["vantage", vantage.value ?? ""]], signal);
 }
 
 function write<T>(method: NonNullable<Ask["method"]>, path: string, wish: Ask = {}): Promise<Answer<T>> {
@@ -42,7 +50,7 @@ const SERVERS_AT_ONCE = 10_000;
 /** Every server, page by page. Servers that come or go meanwhile are right at the next reading. */
 async function allServers(signal?: AbortSignal): Promise<ServerPage> {
   const page = (offset: number) =>
-    get<ServerPage>("servers", { limit: String(SERVERS_AT_ONCE), ...(offset > 0 && { offset: String(offset) }) }, signal);
+    seen<ServerPage>("servers", { limit: String(SERVERS_AT_ONCE), ...(offset > 0 && { offset: String(offset) }) }, signal);
   const all = await page(0);
   while (all.servers.length < all.total) {
     const next = await page(all.servers.length);
@@ -55,18 +63,18 @@ async function allServers(signal?: AbortSignal): Promise<ServerPage> {
 /** Measurements, verdicts, health. */
 export const api = {
   servers: allServers,
-  server: (id: string, signal?: AbortSignal) => get<ServerDetail>(server(id), {}, signal),
+  server: (id: string, signal?: AbortSignal) => seen<ServerDetail>(server(id), {}, signal),
   history: (ids: readonly string[], query: Record<string, string>, signal?: AbortSignal) =>
-    get<HistoryBody>("history", [...ids.map((id): [string, string] => ["id", id]), ...Object.entries(query)], signal),
-  stats: (id: string, span: Span, signal?: AbortSignal) => get<Stats>(`${server(id)}/stats`, { ...span }, signal),
+    seen<HistoryBody>("history", [...ids.map((id): [string, string] => ["id", id]), ...Object.entries(query)], signal),
+  stats: (id: string, span: Span, signal?: AbortSignal) => seen<Stats>(`${server(id)}/stats`, { ...span }, signal),
   stability: (id: string, span: Span, signal?: AbortSignal) =>
-    get<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
-  evidence: (id: string, signal?: AbortSignal) => get<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
+    seen<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
+  evidence: (id: string, signal?: AbortSignal) => seen<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
   sheet: (id: string, signal?: AbortSignal) => get<SheetBody>(`${server(id)}/sheet`, {}, signal),
-  verdict: (signal?: AbortSignal) => get<Verdict>("verdict", {}, signal),
-  local: (signal?: AbortSignal) => get<LocalClock>("local", {}, signal),
-  localHistory: (span: Span, signal?: AbortSignal) => get<LocalHistory>("local/history", { ...span }, signal),
-  events: (query: Record<string, string>, signal?: AbortSignal) => get<EventsBody>("events", query, signal),
+  verdict: (signal?: AbortSignal) => seen<Verdict>("verdict", {}, signal),
+  local: (signal?: AbortSignal) => seen<LocalClock>("local", {}, signal),
+  localHistory: (span: Span, signal?: AbortSignal) => seen<LocalHistory>("local/history", { ...span }, signal),
+  events: (query: Record<string, string>, signal?: AbortSignal) => seen<EventsBody>("events", query, signal),
   config: (signal?: AbortSignal) => get<ShownConfig>("config", {}, signal),
   /** A failing service answers 503 with the same body. */
   health: async (signal?: AbortSignal) =>

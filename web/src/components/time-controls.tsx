@@ -68,7 +68,7 @@ export function TimeControls({ window, begins_s }: { window: Window; begins_s: n
         {instant(window.from_s * 1000, zone.value)} to {instant(window.to_s * 1000, zone.value)} {zone.value} ({span(window.to_s - window.from_s)})
       </span>
       {begins_s > window.from_s && <span class="muted">Drawn from {instant(begins_s * 1000, zone.value)}: there are no earlier records.</span>}
-      <span class="muted hint">Drag to zoom, Back undoes it; arrows, + and − work too.</span>
+      <span class="muted hint">Drag in a chart to zoom; Back undoes it. Arrow keys, + and − work here too.</span>
       {typing && <Typed window={window} onDone={() => setTyping(false)} />}
       {link !== null && <CopyByHand link={link} onDone={() => setLink(null)} />}
     </div>

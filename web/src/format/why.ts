@@ -3,7 +3,7 @@ import type { ServerRow } from "../api/types";
 import { CONDITIONS, stateWords } from "./words";
 
 const OUTCOMES: Record<string, string> = {
-  dns: "DNS", refused: "refused", timeout: "timeout", kiss: "kiss", rejected: "replies refused", unsynchronised: "no time",
+  dns: "DNS", refused: "refused", timeout: "timeout", kiss: "kiss", rejected: "replies rejected", unsynchronised: "no time",
 };
 
 /** What a fault of this host or of its network is called. */

@@ -85,7 +85,7 @@ export const ALERT_STATES: Record<AlertState, { label: string; help: string; ran
   pending: { label: "Pending", help: "Its condition is true, but not yet for as long as the rule requires.", rank: 1 },
   inhibited: { label: "Held back", help: "It fires, but another alert explains it.", rank: 2 },
   silenced: { label: "Silenced", help: "It fires, but a silence covers it.", rank: 3 },
-  resolved: { label: "Resolved", help: "It is over.", rank: 4 },
+  resolved: { label: "Resolved", help: "The alert has ended.", rank: 4 },
 };
 
 /** What each check of a reply asks; the order is the API's. */
@@ -95,14 +95,14 @@ export const CHECKS: Record<string, string> = {
   "version": "Speaks the version that was asked",
   "mode": "Is a server's answer (mode 4)",
   "origin": "Echoes the random cookie of our request",
-  "duplicate": "Is no repetition of a refused reply",
+  "duplicate": "Does not repeat a rejected reply",
   "authentication": "Does not claim that authentication failed",
   "extension-fields": "NTS: its extension fields can be parsed",
   "downgrade": "NTS: is not a plain reply",
   "unique-identifier": "NTS: repeats the unique identifier of our request",
   "nts-nak": "NTS: the server could read our cookie",
   "authenticator": "NTS: the authenticator verifies",
-  "kiss": "Is no kiss-o'-death",
+  "kiss": "Is not a kiss-o'-death",
   "synchronised": "The server calls itself synchronised",
   "zero-timestamp": "Carries its receive and transmit time",
   "root-distance": "Root distance below 16 s",

@@ -47,3 +47,10 @@ export function href(view: View, id = "", query: Record<string, string | null> =
   const text = new URLSearchParams(entries).toString();
   return `#/${path}${text ? `?${text}` : ""}`;
 }
+
+/** Links of views do not name the vantage; it stays in the address until a link names another one, or an empty one. Pure. */
+export function keepVantage(hash: string, vantage: string | null): string {
+  const { view, id, query } = parseRoute(hash);
+  if (vantage === null || query.has("vantage") || view === "fleet") return hash;
+  return href(view, id, { ...Object.fromEntries(query), vantage });
+}

@@ -3,9 +3,10 @@
  * the picture is then read again, at most so often; without a stream it is read at intervals. So a lost event costs a
  * moment and never correctness.
  */
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
 import type { Health, ServerPage, Verdict } from "../api/types";
+import { vantage } from "./route";
 import { learnSession } from "./session";
 
 export interface Picture {
@@ -166,6 +167,14 @@ export function follow(): void {
   void read();
   listen();
 }
+
+/** Another vantage has other servers. */
+effect(() => {
+  void vantage.value;
+  if (!source) return;
+  picture.value = null;
+  void read();
+});
 
 /** Stops following, and forgets what was read: the reader has signed out of a page that is not open. */
 export function leave(): void {

@@ -1,5 +1,6 @@
 /** Something that is read from the service: loading, there, stale with a reason, or missing with a reason. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { vantage } from "./route";
 
 export interface Resource<T> {
   data: T | null;
@@ -10,10 +11,11 @@ export interface Resource<T> {
 }
 
 /**
- * Reads by `load` at once, whenever `key` changes, and every `everyMs` while the page is visible. What belongs to
- * another key is never shown.
+ * Reads by `load` at once, whenever `name` or the vantage changes, and every `everyMs` while the page is visible. What
+ * belongs to another name or vantage is never shown.
  */
-export function useResource<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs: number | null = null): Resource<T> {
+export function useResource<T>(name: string, load: (signal: AbortSignal) => Promise<T>, everyMs: number | null = null): Resource<T> {
+  const key = `${vantage.value ?? ""} ${name}`;
   const [held, setHeld] = useState<{ key: string; data: T | null; error: Error | null }>({ key, data: null, error: null });
   const [attempt, setAttempt] = useState(0);
   const latest = useRef(load);

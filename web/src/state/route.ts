@@ -1,11 +1,16 @@
 /** Where the reader is: the address of the page as a signal. */
-import { signal } from "@preact/signals";
-import { href, parseRoute, type Route } from "./address";
+import { computed, signal } from "@preact/signals";
+import { href, keepVantage, parseRoute, type Route } from "./address";
 
 export const route = signal<Route>(parseRoute(location.hash));
 
+/** The vantage whose measurements the page of a hub shows; null for this one. */
+export const vantage = computed(() => route.value.query.get("vantage") || null);
+
 addEventListener("hashchange", () => {
-  route.value = parseRoute(location.hash);
+  const next = keepVantage(location.hash, vantage.value);
+  if (next !== location.hash) history.replaceState(null, "", next);
+  route.value = parseRoute(next);
 });
 
 /** Changes entries of the query in place; typing in a filter must not fill the history of the browser. */

@@ -124,7 +124,7 @@ describe("rules", () => {
   test("each tells its expression and state, and what may be asked is documented", async () => {
     const page = await opened("#/alerts/rules");
     await page.getByText("abs_offset_ms > 50 && provable").first().waitFor();
-    await page.getByText("What a rule may ask about").click();
+    await page.getByText("Variables for rules").click();
     await page.getByText("Plus: the server is ahead of this host.").first().waitFor();
     expect(await page.locator(".alert-off").innerText()).toContain("Switched off");
   });

@@ -243,6 +243,21 @@ describe("the overview", () => {
   });
 });
 
+test("a service that falls silent makes the page out of date until it goes on", async () => {
+  const own = await startMock();
+  const { page, close } = await open(browser, `${own.url}/`);
+  await page.locator(".link-state .tone-good").waitFor();
+  own.freeze(true);
+  await page.getByText("This page is out of date. The service has stopped sending.").waitFor();
+  expect(await page.locator("main.is-stale").count()).toBe(1);
+  expect(await page.locator(".link-state .tone-good").count()).toBe(0);
+  own.freeze(false);
+  await page.locator(".link-state .tone-good").waitFor();
+  expect(await page.getByText("This page is out of date").count()).toBe(0);
+  await own.stop();
+  await close();
+});
+
 describe("signing in", () => {
   test("a wrong first token is called wrong, not an ended session", async () => {
     mock.on("POST /api/v1/session", () => ({ status: 401, body: { title: "", status: 401, detail: "this token is not known" } }));

@@ -54,7 +54,7 @@ const LOOKS: Record<string, Look> = {
   "alerts-silence": { hash: "#/alerts", act: async (page) => page.getByRole("button", { name: "Silence high-offset of wild" }).click() },
   "alerts-history": { hash: "#/alerts/history" },
   "silences": { hash: "#/alerts/silences" },
-  "rules": { hash: "#/alerts/rules", act: async (page) => page.getByText("What a rule may ask about").click() },
+  "rules": { hash: "#/alerts/rules", act: async (page) => page.getByText("Variables for rules").click() },
   "rule-editor": {
     hash: "#/alerts/rules?rule=office",
     given: () => {

@@ -33,6 +33,8 @@ export interface Mock {
   writes: Asked[];
   /** Sends an event to every open stream. */
   send: (event: string) => void;
+  /** Stands still: connections stay open, and nothing comes. */
+  freeze: (frozen: boolean) => void;
   /** Back to the canned answers. */
   reset: (role?: Role | null) => void;
   stop: () => Promise<void>;
@@ -56,6 +58,8 @@ export async function startMock(): Promise<Mock> {
   const handlers = new Map<string, Handler>();
   const streams = new Set<ServerResponse>();
   const writes: Asked[] = [];
+  const held: (() => void)[] = [];
+  let frozen = false;
   const reset = (role: Role | null = null): void => {
     handlers.clear();
     writes.length = 0;
@@ -63,17 +67,23 @@ export async function startMock(): Promise<Mock> {
     handlers.set("GET /api/v1/session", () => ({ body: canned.sessionOf(role) }));
   };
   reset();
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
     const path = new URL(request.url ?? "/", "http://mock").pathname;
-    if (path === "/api/v1/stream") stream(response, streams);
+    if (frozen) held.push(() => serve(request, response));
+    else if (path === "/api/v1/stream") stream(response, streams, () => frozen);
     else if (request.method !== "GET" || !serveFile(path, response)) void answer(request, response, path, handlers, writes);
-  });
+  };
+  const server = createServer(serve);
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     on: (what, handler) => { handlers.set(what, typeof handler === "function" ? handler as Handler : () => ({ body: handler })); },
     writes,
     send: (event) => { for (const open of streams) open.write(`event: ${event}\ndata: {}\n\n`); },
+    freeze: (now) => {
+      frozen = now;
+      for (const go of frozen ? [] : held.splice(0)) go();
+    },
     reset,
     stop: () => new Promise((closed) => {
       server.close(() => closed());
@@ -82,11 +92,11 @@ export async function startMock(): Promise<Mock> {
   };
 }
 
-function stream(response: ServerResponse, streams: Set<ServerResponse>): void {
+function stream(response: ServerResponse, streams: Set<ServerResponse>, isFrozen: () => boolean): void {
   response.writeHead(200, { "Content-Type": "text/event-stream" });
   response.write("event: hello\ndata: {}\n\n");
   streams.add(response);
-  const beat = setInterval(() => response.write("event: beat\ndata: {}\n\n"), 1000);
+  const beat = setInterval(() => { if (!isFrozen()) response.write("event: beat\ndata: {}\n\n"); }, 1000);
   response.on("close", () => { clearInterval(beat); streams.delete(response); });
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { FleetCell, FleetVerdict } from "../../src/api/types";
-import { arrange, chosenOf, toneOf } from "../../src/views/fleet/arrange";
+import { arrange, chosenOf, toneOf, worstFirst } from "../../src/views/fleet/arrange";
 
 const cell = (vantage: string, server: string, address: string | null, offset_s: number | null): FleetCell => ({
   vantage, server, address, offset_s, root_distance_s: 0.01, delay_s: 0.001, loss: 0, authentication: "none", outcome: offset_s === null ? "timeout" : "sample",
@@ -32,9 +32,18 @@ test("what the verdict names is bad", () => {
 
 test("the chart shows the server that is asked for, or the one that is wrong, or the first", () => {
   const { rows } = arrange([cell("ams", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.2:123", 0), cell("ams", "c", "192.0.2.3:123", 0)]);
-  const wrong = verdict({ servers: [{ server: "b", kind: "step", gap_s: null, size_s: null, bound_s: null, proven: false }] });
+  const wrong = verdict({ servers: [{ server: "b", kind: "step", gap_s: null, size_s: null, bound_s: null, proven: false, wrong_from: 3, seen_from: 3 }] });
   expect(chosenOf(rows, "192.0.2.3:123", wrong)?.name).toBe("c");
   expect(chosenOf(rows, null, wrong)?.name).toBe("b");
   expect(chosenOf(rows, "gone", verdict({}))?.name).toBe("a");
   expect(chosenOf([], null, wrong)).toBeUndefined();
+});
+
+test("in a large fleet rows that are not right come first, those of a wrong vantage do not count", () => {
+  const { vantages, rows } = arrange([
+    cell("ams", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.2:123", null), cell("ams", "c", "192.0.2.3:123", 0.02),
+    cell("lon", "a", "192.0.2.1:123", 0.5), cell("lon", "b", "192.0.2.2:123", 0.5), cell("lon", "c", "192.0.2.3:123", 0.5),
+  ]);
+  const lon = { vantage: "lon", kind: "step", gap_s: null, size_s: null, bound_s: null, proven: false } as const;
+  expect(worstFirst(rows, vantages, verdict({ vantages: [lon] })).map((row) => row.name)).toEqual(["c", "b", "a"]);
 });

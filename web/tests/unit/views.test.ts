@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ServerRow } from "../../src/api/types";
 import { reachBits } from "../../src/components/reach";
-import { href, parseRoute } from "../../src/state/address";
+import { href, keepVantage, parseRoute } from "../../src/state/address";
 import { arrange, tagsOf, visible, type Wish } from "../../src/views/overview/arrange";
 import { barPaths, uptimeWords } from "../../src/charts/uptime";
 import { heatOf, runsOf } from "../../src/charts/heat";
@@ -10,6 +10,7 @@ import { whySilent } from "../../src/format/why";
 import { found } from "../../src/state/search";
 import { asQuery, pan, windowOf, zoom } from "../../src/state/span";
 import { chosenOf, idsText, meant } from "../../src/views/compare/choice";
+import { authenticity, expiry } from "../../src/views/server/authenticity";
 import { actionWords } from "../../src/views/config/audit-words";
 
 const row = (name: string, more: Partial<ServerRow> = {}): ServerRow =>
@@ -173,4 +174,27 @@ test("the audit log says what was done", () => {
   expect(actionWords({ action: "PUT /api/v1/config/file", target: "/api/v1/config/file: changed ams-1" })).toBe("Changed the configuration file: changed ams-1");
   expect(actionWords({ action: "DELETE /api/v1/servers/{id}", target: "/api/v1/servers/ams%201" })).toBe("Removed the server ams 1");
   expect(actionWords({ action: "wrong tokens", target: "" })).toBe("wrong tokens");
+});
+
+test("the vantage stays in the address of every view until a link names another", () => {
+  expect(keepVantage("#/server/a?span=1h", "ams")).toBe("#/server/a?span=1h&vantage=ams");
+  expect(keepVantage("#/?vantage=", "ams")).toBe("#/?vantage=");
+  expect(keepVantage("#/fleet", "ams")).toBe("#/fleet");
+  expect(keepVantage("#/compare", null)).toBe("#/compare");
+});
+
+describe("authentication", () => {
+  test("is that of the last poll", () => {
+    const label = (cookies: number, more: Partial<ServerRow>) => authenticity({ cookies }, row("a", more)).label;
+    expect(label(8, { outcome: "sample", authentication: "nts" })).toBe("Authenticated");
+    expect(label(8, { outcome: "rejected", authentication: "none" })).toBe("Not authenticated");
+    expect(label(7, { outcome: "timeout", authentication: "nts" })).toBe("Not authenticated");
+    expect(label(0, { outcome: "fault", authentication: null })).toBe("No keys");
+  });
+
+  test("the end of a certificate is near relative to its lifetime", () => {
+    const of = (days: number) => expiry({ not_before: "2026-01-01T00:00:00Z", not_after: "2026-04-01T00:00:00Z", days_left: days });
+    expect([30, 18, 1.9, -3.5].map((days) => of(days).tone)).toEqual(["good", "warn", "bad", "bad"]);
+    expect([30.7, 1.5, -3.5].map((days) => of(days).label)).toEqual(["30 days left", "36 hours left", "expired 3 days ago"]);
+  });
 });

@@ -74,7 +74,8 @@ const RULES: &[Default] = &[
         severity: Severity::Critical,
         summary: "{{ why }}",
         description: "Its offset is {{ offset_ms }} ms ± {{ root_distance_ms }} ms; {{ majority_members }} servers agree \
-                      with each other.",
+                      with each other.{% if nts is defined and nts %} Its last poll was {% if not nts_authenticated \
+                      %}not {% endif %}authenticated by NTS.{% endif %}",
         ..USUAL
     },
     Default {

@@ -49,6 +49,7 @@ pub(super) struct Finding {
 pub(super) struct Contest {
     pub alternatives: Vec<Vec<Party>>,
     pub since_ns: i64,
+    is_confirmed: bool,
     seen: usize,
     absent: usize,
     absent_since_ns: i64,
@@ -138,9 +139,8 @@ impl Findings {
                 contest.absent_since_ns = now_ns;
             }
             contest.absent += 1;
-            let is_confirmed = contest.seen >= needed;
-            if contest.absent >= ABSENCES || !is_confirmed {
-                if is_confirmed {
+            if contest.absent >= ABSENCES || !contest.is_confirmed {
+                if contest.is_confirmed {
                     self.changed = Some((contest.absent_since_ns, None));
                 }
                 self.contest = None;
@@ -150,6 +150,7 @@ impl Findings {
         let contest = self.contest.get_or_insert_with(|| Contest {
             alternatives: alternatives.clone(),
             since_ns,
+            is_confirmed: false,
             seen: 0,
             absent: 0,
             absent_since_ns: 0,
@@ -160,14 +161,15 @@ impl Findings {
         if contest.seen <= needed + 2 {
             contest.alternatives = alternatives;
         }
-        if contest.seen == needed {
+        if contest.seen >= needed && !contest.is_confirmed {
+            contest.is_confirmed = true;
             self.changed = Some((contest.since_ns, None));
         }
     }
 
     /// What cannot be decided, once it was seen often enough.
-    pub fn contested(&self, needed: usize) -> Option<&Contest> {
-        self.contest.as_ref().filter(|contest| contest.seen >= needed)
+    pub fn contested(&self) -> Option<&Contest> {
+        self.contest.as_ref().filter(|contest| contest.is_confirmed)
     }
 
     /// Forgets an unconfirmed or inferred finding that is explained otherwise.

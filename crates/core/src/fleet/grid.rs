@@ -32,6 +32,8 @@ pub(super) struct Grid {
     pub claims_s: Vec<Option<f64>>,
     /// Which group of servers that are not independent each server belongs to.
     pub groups: Vec<usize>,
+    /// How many rounds pass between two readings of a cell of each vantage, at least one.
+    pub rounds: Vec<usize>,
 }
 
 /// Offsets and path bounds of the cells of one vantage, or of one server; a bound is infinite where there is no reading.
@@ -52,6 +54,7 @@ impl Grid {
             fresh: vec![false; cells],
             claims_s: vec![None; servers],
             groups: (0..servers).collect(),
+            rounds: vec![1; vantages],
         }
     }
 

@@ -6,6 +6,9 @@ use super::movement::Movement;
 use super::raw::RawStep;
 use super::{Server, Vantage, Weight, groups};
 
+/// A vantage that polls more rarely than once in so many rounds counts as one that does not.
+const SLOWEST: usize = 32;
+
 /// Takes what the clocks of every vantage were set by since the last round.
 pub(super) fn raw_steps(vantages: &mut [Vantage]) -> Vec<RawStep> {
     vantages.iter_mut().map(|vantage| vantage.clock.take()).collect()
@@ -28,6 +31,8 @@ pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_
     let voting = || vantages.iter().enumerate().filter(|(_, vantage)| vantage.weight == Weight::Voting);
     for (at, vantage) in voting() {
         let rate = movement.rate_of(at);
+        let spacing_s = usual_spacing_s(std::slice::from_ref(vantage));
+        grid.rounds[at] = ((spacing_s / round_s).ceil() as usize).clamp(1, SLOWEST);
         for (&server, cell) in vantage.cells.iter().filter(|(_, cell)| cell.is_current(now_ns, round_s)) {
             let (Some(offset_s), Some(last)) = (cell.offset_s(), cell.last()) else { continue };
             let age_s = cell.age_s(now_ns);

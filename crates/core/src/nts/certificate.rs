@@ -1,8 +1,9 @@
 //! What a certificate of a key-exchange server says, and how near its end is.
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A certificate, as people know it. The texts come from the server: on one line and of limited length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,12 @@ impl Certificate {
     pub fn left_ratio(&self, now: Timestamp) -> f64 {
         let life_s = self.not_after.duration_since(self.not_before).as_secs_f64();
         self.left_s(now) / life_s.max(1.0)
+    }
+
+    /// For how long it is valid in all.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.not_after.duration_since(self.not_before).try_into().unwrap_or_default()
     }
 
     /// How near its end is at `now`.

@@ -48,6 +48,8 @@ pub struct Stock {
     cookies: VecDeque<Cookie>,
     /// When the keys were exchanged.
     exchanged_ns: i64,
+    /// When they are replaced after that.
+    lifetime: Duration,
     /// Whether the server refused the cookies, so that they are worthless.
     is_refused: bool,
     /// No key exchange begins before this time.
@@ -65,6 +67,7 @@ impl Stock {
             keys: None,
             cookies: VecDeque::with_capacity(FULL_STOCK),
             exchanged_ns: 0,
+            lifetime: policy.lifetime,
             is_refused: false,
             earliest_ns: i64::MIN,
             failures: 0,
@@ -91,7 +94,7 @@ impl Stock {
     #[must_use]
     pub fn due(&self, now_ns: i64) -> Due {
         let age_ns = now_ns.saturating_sub(self.exchanged_ns);
-        let is_old = age_ns >= nanos(self.policy.lifetime);
+        let is_old = age_ns >= nanos(self.lifetime);
         if !self.is_empty() && !is_old && !self.is_refused {
             Due::No
         } else if now_ns >= self.earliest_ns {
@@ -111,9 +114,15 @@ impl Stock {
         self.keys = Some(Arc::new(keys));
         self.cookies.clear();
         self.exchanged_ns = now_ns;
+        self.lifetime = self.policy.lifetime;
         self.is_refused = false;
         self.failures = 0;
         self.add(cookies);
+    }
+
+    /// Replaces these keys after `lifetime`, if that is sooner than the policy says, but not before the floor.
+    pub fn replace_within(&mut self, lifetime: Duration) {
+        self.lifetime = self.policy.lifetime.min(lifetime).max(self.policy.floor);
     }
 
     /// Notes a failed key exchange, which ended at `now_ns`. The wait before the next doubles, with jitter: `random` is
@@ -285,6 +294,19 @@ mod tests {
         stock.begin(day);
         stock.failed(day, 0.5);
         assert!(matches!(stock.due(day), Due::At(_)) && stock.take([0; 32]).is_some());
+    }
+
+    #[test]
+    fn keys_are_replaced_more_often_when_certificates_are_short() {
+        let mut stock = full();
+        stock.replace_within(Duration::from_secs(3600));
+        assert_eq!((stock.due(3599 * SECOND), stock.due(3600 * SECOND)), (Due::No, Due::Now));
+        stock.replace_within(Duration::ZERO);
+        assert_eq!((stock.due(59 * SECOND), stock.due(60 * SECOND)), (Due::No, Due::Now), "not before the floor");
+        stock.replace_within(Duration::from_secs(900 * 86_400));
+        assert_eq!(stock.due(nanos(Policy::PUBLIC.lifetime) - 1), Due::No);
+        stock.exchanged(keys(), cookies(0..8), 0);
+        assert_eq!(stock.due(nanos(Policy::PUBLIC.lifetime)), Due::Now, "daily at the latest");
     }
 
     #[test]

@@ -97,6 +97,12 @@ pub enum What {
     OneOfMany(usize, f64, f64),
     /// A vantage reports what it measured so many seconds ago as if it were new.
     Replay(usize, f64),
+    /// A vantage reports this share of each round trip.
+    ShortDelay(usize, f64),
+    /// A vantage starts again: its monotonic and raw clocks start from zero.
+    Reboot(usize),
+    /// A vantage sleeps until the fault ends: its monotonic and raw clocks stand still, its wall clock goes on.
+    Suspended(usize),
 }
 
 /// A sample, and when it was taken.

@@ -184,6 +184,22 @@ impl World {
         self.faults.iter().any(during)
     }
 
+    fn is_absent(&self, which: usize, t_s: f64) -> bool {
+        self.faults.iter().any(|fault| {
+            matches!(*fault, Fault::Absent { server, from_s, until_s }
+                if server == which && (from_s..until_s).contains(&t_s))
+        })
+    }
+
+    /// The offset as a coarse clock shows it.
+    fn rounded_s(&self, which: usize, offset_s: f64) -> f64 {
+        let of = |fault: &Fault| match *fault {
+            Fault::Grain { server, grain_s } if server == which => Some(grain_s),
+            _ => None,
+        };
+        self.faults.iter().find_map(of).map_or(offset_s, |grain_s| (offset_s / grain_s).round() * grain_s)
+    }
+
     fn is_silent(&self, which: usize, t_s: f64) -> bool {
         self.faults.iter().any(|fault| match *fault {
             Fault::Silence { server, from_s, until_s } => {
@@ -248,7 +264,7 @@ impl Samples<'_> {
             }
             let poll_s = self.world.servers[which].poll_s;
             self.next[which] += poll_s * (1.0 + self.dice.between(-1.0, 1.0) / 32.0);
-            if !self.world.is_paused(t_s) {
+            if !self.world.is_paused(t_s) && !self.world.is_absent(which, t_s) {
                 return Some((t_s, self.poll(which, t_s)));
             }
         }
@@ -280,7 +296,7 @@ impl Samples<'_> {
             reference_age_s: None,
         };
         let measure = Measure {
-            offset_s: server_s - local_s + (out_s - back_s) / 2.0,
+            offset_s: self.world.rounded_s(which, server_s - local_s + (out_s - back_s) / 2.0),
             delay_s,
             root_distance_s: delay_s / 2.0
                 + reply.root_delay_s / 2.0

@@ -100,6 +100,22 @@ pub enum Fault {
         /// The midnight after the leap second, in Unix time.
         midnight_unix_s: i64,
     },
+    /// A server is not polled: it was added later, or removed.
+    Absent {
+        /// The index of the server.
+        server: usize,
+        /// When the polls stop.
+        from_s: f64,
+        /// When they begin.
+        until_s: f64,
+    },
+    /// The offsets of a server are multiples of this: its clock, or the one that stamps, is coarse.
+    Grain {
+        /// The index of the server.
+        server: usize,
+        /// The grain.
+        grain_s: f64,
+    },
     /// A server does not answer.
     Silence {
         /// The index of the server; `None` for all.

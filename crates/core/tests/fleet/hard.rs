@@ -202,6 +202,31 @@ pub const KINDS: &[(&str, Make)] = &[
     ("smear_by_two_servers", |seed| smear(seed, 2)),
     ("one_of_many_hosts_30_percent", |seed| one_of_many(seed, 0.3)),
     ("one_of_many_hosts_60_percent", |seed| one_of_many(seed, 0.6)),
+    ("liar_reports_short_delays", |seed| {
+        let d = drawn(seed);
+        let cells: Vec<_> = (0..6).map(|s| cell(d.v, s)).collect();
+        let case = Case::new(d.world.with(d.at_s, END, What::ShortDelay(d.v, 0.05))).from(d.at_s).loose();
+        case.may(&[vantage(d.v), access(d.v)]).may(&cells)
+    }),
+    ("vantage_reboots", |seed| {
+        let d = drawn(seed);
+        Case::new(d.world.with(d.at_s, END, What::Reboot(d.v)))
+    }),
+    ("vantage_sleeps", |seed| {
+        let d = drawn(seed);
+        Case::new(d.world.with(d.at_s, d.at_s + 1800.0, What::Suspended(d.v)))
+    }),
+    ("vantage_wakes_up_wrong", |seed| {
+        let d = drawn(seed);
+        let world = d.world.with(d.at_s - 1800.0, d.at_s, What::Suspended(d.v));
+        Case::new(world.with(d.at_s, END, What::Set(d.v, d.sign * 0.1))).must(&[vantage(d.v)]).from(d.at_s).loose()
+    }),
+    ("server_wrong_twice", |seed| {
+        let d = drawn(seed);
+        let what = || What::Server(d.s, d.sign * 0.04, vec![]);
+        let world = d.world.with(d.at_s, d.at_s + 1200.0, what()).with(d.at_s + 2400.0, d.at_s + 3600.0, what());
+        Case::new(world).must(&[server(d.s)]).from(d.at_s)
+    }),
     ("noisy_server", |seed| noisy_server(seed, 0.05)),
     ("server_clock_stands_still", |seed| server_step_like(drawn(seed), |s| What::ServerDrift(s, -1.0))),
     ("three_of_five_vantages_wrong", |seed| most_vantages_wrong(seed, 3)),

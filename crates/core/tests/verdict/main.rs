@@ -6,6 +6,7 @@
 
 mod kinds;
 mod score;
+mod yardstick;
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -13,25 +14,26 @@ use std::time::Instant;
 use kinds::Kind;
 use ntp_monitor_core::stats::attribution::Attribution;
 use ntp_monitor_core::world::World;
-use score::{Score, median, score, yardstick};
+use score::{Score, score};
+use yardstick::{SIGMAS, Yardstick};
 
 fn seeds() -> u64 {
     std::env::var("VERDICT_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
-/// Every seed of a kind, and the delays of the yardstick.
-fn run(kind: &Kind, verbose: bool) -> (Score, Vec<f64>) {
-    let (mut sum, mut yard) = (Score::default(), Vec::new());
+/// Every seed of a kind, and the yardstick.
+fn run(kind: &Kind, verbose: bool) -> (Score, Yardstick) {
+    let (mut sum, mut yard) = (Score::default(), Yardstick::default());
     for seed in 1..=seeds() {
         let case = (kind.make)(seed);
         let one = score(&case);
         if verbose {
             println!(
-                "{} seed {seed}: delays {:?}, overlaps {:?}, wrong {:?}",
-                kind.name, one.delays, one.overlaps, one.notes
+                "{} seed {seed}: delays {:.1?}, overlaps {:.3?}, wrong {:?}, states {:?}",
+                kind.name, one.delays, one.overlaps, one.notes, one.states
             );
         }
-        yard.extend(yardstick(&case));
+        yard.measure(&case, kind.name.starts_with("healthy"));
         add(&mut sum, one);
     }
     (sum, yard)
@@ -57,7 +59,8 @@ fn quantile(values: &[f64], q: f64) -> String {
     values.get(at).map_or_else(|| "–".into(), |x| format!("{x:.1}"))
 }
 
-fn row(name: &str, sum: &Score, yard: &[f64]) -> String {
+/// `yards` are the delays of the yardstick at six sigma, and at a threshold at which it is as quiet as the verdict.
+fn row(name: &str, sum: &Score, yards: &[&[f64]]) -> String {
     let mut text = String::new();
     let overlap = if sum.overlaps.is_empty() {
         "–".into()
@@ -69,7 +72,7 @@ fn row(name: &str, sum: &Score, yard: &[f64]) -> String {
     };
     let _ = write!(
         text,
-        "| {name} | {:.2} | {} | {} | {}/{} | {} | {} | {} | {overlap} | {} |",
+        "| {name} | {:.2} | {} | {} | {}/{} | {} | {} | {} / {} | {overlap} | {} |",
         sum.server_years,
         sum.wrong_inferred,
         sum.wrong_proven,
@@ -77,7 +80,8 @@ fn row(name: &str, sum: &Score, yard: &[f64]) -> String {
         sum.wanted,
         quantile(&sum.delays, 0.5),
         quantile(&sum.delays, 0.9),
-        if yard.is_empty() { "–".into() } else { format!("{:.1}", median(&mut yard.to_vec())) },
+        yards.first().map_or_else(|| "–".into(), |yard| quantile(yard, 0.5)),
+        yards.last().map_or_else(|| "–".into(), |yard| quantile(yard, 0.5)),
         if sum.calm.is_empty() { "–".into() } else { format!("{}/{}", calm(sum), sum.calm.len()) },
     );
     text
@@ -97,6 +101,17 @@ fn rates(name: &str, sum: &Score) -> String {
     let within = 100.0 * sum.bounds.1 as f64 / sum.bounds.0.max(1) as f64;
     let bounds = format!("\"right to within\" held in {within:.3} % of {}", sum.bounds.0);
     format!("{name}: wrong words a server-year, with 95 % limit: {inferred}, {proven}; {bounds}")
+}
+
+/// False alarms of the yardstick in healthy worlds, beside those of the verdict.
+fn alarms(yardstick: &Yardstick, wrong: usize, quiet: usize) -> String {
+    let counts: Vec<String> =
+        SIGMAS.iter().zip(yardstick.false_alarms).map(|(sigmas, count)| format!("{sigmas} σ {count}")).collect();
+    let (years, sigmas) = (yardstick.healthy_years, SIGMAS[quiet]);
+    format!(
+        "yardstick, false alarms in {years:.2} healthy server-years: {}; the verdict: {wrong}; as quiet: {sigmas} σ",
+        counts.join(", ")
+    )
 }
 
 /// The mean of a Poisson distribution that yields at most `count` with 5 %.
@@ -202,12 +217,18 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
     results.sort_by_key(|(i, _)| *i);
     println!("seeds 1 to {}\n", seeds());
     println!(
-        "| kind | server-years | wrong, inferred | wrong, proven | named | delay, median | p90 | yardstick | overlap | calm |"
+        "| kind | server-years | wrong, inferred | wrong, proven | named | delay, median | p90 | yardstick: 6 σ / as quiet | overlap | calm |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let (mut sums, mut bad) = ([Score::default(), Score::default()], Vec::new());
+    let mut yardstick = Yardstick::default();
+    results.iter().for_each(|(_, (_, yard))| yardstick.add(yard.clone()));
+    // As quiet as the verdict in the same worlds.
+    let healthy = results.iter().filter(|(i, _)| chosen[*i].name.starts_with("healthy"));
+    let wrong: usize = healthy.map(|(_, (sum, _))| sum.wrong_inferred + sum.wrong_proven).sum();
+    let quiet = yardstick.threshold(wrong as f64 / yardstick.healthy_years);
     for (i, (sum, yard)) in results {
-        println!("{}", row(chosen[i].name, &sum, &yard));
+        println!("{}", row(chosen[i].name, &sum, &[&yard.delays[0], &yard.delays[quiet]]));
         let is_right =
             sum.found == sum.wanted && sum.wrong_inferred + sum.wrong_proven == 0 && calm(&sum) == sum.calm.len();
         bad.extend((CLEAN.contains(&chosen[i].name) && !is_right).then_some(chosen[i].name));
@@ -216,6 +237,7 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
     println!("{}", row("**all tuned kinds**", &sums[0], &[]));
     println!("{}\n", row("**all kinds held out**", &sums[1], &[]));
     println!("{}\n{}\n", rates("tuned", &sums[0]), rates("held out", &sums[1]));
+    println!("{}\n", alarms(&yardstick, wrong, quiet));
     println!("Tuned:\n\n{}\nHeld out:\n\n{}", calibration(&sums[0].stated), calibration(&sums[1].stated));
     assert!(bad.is_empty(), "not good enough: {bad:?}");
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::stats::attribution::Attribution;
 use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State, Verdict};
 
@@ -35,6 +34,8 @@ pub struct Score {
     /// How often "right to within" was stated, and how often it was true at the next sample.
     pub bounds: (usize, usize),
     pub notes: Vec<String>,
+    /// The state from the first fault on, whenever it changed.
+    pub states: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -67,7 +68,11 @@ pub fn score(case: &Case) -> Score {
         let verdict = attribution.verdict();
         history.record(verdict);
         let before = state.replace(verdict.state);
-        changes += usize::from(before.is_some_and(|before| before != verdict.state) && t_s > first_s + 1.0);
+        let is_change = before.is_some_and(|before| before != verdict.state) && t_s > first_s + 1.0;
+        changes += usize::from(is_change);
+        if is_change {
+            score.states.push(format!("{t_s:.0} {:?}", verdict.state));
+        }
         let said = accusations(verdict);
         open.retain(|name, episode| {
             let lasts = said.iter().any(|a| a.name == *name);
@@ -130,14 +135,14 @@ impl Accusation {
     }
 }
 
-fn name(party: Party) -> String {
+pub fn name(party: Party) -> String {
     match party {
         Party::Own => "own".into(),
         Party::Server(i) => format!("ntp{}", i + 1),
     }
 }
 
-fn poll_of(case: &Case, party: Party) -> f64 {
+pub fn poll_of(case: &Case, party: Party) -> f64 {
     match party {
         Party::Own => case.world.servers[0].poll_s,
         Party::Server(i) => case.world.servers[i].poll_s,
@@ -191,52 +196,8 @@ fn overlap(case: &Case, party: Party, truth: (f64, f64), entries: &[Entry]) -> (
     (inside_s / length_s, (told_s - inside_s) / length_s)
 }
 
-/// The delay of the yardstick in polls: medians of two adjacent windows of 4, 8, … 256 polls of the server against the
-/// median of the others, apart by more than six sigma of the pooled MAD.
-pub fn yardstick(case: &Case) -> Option<f64> {
-    let guilt = case.guilt.iter().find(|g| g.required)?;
-    let mut samples = case.world.samples();
-    let mut last: HashMap<String, f64> = HashMap::new();
-    let mut series: Vec<f64> = Vec::new();
-    let suspect = name(guilt.party);
-    while let Some((t_s, sample)) = samples.next_timed() {
-        let Some(offset_s) = sample.offset_s() else { continue };
-        last.insert(sample.server.name.to_string(), offset_s);
-        let is_due = match guilt.party {
-            Party::Own => *sample.server.name == *"ntp1",
-            Party::Server(_) => *sample.server.name == *suspect,
-        };
-        if !is_due || last.len() < 3 {
-            continue;
-        }
-        series.push(watched(&sample, &last, &suspect));
-        if t_s >= guilt.from_s && strays(&series) {
-            return Some((t_s - guilt.from_s) / poll_of(case, guilt.party));
-        }
-    }
-    None
-}
-
-fn watched(sample: &Sample, last: &HashMap<String, f64>, suspect: &str) -> f64 {
-    let mut others: Vec<f64> = last.iter().filter(|(name, _)| *name != suspect).map(|(_, o)| *o).collect();
-    let level_s = median(&mut others);
-    if suspect == "own" { level_s } else { sample.offset_s().unwrap_or(level_s) - level_s }
-}
-
-fn strays(series: &[f64]) -> bool {
-    (2..=8).map(|k| 1_usize << k).any(|w| {
-        let Some(from) = series.len().checked_sub(2 * w) else { return false };
-        let (mut before, mut after) = (series[from..from + w].to_vec(), series[from + w..].to_vec());
-        let (m0, m1) = (median(&mut before), median(&mut after));
-        let mut rest: Vec<f64> = before.iter().map(|x| (x - m0).abs()).collect();
-        rest.extend(after.iter().map(|x| (x - m1).abs()));
-        let sigma = 1.4826 * median(&mut rest);
-        (m1 - m0).abs() > 6.0 * sigma * (2.0 / w as f64).sqrt()
-    })
-}
-
 /// The median; sorts its argument.
 pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+    let middle = values.len().saturating_sub(1) / 2;
+    if values.is_empty() { f64::NAN } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }

@@ -36,7 +36,7 @@ export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule:
             <Field label="Name" value={texts.name} onInput={set("name")} mono help="Unique. The name of a built-in rule changes that rule." placeholder="high-offset" />
             <ChoiceField label="Severity" value={texts.severity} onChange={set("severity")} options={Object.entries(SEVERITIES).map(([value, { label }]) => ({ value, text: label }))} />
             <Field label="Holds for" value={texts.for} onInput={set("for")} mono help="How long it must be true before the alert fires." placeholder="5m" />
-            <Field label="Goes on firing for" value={texts.keep_firing_for} onInput={set("keep_firing_for")} mono help="How long the alert keeps firing after it is no longer true." placeholder="not at all" />
+            <Field label="Keeps firing for" value={texts.keep_firing_for} onInput={set("keep_firing_for")} mono help="How long the alert keeps firing after it is no longer true." placeholder="not at all" />
             <Field label="Servers" value={texts.servers} onInput={set("servers")} mono help="Names, tags or tag:value, separated by commas. Empty: all." />
             <Field label="Notify" value={texts.notify} onInput={set("notify")} mono help="Names of notifiers. Empty: every one." />
           </div>
@@ -45,7 +45,7 @@ export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule:
         <Variables variables={variables} />
       </Panel>
       <Replay rule={ruleOf(texts)} />
-      <Snippet texts={builtIn ? changed(begin, texts) : texts} blocked={unchanged ? "Nothing is changed yet." : lacking} />
+      <Snippet texts={builtIn ? changed(begin, texts) : texts} blocked={unchanged ? "No changes yet." : lacking} />
     </>
   );
 }
@@ -59,7 +59,7 @@ function Verdict({ texts }: { texts: RuleTexts }) {
   const { result, error } = checked ?? { result: null, error: null };
   return (
     <div class="rule-verdict" role="status">
-      {blank && <p class="muted">Nothing is asked yet.</p>}
+      {blank && <p class="muted">Enter an expression.</p>}
       {!blank && !checked && <p class="muted">Checking …</p>}
       {error && <p><ToneIcon tone="bad" size={14} /> {error.message}</p>}
       {result?.valid && <p><ToneIcon tone="good" size={14} /> The rule is valid.</p>}
@@ -84,7 +84,7 @@ function Snippet({ texts, blocked }: { texts: RuleTexts; blocked: string | null 
     location.hash = href("config", "file");
   });
   return (
-    <Panel title="In the configuration" note="As the file writes it. Nothing is applied before you have seen the difference."
+    <Panel title="In the configuration" note="The text for the configuration file. You see the difference before it is applied."
       tools={<Act need="admin" kind="main" blocked={blocked} busy={put.busy} onClick={() => void put.start()}>Put into the file …</Act>}>
       <FormError error={put.error} />
       <pre class="expr" tabIndex={0}>{ruleToml(texts)}</pre>

@@ -51,7 +51,7 @@ function Line({ rule }: { rule: Rule }) {
           <summary>Settings</summary>
           <Facts facts={[
             ["Holds for", rule.for, "How long the condition must be true before the alert fires"],
-            ["Goes on firing for", rule.keep_firing_for, "After the condition is no longer true"],
+            ["Keeps firing for", rule.keep_firing_for, "After the condition is no longer true"],
             ["Servers", selectorText(rule.servers)],
             ["Notifies", rule.notify && rule.notify.length > 0 ? rule.notify.join(", ") : "every notifier"],
             ["One evaluation takes", duration(rule.eval_us / 1e6)],
@@ -68,7 +68,7 @@ export function Variables({ variables }: { variables: readonly Variable[] }) {
   const groups = groupBy(variables, (variable) => variable.of);
   return (
     <details class="section">
-      <summary>What a rule may ask about</summary>
+      <summary>Variables for rules</summary>
       {[...groups].map(([of, held]) => (
         <section key={of} aria-label={of}>
           <h3 class="sub">{title(of)}</h3>

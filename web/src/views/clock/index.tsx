@@ -7,6 +7,7 @@ import { useWindow } from "../../components/time-controls";
 import { instant } from "../../format/time";
 import { duration, offset, ppm } from "../../format/units";
 import { KINDS } from "../../format/words";
+import { vantage } from "../../state/route";
 import { monitorNowMs, type Picture } from "../../state/live";
 import { opinion } from "../../format/opinion";
 import { unit, zone } from "../../state/prefs";
@@ -30,12 +31,12 @@ export function ClockView({ picture }: { picture: Picture }) {
   const own = events.data?.events.filter((event) => event.server === null) ?? NONE;
   return (
     <>
-      <h1 class="view-title">The clock of {picture.health.vantage}</h1>
+      <h1 class="view-title">The clock of {vantage.value ?? picture.health.vantage}</h1>
       <Opinion verdict={picture.verdict} />
       {error && !data && <Failure what="This host's clock" error={error} retry={retry} />}
       {!data && !error && <Loading what="this host's clock" />}
       {data && <Kernel local={data} />}
-      <ClockHistory host={picture.health.vantage} window={window} now={data} events={own} />
+      <ClockHistory host={vantage.value ?? picture.health.vantage} window={window} now={data} events={own} />
       <Happened events={events.data && own} error={events.error} retry={events.retry} />
     </>
   );

@@ -52,7 +52,7 @@ export function ServerForm({ server, table, usual, save, onClose, children }: {
           <div class="form-grid">{rest.map(field)}</div>
         </details>
         {server && <Summary keys={keys} before={before} after={texts} />}
-        <FormError error={saving.error && Object.keys(faults).length > 0 && !faults[""] ? new Error("The service refuses this; see the fields.") : saving.error} />
+        <FormError error={saving.error && Object.keys(faults).length > 0 && !faults[""] ? new Error("The service rejected this; see the fields.") : saving.error} />
         {children}
         <div class="form-buttons">
           <button type="button" onClick={onClose}>Cancel</button>
@@ -95,7 +95,7 @@ const spoken = (value: string): string => (value === "true" ? "yes" : value === 
 /** What will be written, before it is. */
 function Summary({ keys, before, after }: { keys: ServerKeys; before: Texts; after: Texts }) {
   const names = Object.keys(keys);
-  if (names.length === 0) return <p class="note">Nothing is changed yet.</p>;
+  if (names.length === 0) return <p class="note">No changes yet.</p>;
   const told = (text: string | undefined): string => text?.trim().replaceAll("\n", ", ") || "not set";
   return (
     <ul class="changes" aria-label="What will change">

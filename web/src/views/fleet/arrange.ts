@@ -1,5 +1,6 @@
 /** Cells as a matrix: a row for each address, whatever each vantage calls it. Pure. */
 import type { FleetCell, FleetVerdict } from "../../api/types";
+import { duration, offset, percent } from "../../format/units";
 import type { Tone } from "../../format/words";
 
 export interface Row {
@@ -41,8 +42,34 @@ export function toneOf(cell: FleetCell, verdict: FleetVerdict): Tone {
   return Math.abs(cell.offset_s) > (cell.root_distance_s ?? Infinity) ? "warn" : "good";
 }
 
+/** Whether the verdict calls a server wrong. */
+export function isServerWrong(row: Row, verdict: FleetVerdict): boolean {
+  return verdict.servers.some((one) => one.server === row.name || one.server === `${row.name}@${row.key}`);
+}
+
+export function isVantageWrong(vantage: string, verdict: FleetVerdict): boolean {
+  return verdict.vantages.some((one) => one.vantage === vantage);
+}
+
 /** The server that the address of the page names, or one that the verdict does, or the first. */
 export function chosenOf(rows: readonly Row[], named: string | null, verdict: FleetVerdict): Row | undefined {
-  const wrong = (row: Row): boolean => verdict.servers.some((one) => one.server === row.name || one.server === `${row.name}@${row.key}`);
-  return rows.find((row) => row.key === named) ?? rows.find(wrong) ?? rows[0];
+  return rows.find((row) => row.key === named) ?? rows.find((row) => isServerWrong(row, verdict)) ?? rows[0];
+}
+
+/** Rows with the most cells that are not right first; cells of a vantage that is wrong itself say nothing of a server. */
+export function worstFirst(rows: readonly Row[], vantages: readonly string[], verdict: FleetVerdict): Row[] {
+  const right = vantages.filter((vantage) => !isVantageWrong(vantage, verdict));
+  const weight: Record<Tone, number> = { bad: 1e4, warn: 1e2, idle: 1, good: 0 };
+  const badness = (row: Row): number => {
+    const tones = right.map((vantage) => row.cells.get(vantage)).map((cell) => (cell ? toneOf(cell, verdict) : "good"));
+    return tones.reduce((sum, tone) => sum + weight[tone], 0);
+  };
+  const known = new Map(rows.map((row) => [row, badness(row)]));
+  return [...rows].sort((a, b) => (known.get(b) ?? 0) - (known.get(a) ?? 0));
+}
+
+/** A cell in words. */
+export function told(cell: FleetCell): string {
+  const text = cell.offset_s === null ? cell.outcome : offset(cell.offset_s);
+  return `${cell.vantage}, ${cell.server}: ${text} ± ${duration(cell.root_distance_s)}, round trip ${duration(cell.delay_s)}, loss ${percent(cell.loss)}`;
 }

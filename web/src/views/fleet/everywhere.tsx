@@ -1,10 +1,9 @@
 /** One server as every vantage sees it, a line for each vantage on one chart. */
 import { useMemo } from "preact/hooks";
 import { api } from "../../api/client";
-import type { EventEntry } from "../../api/types";
-import type { FleetVerdict } from "../../api/types";
+import type { EventEntry, FleetVerdict } from "../../api/types";
 import { recorded, trackOf, type Track } from "../../charts/history";
-import { Failure, Loading } from "../../components/bits";
+import { Failure, Loading, Select } from "../../components/bits";
 import { TimeChart, type Line } from "../../components/time-chart";
 import { EVERY_MS, resetSpan, TimeControls, useWindow, windowNow, zoomTo } from "../../components/time-controls";
 import { offset } from "../../format/units";
@@ -27,12 +26,10 @@ export function Everywhere({ rows, verdict }: { rows: readonly Row[]; verdict: F
   return (
     <>
       <TimeControls window={window} begins_s={window.from_s} />
-      <label class="pick">
-        Server seen from everywhere{" "}
-        <select value={row.key} onChange={(event) => setQuery({ server: event.currentTarget.value })}>
-          {rows.map((one) => <option key={one.key} value={one.key}>{one.name === one.key ? one.name : `${one.name} (${one.key})`}</option>)}
-        </select>
-      </label>
+      <div class="compare-measure">
+        <Select label="Server seen from everywhere" value={row.key} onChange={(server) => setQuery({ server })}
+          options={rows.map((one) => ({ value: one.key, text: one.name === one.key ? one.name : `${one.name} (${one.key})` }))} />
+      </div>
       <Chart row={row} />
     </>
   );

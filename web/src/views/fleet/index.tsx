@@ -51,7 +51,7 @@ export function FleetView() {
       {matrix.data && verdict.data && <Matrix cells={matrix.data.cells} verdict={verdict.data} />}
       {matrix.data && verdict.data && <Everywhere rows={arrange(matrix.data.cells).rows} verdict={verdict.data} />}
       {vantages.data && <Hub body={vantages.data} />}
-      {vantages.data && <Vantages vantages={vantages.data.vantages} />}
+      {vantages.data && <Vantages vantages={vantages.data.vantages} verdict={verdict.data} />}
       {skew.data && <Skew body={skew.data} />}
     </>
   );
@@ -92,14 +92,14 @@ function Skew({ body }: { body: FleetSkew }) {
       {pairs.length === 0 ? <Empty>No two vantages see a common server yet.</Empty> : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Clock differences">
           <table class="plain">
-            <thead><tr><th scope="col">Clocks</th><th scope="col" class="num">Difference</th><th scope="col" class="num">Bound</th><th scope="col">Proven</th></tr></thead>
+            <thead><tr><th scope="col">Clocks</th><th scope="col" class="num">Difference</th><th scope="col" class="num">Bound</th><th scope="col" class="after">Proven</th></tr></thead>
             <tbody>
               {pairs.map((pair) => (
                 <tr key={`${pair.a} ${pair.b}`}>
-                  <td>{pair.a} − {pair.b}</td>
+                  <td class="name">{pair.a} − {pair.b}</td>
                   <td class="num">{offset(pair.estimate_s, unit.value)}</td>
                   <td class="num">± {duration(pair.bound_s, unit.value)}</td>
-                  <td>{proven(pair) > body.limit_s ? <Badge tone="bad">beyond the limit</Badge> : proven(pair) > 0 ? "differ" : "–"}</td>
+                  <td class="after">{proven(pair) > body.limit_s ? <Badge tone="bad">beyond the limit</Badge> : proven(pair) > 0 ? "differ" : "–"}</td>
                 </tr>
               ))}
             </tbody>

@@ -1,13 +1,15 @@
 /** The vantages: who is heard, with which clock, and what was lost. */
-import type { FleetVantage } from "../../api/types";
+import type { FleetVantage, FleetVerdict } from "../../api/types";
 import { Badge, Empty, Panel } from "../../components/bits";
 import { span } from "../../format/time";
 import { count, offset } from "../../format/units";
+import { href } from "../../state/address";
 import type { Tone } from "../../format/words";
+import { isVantageWrong } from "./arrange";
 
 const TONES: Record<FleetVantage["state"], Tone> = { heard: "good", silent: "bad", unknown: "idle" };
 
-export function Vantages({ vantages }: { vantages: readonly FleetVantage[] }) {
+export function Vantages({ vantages, verdict }: { vantages: readonly FleetVantage[]; verdict: FleetVerdict | null }) {
   return (
     <Panel title="Vantages" note="Samples of a silent vantage no longer vote; its history stays.">
       {vantages.length === 0 ? <Empty>No vantage was heard yet. Point an agent at the same NATS server.</Empty> : (
@@ -18,10 +20,10 @@ export function Vantages({ vantages }: { vantages: readonly FleetVantage[] }) {
                 <th scope="col">Vantage</th><th scope="col">State</th><th scope="col">Heard</th><th scope="col">Version</th>
                 <th scope="col" class="num" title="Its wall clock less that of the hub, at its last announcement">Less hub’s clock</th>
                 <th scope="col" class="num">Received</th><th scope="col" class="num">Waiting</th><th scope="col" class="num">Lost</th>
-                <th scope="col" class="num">Refused</th><th scope="col">Plan</th>
+                <th scope="col" class="num">Refused</th><th scope="col" class="after">Plan</th>
               </tr>
             </thead>
-            <tbody>{vantages.map((vantage) => <Line key={vantage.name} vantage={vantage} />)}</tbody>
+            <tbody>{vantages.map((vantage) => <Line key={vantage.name} vantage={vantage} isWrong={verdict !== null && isVantageWrong(vantage.name, verdict)} />)}</tbody>
           </table>
         </div>
       )}
@@ -29,20 +31,20 @@ export function Vantages({ vantages }: { vantages: readonly FleetVantage[] }) {
   );
 }
 
-function Line({ vantage }: { vantage: FleetVantage }) {
+function Line({ vantage, isWrong }: { vantage: FleetVantage; isWrong: boolean }) {
   const plan = vantage.planned === null ? "–" : vantage.planned ? "valid" : "none: fallback pace";
   return (
     <tr>
-      <th scope="row">{vantage.name}</th>
-      <td><Badge tone={TONES[vantage.state]}>{vantage.state}</Badge></td>
-      <td>{vantage.heard_s_ago === null ? "–" : `${span(vantage.heard_s_ago)} ago`}</td>
+      <th scope="row"><a href={href("overview", "", { vantage: vantage.name })} title={`What ${vantage.name} measures`}>{vantage.name}</a></th>
+      <td><Badge tone={TONES[vantage.state]}>{vantage.state}</Badge>{isWrong && <> <Badge tone="bad">clock wrong</Badge></>}</td>
+      <td class="name">{vantage.heard_s_ago === null ? "–" : `${span(vantage.heard_s_ago)} ago`}</td>
       <td>{vantage.version ?? "–"}</td>
       <td class="num">{offset(vantage.clock_ahead_s)}</td>
       <td class="num">{count(vantage.received)}</td>
       <td class="num">{count(vantage.waiting)}</td>
       <td class="num">{count(vantage.lost)}</td>
       <td class="num" title={vantage.reason ?? undefined}>{count(vantage.refused)}</td>
-      <td title={vantage.refusals.join("; ")}>{plan}{vantage.refusals.length > 0 && `, ${vantage.refusals.length} refused`}</td>
+      <td class="after" title={vantage.refusals.join("; ")}>{plan}{vantage.refusals.length > 0 && `, ${vantage.refusals.length} refused`}</td>
     </tr>
   );
 }

@@ -8,6 +8,8 @@ import { href } from "../../state/address";
 import { monitorNowMs } from "../../state/live";
 import { unit, zone } from "../../state/prefs";
 
+const MOST_NAMED = 4;
+
 export function VerdictCard({ verdict, rows }: { verdict: Verdict; rows: readonly ServerRow[] }) {
   const { label, tone } = verdictWords(verdict, rows);
   const [headline, ...rest] = sentences(inZone(verdict.sentence, zone.value));
@@ -38,6 +40,16 @@ function Since({ time }: { time: string }) {
   return <span class="since"> since <time dateTime={time}>{instant(time, zone.value)}</time> ({span(age_s)})</span>;
 }
 
+/** How the replies of the accused servers were authenticated. */
+function accused(verdict: Verdict): [string, preact.ComponentChildren, string][] {
+  if (verdict.state !== "server_wrong" && verdict.state !== "local_wrong") return [];
+  const blamed = verdict.servers.filter((one) => one.blamed);
+  if (blamed.length === 0) return [];
+  const names = blamed.slice(0, MOST_NAMED).map((one) => `${one.server}: ${one.authentication === "nts" ? "authenticated by NTS" : "not authenticated"}`);
+  const more = blamed.length > MOST_NAMED ? `, and ${blamed.length - MOST_NAMED} more` : "";
+  return [["Accused", names.join(", ") + more, "Authentication proves which server answered, not that its clock is right"]];
+}
+
 function facts(verdict: Verdict, rows: readonly ServerRow[], wish: Unit): [string, preact.ComponentChildren, string?][] {
   const { majority, local } = verdict;
   const answering = rows.filter((row) => row.offset_s !== null).length;
@@ -46,6 +58,7 @@ function facts(verdict: Verdict, rows: readonly ServerRow[], wish: Unit): [strin
   return [
     ["True time against this clock", <a href={href("clock")}>{estimate}</a>, "Plus: this clock is behind"],
     ["Majority", majority ? `${majority.members} of ${majority.of} agree, ${majority.independent} independent` : "none"],
+    ...accused(verdict),
     ["Measured now", `${answering} of ${rows.length} servers`],
     ["Confidence", percent(verdict.confidence), "Given the assumption below"],
   ];

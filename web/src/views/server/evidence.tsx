@@ -11,10 +11,10 @@ import { useResource } from "../../state/resource";
 export function Evidence({ id }: { id: string }) {
   const { data, error, retry } = useResource(`evidence ${id}`, (signal) => api.evidence(id, signal), 10_000);
   return (
-    <Panel title="Refused replies" note="Replies that failed a check and gave no offset, by the check that failed. The last 16 are kept, of each kind some.">
+    <Panel title="Rejected replies" note="Replies that failed a check and gave no offset, by the check that failed. The last 16 are kept, of each kind some.">
       {error && !data && <Failure what="The evidence" error={error} retry={retry} />}
       {!data && !error && <Loading what="the evidence" />}
-      {data && data.evidence.length === 0 && <Empty>No reply of this server was refused.</Empty>}
+      {data && data.evidence.length === 0 && <Empty>No reply of this server was rejected.</Empty>}
       {data && [...groupBy([...data.evidence].reverse(), (refusal) => refusal.failed ?? "refused")].map(([failed, held]) => <Kind key={failed} failed={failed} held={held} />)}
     </Panel>
   );
@@ -47,7 +47,7 @@ function Packet({ refusal }: { refusal: Refusal }) {
         <span>from {refusal.sender ?? refusal.address ?? "an unknown address"}</span>
       </summary>
       <div class="packet-body">
-        <ul class="checks" aria-label="Tests of this reply">
+        <ul class="checks" aria-label="Checks of this reply">
           {refusal.checks.map(({ check, passed }) => (
             <li key={check} class={passed ? "passed" : "failed"}>
               <ToneIcon tone={passed ? "good" : "bad"} size={14} />

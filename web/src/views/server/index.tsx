@@ -36,7 +36,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture | nul
     <>
       <p class="crumb"><a href={href("overview")}>Overview</a> / {id}</p>
       {row ? <Head row={row} name={data?.name ?? row.name} /> : <div class="server-head"><Loading what="the server" /></div>}
-      {row?.nts && <NtsPanel nts={row.nts} authentication={row.authentication ?? null} />}
+      {row?.nts && <NtsPanel nts={row.nts} row={row} />}
       {data && row && row.id !== id
         ? <Series series={data.series} />
         : <Details id={id} detail={data} />}
@@ -88,7 +88,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
         ["Answered, hour", percent(row.success.hour.ratio)],
         ["Answered, day", percent(row.success.day.ratio)],
         ["Polls", count(row.polls)],
-        ["Refused replies", row.rejected_replies ? <button type="button" class="link" onClick={toRefused}>{count(row.rejected_replies)}</button> : "0", "Since the program started"],
+        ["Rejected replies", row.rejected_replies ? <button type="button" class="link" onClick={toRefused}>{count(row.rejected_replies)}</button> : "0", "Since the program started"],
         ["Polled every", span(row.poll_s)],
         ["Last poll", outcome(row.outcome, row.reason)],
         ["Last seen", ago(row.last_seen, monitorNowMs.value)],
@@ -98,7 +98,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
 }
 
 function toRefused(): void {
-  document.querySelector('section[aria-label="Refused replies"]')?.scrollIntoView({ behavior: "smooth" });
+  document.querySelector('section[aria-label="Rejected replies"]')?.scrollIntoView({ behavior: "smooth" });
 }
 
 function leap(indicator: number | null): string {

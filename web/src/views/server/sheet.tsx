@@ -9,7 +9,7 @@ const EACH_MS = 60_000;
 export function SheetPanel({ id }: { id: string }) {
   const { data, error, retry } = useResource(`sheet ${id}`, (signal) => api.sheet(id, signal), EACH_MS);
   return (
-    <Panel title="Protocol sheet" note="What its replies show, and its answers to at most one question a day. A lasting change is an event.">
+    <Panel title="Protocol sheet" note="What the replies of this server show. At most one extra request a day is sent; lasting changes are recorded as events.">
       {error && !data && <Failure what="The protocol sheet" error={error} retry={retry} />}
       {!data && !error && <Loading what="the protocol sheet" />}
       {data && data.sheets.length === 0 && <Empty>This server has not answered yet.</Empty>}

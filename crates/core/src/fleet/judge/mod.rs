@@ -47,7 +47,8 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
     let mut sightings = conflicts(round);
     let moved = Gauge::new(round.grid, movement);
     let mut alternatives = round.conflict.alternatives.clone();
-    let mut needed = if alternatives.is_empty() { PROOF } else { CONTRADICTION };
+    let contested = alternatives.iter().flatten().map(|party| contradiction(round.grid, *party)).max();
+    let mut needed = contested.unwrap_or(PROOF);
     let mut contest_ns = round.now_ns - round.round_ns();
     if let Some(sides) = broken_majority(round, movement) {
         alternatives = sides;
@@ -67,14 +68,19 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
     sightings.extend(paths::changed(movement, round.grid));
     let sightings = specific(sightings);
     findings.contest(alternatives, contest_ns, round.now_ns, needed);
-    let contested: Vec<Party> = findings
-        .contested(needed)
-        .into_iter()
-        .flat_map(|contest| contest.alternatives.iter().flatten().copied())
-        .collect();
+    let contested: Vec<Party> =
+        findings.contested().into_iter().flat_map(|contest| contest.alternatives.iter().flatten().copied()).collect();
     findings.drop_inferred(|party| contested.contains(&party));
     findings.update(&sightings, round.now_ns);
-    verdict(round, findings, &contested, needed, labels)
+    verdict(round, findings, &contested, labels)
+}
+
+/// The sightings that a contradiction needs: those of a vantage that polls rarely are the same readings for some rounds.
+fn contradiction(grid: &Grid, party: Party) -> usize {
+    match party {
+        Party::Vantage(v) | Party::Cell(v, _) => CONTRADICTION * grid.rounds[v],
+        _ => CONTRADICTION,
+    }
 }
 
 /// A movement that brings a clock nearer to the others is a repair, not a fault.
@@ -113,7 +119,7 @@ fn conflicts(round: &Round) -> Vec<Sighting> {
         size_s: None,
         since_ns: round.now_ns - round.round_ns(),
         is_dated: false,
-        needed: CONTRADICTION,
+        needed: contradiction(round.grid, *party),
         relies_on: None,
     };
     round.conflict.blamed.iter().map(sighting).collect()
@@ -250,7 +256,7 @@ fn specific(sightings: Vec<Sighting>) -> Vec<Sighting> {
     kept
 }
 
-fn verdict(round: &Round, findings: &Findings, contested: &[Party], needed: usize, labels: &Labels) -> FleetVerdict {
+fn verdict(round: &Round, findings: &Findings, contested: &[Party], labels: &Labels) -> FleetVerdict {
     let mut verdict = FleetVerdict { confidence: 0.0, ..FleetVerdict::nothing_yet() };
     let mut weakest: f64 = 1.0;
     let covers = |party: Party, v: usize, s: usize| party.covers(v, s);
@@ -291,7 +297,7 @@ fn verdict(round: &Round, findings: &Findings, contested: &[Party], needed: usiz
             }
         }
     }
-    let contest = findings.contested(needed);
+    let contest = findings.contested();
     let has = [!verdict.servers.is_empty(), !verdict.vantages.is_empty(), !verdict.paths.is_empty()];
     verdict.state = match (contest, has) {
         (Some(_), _) => FleetState::Undecidable,

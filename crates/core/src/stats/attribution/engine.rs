@@ -16,6 +16,8 @@ use crate::stats::consensus::{Interval, MIN_SERVERS};
 
 /// Rounds in which servers may still be polled more often than their schedules say.
 const FIRST_ROUNDS: u64 = 16;
+/// With so many polls of each server in one round, the rounds are too long.
+const MANY_POLLS: usize = 4;
 /// Rounds without a word after the machine stood still.
 const SILENT_ROUNDS: u64 = 2;
 /// The peers' noise is compared again after so many rounds.
@@ -42,6 +44,9 @@ pub(super) struct Engine {
     /// Series that are being polled, and those of them with a reply or a failure since the last round.
     live: usize,
     heard_from: usize,
+    /// Polls since the last round.
+    #[serde(skip)]
+    polls: usize,
     /// The shortest interval of the series that are being polled, by their schedules.
     #[serde(skip)]
     scheduled_s: f64,
@@ -85,6 +90,7 @@ impl Engine {
             next_s: 0.0,
             live: 0,
             heard_from: 0,
+            polls: 0,
             scheduled_s: 0.0,
             tuned: false,
             asked_twice: false,
@@ -126,6 +132,9 @@ impl Engine {
                 self.tune();
             }
         }
+        if self.tuned && self.polls > MANY_POLLS * self.live.max(1) {
+            self.shorten_rounds(t_s);
+        }
         let is_early = self.heard_from >= self.live && t_s > self.round_s + 0.5 * self.period_s;
         if self.tuned && (t_s >= self.next_s || is_early) {
             self.close(now);
@@ -139,9 +148,22 @@ impl Engine {
         }
     }
 
+    /// The next round comes at once if servers are polled much more often than before.
+    fn shorten_rounds(&mut self, t_s: f64) {
+        self.polls = 0;
+        let before_s = self.period_s;
+        self.tune();
+        if self.period_s < 0.5 * before_s {
+            self.next_s = self.next_s.min(t_s);
+        } else {
+            self.period_s = before_s;
+        }
+    }
+
     /// Takes note of a poll of the series `i`.
     pub fn polled(&mut self, i: usize, t_s: f64, poll_s: f64) {
         self.heard_from += usize::from(self.series[i].last_poll_s <= self.round_s);
+        self.polls += 1;
         self.series[i].polled(t_s, poll_s);
         self.asked_twice |= self.series[i].interval_s().is_some();
     }
@@ -166,6 +188,7 @@ impl Engine {
     /// Compares all servers as they are `now`.
     fn close(&mut self, now: &Now) {
         self.round += 1;
+        self.polls = 0;
         self.round_s = now.t_s;
         let voters: Vec<usize> =
             (0..self.series.len()).filter(|i| self.series[*i].votes(now.t_s, self.period_s)).collect();

@@ -369,6 +369,7 @@ impl Attribution {
             confidence: it.confidence,
             bad_share: it.bad_share,
             period_s: it.period_s,
+            authentication: series.authentication,
             sentence: String::new(),
         };
         verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);

@@ -245,6 +245,7 @@ impl Attribution {
             (Outcome::Sample, Some(m)) => {
                 series.answered();
                 series.unsynchronised = false;
+                series.authentication = Some(sample.authentication);
                 if let Some(before) = series.latest {
                     self.engine.grain.note(before.theta_s, m.offset_s);
                 }

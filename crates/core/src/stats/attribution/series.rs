@@ -15,7 +15,7 @@ use super::course::Course;
 use super::finding::{Finding, Seen};
 use super::track::{Sighting, Track};
 use crate::clock::Stamp;
-use crate::sample::{Outcome, ServerIdent};
+use crate::sample::{Authentication, Outcome, ServerIdent};
 use crate::stats::consensus::Interval;
 use crate::stats::events::ServerWatch;
 
@@ -59,6 +59,8 @@ pub(super) struct Series {
     silence: Option<Box<(String, String)>>,
     /// The server answers, but calls itself unsynchronised.
     pub unsynchronised: bool,
+    /// How its last offset was authenticated.
+    pub authentication: Option<Authentication>,
     pub first_s: f64,
     /// The time of the last poll, answered or not; minus infinity before the first.
     pub last_poll_s: f64,
@@ -107,6 +109,7 @@ impl Series {
             reach: Reach::new(t_s),
             silence: None,
             unsynchronised: false,
+            authentication: None,
             first_s: t_s,
             last_poll_s: f64::NEG_INFINITY,
             last_at: Stamp::default(),

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::{Kind, ServerVerdict, State, Verdict, When};
+use super::{Kind, ServerVerdict, State, Verdict, When, list_names};
+use crate::sample::Authentication;
 
 /// One verdict of the history, as `replay --json` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,6 +52,8 @@ pub struct Blame {
     pub proven: bool,
     /// When the error began.
     pub since: Option<When>,
+    /// See [`ServerVerdict::authentication`].
+    pub authentication: Option<Authentication>,
 }
 
 impl Entry {
@@ -103,6 +106,26 @@ impl Entry {
         self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
     }
 
+    /// The sentence, and for an accusation how the replies of the accused servers were authenticated: that proves that they said
+    /// what they are blamed for.
+    #[must_use]
+    pub fn sentence_with_authentication(&self) -> String {
+        let mut text = self.sentence.clone();
+        if !matches!(self.state, State::ServerWrong | State::LocalWrong) {
+            return text;
+        }
+        for (what, wanted) in
+            [("Authenticated by NTS", Authentication::Nts), ("Not authenticated", Authentication::None)]
+        {
+            let of_kind = || self.blamed.iter().filter(move |blame| blame.authentication == Some(wanted));
+            if of_kind().next().is_some() {
+                let names = list_names(of_kind().count(), of_kind().map(|blame| blame.server.as_str()));
+                text.push_str(&format!(" {what}: {names}."));
+            }
+        }
+        text
+    }
+
     fn is_like(&self, other: &Self) -> bool {
         let names = |e: &Self| e.blamed.iter().map(|b| b.server.clone()).collect::<Vec<_>>();
         self.state == other.state && names(self) == names(other)
@@ -142,7 +165,8 @@ impl Blame {
             (a, b) => a.or(b),
         };
         let proven = now.proven || before.is_some_and(|b| b.proven);
-        Self { server: now.server.clone(), kind: now.kind, gap_s, proven, since: now.since }
+        let authentication = now.authentication;
+        Self { server: now.server.clone(), kind: now.kind, gap_s, proven, since: now.since, authentication }
     }
 }
 
@@ -232,6 +256,7 @@ mod tests {
                 confidence: 0.9,
                 bad_share: None,
                 period_s: None,
+                authentication: Some(Authentication::Nts),
                 sentence: String::new(),
             })
             .collect();
@@ -256,6 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn accusation_says_which_servers_are_authenticated() {
+        let mut history = History::new(1);
+        let mut wrong = verdict(State::ServerWrong, 0, &[("a", 0.1), ("b", 0.1), ("c", 0.1)]);
+        wrong.servers[1].authentication = Some(Authentication::None);
+        wrong.sentence = "They are wrong.".to_owned();
+        history.record(&wrong);
+        let said = history.entries().next().unwrap().sentence_with_authentication();
+        assert_eq!(said, "They are wrong. Authenticated by NTS: a, c. Not authenticated: b.");
+        wrong.state = State::Path;
+        history.record(&wrong);
+        assert_eq!(history.entries().next().unwrap().sentence_with_authentication(), "They are wrong.");
+    }
+
+    #[test]
     fn json_has_the_documented_keys() {
         let mut history = History::new(10);
         history.record(&verdict(State::ServerWrong, 0, &[("a", 0.1)]));
@@ -264,7 +303,7 @@ mod tests {
             assert!(json.get(key).is_some(), "{key}");
         }
         assert_eq!(json["state"], "server_wrong");
-        assert_eq!(json["blamed"][0]["kind"], "step");
+        assert_eq!((&json["blamed"][0]["kind"], &json["blamed"][0]["authentication"]), (&"step".into(), &"nts".into()));
         assert_eq!(json["since"], "1970-01-01T00:00:00Z");
         assert!(json["local"].get("bound_s").is_some());
     }

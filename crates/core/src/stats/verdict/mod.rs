@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::sample::Outcome;
+use crate::sample::{Authentication, Outcome};
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
@@ -184,6 +184,9 @@ pub struct ServerVerdict {
     pub bad_share: Option<f64>,
     /// The period in seconds of a clock that goes to and fro, once two periods were seen.
     pub period_s: Option<f64>,
+    /// How the last offset was authenticated: it proves which server answered, not that its clock is right, and no rule of the
+    /// verdict considers it. Absent before the first offset.
+    pub authentication: Option<Authentication>,
     /// The verdict on this server as a sentence.
     pub sentence: String,
 }

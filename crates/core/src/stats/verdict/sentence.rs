@@ -241,6 +241,7 @@ mod tests {
             confidence: 0.99,
             bad_share: None,
             period_s: None,
+            authentication: None,
             sentence: String::new(),
         }
     }

@@ -166,14 +166,20 @@ impl<'a> State<'a> {
     /// `None` while the vantage does not report.
     pub fn poll(&mut self, t_s: f64, vantage: usize, server: usize) -> Option<Sample> {
         let has = |what: What| self.world.active(t_s).any(|fault| fault.what == what);
-        let (is_silent, is_dead) = (has(What::Silent(vantage)), has(What::Dead(server)));
+        let is_silent = has(What::Silent(vantage)) || has(What::Suspended(vantage));
+        let is_dead = has(What::Dead(server));
         let claims_nothing = has(What::ClaimNothing(vantage));
         let clock_s = self.clock_s(vantage, t_s);
         let (out_s, back_s) = self.delays_s(vantage, server, t_s);
         let is_lost = is_dead || self.dice.unit() < self.world.loss;
         let server_s = self.server_s(vantage, server, t_s) + self.reply_s(server, t_s);
         let offset_s = server_s - clock_s + (out_s - back_s) / 2.0 + self.lie_s(vantage, server, t_s);
-        let (offset_s, delay_s) = self.replayed(vantage, server, t_s, (offset_s, out_s + back_s));
+        let shown = |fault: &FleetFault| match fault.what {
+            What::ShortDelay(v, share) if v == vantage => share,
+            _ => 1.0,
+        };
+        let share: f64 = self.world.active(t_s).map(shown).product();
+        let (offset_s, delay_s) = self.replayed(vantage, server, t_s, (offset_s, share * (out_s + back_s)));
         if is_silent {
             return None;
         }
@@ -213,8 +219,15 @@ impl<'a> State<'a> {
         if !self.world.has_raw {
             return Stamp::new(wall_ns, 0, 0);
         }
-        let uptime_s = 86_400.0 * (vantage + 1) as f64 + t_s;
+        let slept = |fault: &FleetFault| match fault.what {
+            What::Suspended(v) if v == vantage && fault.until_s <= t_s => fault.until_s - fault.from_s,
+            _ => 0.0,
+        };
+        let asleep_s: f64 = self.world.faults.iter().map(slept).sum();
+        let booted = |fault: &FleetFault| (fault.what == What::Reboot(vantage)).then_some(fault.from_s - 5.0);
+        let boot_s = self.world.active(t_s).find_map(booted).unwrap_or(-86_400.0 * (vantage + 1) as f64);
+        let uptime_s = t_s - boot_s - asleep_s;
         let raw = ordered(uptime_s + 7e-6 * t_s + self.raw_s(vantage, t_s));
-        Stamp::new(wall_ns, ordered(uptime_s), wall_ns - raw)
+        Stamp { boot_ns: ordered(asleep_s), ..Stamp::new(wall_ns, ordered(uptime_s), wall_ns - raw) }
     }
 }

@@ -11,6 +11,7 @@ macro_rules! kinds {
     };
 }
 
+mod mixed;
 mod own;
 mod paths;
 mod servers;
@@ -200,7 +201,7 @@ fn own(seed: u64, faults: Vec<Fault>, until_s: f64) -> Case {
 
 /// Every kind of world.
 pub fn all() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS)
+    KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS).chain(mixed::KINDS)
 }
 
 const KINDS: &[Kind] = kinds! {

@@ -179,3 +179,17 @@ fn early_first_polls_are_judged_and_are_no_pause_later() {
     assert_eq!(attribution.verdict().state, State::ServerWrong);
     assert!(events.iter().all(|event| event.kind != EventKind::MonitorPause), "{events:?}");
 }
+
+#[test]
+fn polls_that_become_frequent_are_judged_at_once() {
+    const RARE: u32 = 60;
+    let mut samples = at_once(4, 300.0, RARE + 60, |i, k| if i == 1 && k >= RARE { 0.2 } else { 0.0 });
+    let begin_ns = samples[4 * RARE as usize].at.wall_ns;
+    for sample in &mut samples[4 * RARE as usize..] {
+        sample.at.wall_ns = begin_ns + (sample.at.wall_ns - begin_ns) / 300;
+        sample.at.mono_ns = sample.at.wall_ns;
+    }
+    let entries = entries_of(samples.into_iter(), &mut Attribution::new());
+    let last = entries.last().unwrap();
+    assert_eq!((last.state, last.blamed[0].server.as_str()), (State::ServerWrong, "ntp2"), "{entries:?}");
+}
