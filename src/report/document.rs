@@ -2,6 +2,7 @@
 
 use super::drawings::{Drawing, detail, overview};
 use super::fleet::{self, FleetPart};
+use super::listed::Listed;
 use super::material::{Material, PastAlert};
 use super::nts;
 use super::times::Times;
@@ -17,8 +18,6 @@ use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds};
 
 /// Maximum number of rows in the table of servers.
 const MOST_ROWS: usize = 500;
-/// Maximum number of verdicts, events and alerts that are listed; the latest are kept.
-const MOST_LISTED: usize = 100;
 
 /// The content of a report.
 #[derive(Debug, Clone)]
@@ -53,27 +52,6 @@ pub struct Document {
     pub nts: Vec<(String, [String; 11])>,
     /// Formats the times of the lists.
     pub times: Times,
-}
-
-/// The end of a list.
-#[derive(Debug, Clone)]
-pub struct Listed<T> {
-    /// The entries that are shown.
-    pub shown: Vec<T>,
-    /// The number of earlier entries that are omitted.
-    pub before: usize,
-}
-
-impl<T: Clone> Listed<T> {
-    pub(super) fn of(all: &[T]) -> Self {
-        let before = all.len().saturating_sub(MOST_LISTED);
-        Self { shown: all[before..].to_vec(), before }
-    }
-
-    pub(super) fn with(mut self, change: impl Fn(&mut T)) -> Self {
-        self.shown.iter_mut().for_each(change);
-        self
-    }
 }
 
 /// One server, as text.
@@ -321,11 +299,5 @@ mod tests {
             [ppm(-4e-4), ppm(0.0), ppm(-6e-4), ppm(1.25)],
             ["0.000 ppm", "0.000 ppm", "-0.001 ppm", "+1.250 ppm"]
         );
-    }
-
-    #[test]
-    fn long_list_shows_its_end() {
-        let listed = Listed::of(&(0..150).collect::<Vec<_>>());
-        assert_eq!((listed.before, listed.shown.len(), listed.shown[99]), (50, 100, 149));
     }
 }

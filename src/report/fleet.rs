@@ -1,12 +1,10 @@
 //! The part of a report about the fleet: vantages and their clocks, servers that are wrong, verdicts of all places.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::document::Listed;
-use super::text::printable;
+use super::listed::Listed;
 use super::times::Times;
 use crate::history::fleet::{FleetSurvey, SurveyedVantage, WrongServer};
 use ntp_monitor_core::fleet::verdict::{FleetState, FleetVerdict};
@@ -84,22 +82,23 @@ impl FleetPart {
         (is_bad, [time, verdict.state.label().replace('_', " "), verdict.sentence.clone()])
     }
 
-    pub(super) fn text(&self, text: &mut String) {
-        text.push_str("\nFleet\n");
-        for (_, [name, _, polls, answered, clock, wrong]) in &self.vantages {
-            let name = printable(name);
-            let _ =
-                writeln!(text, "  {name}: {polls} polls, {answered} answered; clock {clock}; found wrong for {wrong}");
-        }
-        for (_, [name, from, wrong, gap]) in &self.servers {
-            let _ = writeln!(text, "  {}: wrong from {from}, for {wrong}, by at least {gap}", printable(name));
-        }
-        for (_, [time, _, sentence]) in self.verdicts.shown.iter().map(|verdict| self.verdict(verdict)) {
-            let _ = writeln!(text, "  {time}  {}", printable(&sentence));
-        }
-        for note in &self.notes {
-            let _ = writeln!(text, "  ({note})");
-        }
+    /// The lines of the text.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let vantage = |(_, [name, _, polls, answered, clock, wrong]): &Line<6>| {
+            format!("{name}: {polls} polls, {answered} answered; clock {clock}; found wrong for {wrong}")
+        };
+        let server = |(_, [name, from, wrong, gap]): &Line<4>| {
+            format!("{name}: wrong from {from}, for {wrong}, by at least {gap}")
+        };
+        let verdict = |verdict: &FleetVerdict| {
+            let (_, [time, _, sentence]) = self.verdict(verdict);
+            format!("{time}  {sentence}")
+        };
+        let mut lines: Vec<String> = self.vantages.iter().map(vantage).collect();
+        lines.extend(self.servers.iter().map(server));
+        lines.extend(self.verdicts.shown.iter().map(verdict));
+        lines.extend(self.notes.iter().map(|note| format!("({note})")));
+        lines
     }
 }
 

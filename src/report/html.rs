@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::document::{COLUMNS, Document, EVIDENCE, Listed, Row, evidence_rows};
+use super::document::{COLUMNS, Document, EVIDENCE, Row, evidence_rows};
 use super::drawings::Drawing;
 use super::fleet::FleetPart;
+use super::listed::Listed;
 use super::material::PastAlert;
 use super::nts;
 use super::shelf::PERIOD;

@@ -9,6 +9,7 @@ pub mod document;
 pub mod drawings;
 mod fleet;
 mod html;
+mod listed;
 mod mail;
 pub mod make;
 pub mod material;

@@ -42,7 +42,10 @@ pub(super) fn text(document: &Document) -> String {
         let _ = writeln!(text, "  {}: {}", printable(name), cells.collect::<Vec<_>>().join(", "));
     }
     if let Some(fleet) = &document.fleet {
-        fleet.text(&mut text);
+        text.push_str("\nFleet\n");
+        for line in fleet.lines() {
+            let _ = writeln!(text, "  {}", printable(&line));
+        }
     }
     let times = &document.times;
     let verdicts = document.verdicts.shown.iter().map(|entry| (entry.since, entry.sentence.as_str()));
@@ -72,6 +75,6 @@ fn lines<'a>(
 }
 
 /// Replaces control characters, so that the text stays on one line.
-pub(super) fn printable(text: &str) -> String {
+fn printable(text: &str) -> String {
     text.chars().map(|c| if is_disruptive(c) { ' ' } else { c }).collect()
 }
