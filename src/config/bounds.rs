@@ -5,14 +5,20 @@ use std::collections::HashMap;
 
 use yaml_rust2::parser::{Event, Parser};
 
-use super::merge::Format;
-
 /// Maximum size of a configuration file, in bytes. A file with ten thousand servers has half of it.
 pub(super) const LARGEST: u64 = super::file::LARGEST;
 /// Maximum number of keys and values, with aliases expanded: those of 100,000 servers with name and address.
 const MOST_VALUES: usize = 500_000;
 /// Maximum nesting of tables and arrays. The keys of this program need five.
 pub(super) const DEEPEST: usize = 32;
+
+/// The format of a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Toml,
+    Yaml,
+    Json,
+}
 
 /// Rejects a text that is nested too deeply or has too many values. Syntax errors are left to the parser.
 ///

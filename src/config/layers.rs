@@ -8,15 +8,16 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::additions::{self, additions_of, is_readable};
+use super::bounds::{self, Format};
 use super::dotenv::DotEnv;
 use super::environment::Environment;
 use super::fault::{Fault, KeyPath, Source};
 use super::lines;
-use super::merge::{Format, Layers};
+use super::merge::Layers;
 use super::named_file::Surroundings;
 use super::tree::Tree;
 use super::variables::{self, DEFAULTS, Notes, SETTINGS, Setting};
-use super::{bounds, notifier_env, schema};
+use super::{notifier_env, schema};
 use crate::regular_file;
 
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use config::{ConfigError, FileFormat, Format as _, Map, Value, ValueKind};
 use serde_json::{Value as Json, json};
 
+use super::bounds::Format;
 use super::fault::{KeyPath, Source, Step};
 use super::variables::Setting;
 
@@ -17,14 +18,6 @@ const WRAPPER: &str = "root";
 /// The key that is not merged. A layer replaces the list of servers as a whole; with thousands of them, the copies that
 /// merging makes would take longer than everything else.
 const SERVERS: &str = "server";
-
-/// The format of a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Toml,
-    Yaml,
-    Json,
-}
 
 /// Layers, weakest first. Each value has the index of its source as origin, because the `config` crate keeps only text.
 #[derive(Default)]

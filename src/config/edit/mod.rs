@@ -17,8 +17,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 use toml_edit::DocumentMut;
 
-use super::bounds;
-use super::merge::Format;
+use super::bounds::{self, Format};
 
 pub use difference::unified;
 pub use secrets::{mask, restore};
