@@ -149,13 +149,7 @@ fn server(it: &WrongServer) -> Line<4> {
     (true, [it.server.clone(), places(it), lasting(it.wrong_s, it.proven), gap])
 }
 
-pub(super) fn table<const N: usize>(
-    title: &str,
-    columns: &[&str; N],
-    rows: &[Line<N>],
-    before: usize,
-    notes: &[String],
-) -> Value {
+fn table<const N: usize>(title: &str, columns: &[&str; N], rows: &[Line<N>], before: usize, notes: &[String]) -> Value {
     let rows: Value = rows.iter().map(|(is_bad, cells)| json!([is_bad, &cells[..]])).collect();
     json!({ "title": title, "columns": &columns[..], "rows": rows, "before": before, "notes": notes })
 }

@@ -74,7 +74,22 @@ fn values(document: &Document, made_ns: i64, style: String, picture: impl Fn(&Dr
 
 fn tables(document: &Document) -> Vec<Value> {
     let fleet = document.fleet.as_ref().map(FleetPart::tables).unwrap_or_default();
-    nts::table(&document.nts).into_iter().chain(fleet).collect()
+    authentication(&document.nts).into_iter().chain(fleet).collect()
+}
+
+/// How the servers with NTS were authenticated; none without one.
+fn authentication(servers: &[(String, [String; 11])]) -> Option<Value> {
+    let columns: Vec<&str> = std::iter::once("server").chain(nts::COLUMNS).collect();
+    let row = |(name, cells): &(String, [String; 11])| {
+        let cells: Vec<&String> = std::iter::once(name).chain(cells).collect();
+        json!([false, cells])
+    };
+    let note = "It proves which server answered, not that its clock is right. Days are left from the end of the period; a full \
+                stock has 8 cookies.";
+    let rows: Value = servers.iter().map(row).collect();
+    let table =
+        json!({ "title": "Authentication (NTS)", "columns": columns, "rows": rows, "before": 0, "notes": [note] });
+    (!servers.is_empty()).then_some(table)
 }
 
 fn server(row: &Row) -> Value {

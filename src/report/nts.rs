@@ -1,8 +1,5 @@
 //! How a server was authenticated, as the cells of a table for people and of CSV.
 
-use serde_json::Value;
-
-use super::fleet;
 use crate::history::nts::NtsSurvey;
 use ntp_monitor_core::text::percent::percent;
 use ntp_monitor_core::text::units::{NOTHING, seconds};
@@ -44,20 +41,6 @@ pub fn cells(found: &NtsSurvey) -> [String; 11] {
         text(certificate.map(|it| &*it.issuer)),
         found.days_left.map_or_else(|| NOTHING.to_owned(), |days| format!("{days:.1}")),
     ]
-}
-
-/// The table of the HTML page; none without a server with NTS.
-pub(super) fn table(servers: &[(String, [String; 11])]) -> Option<Value> {
-    let mut columns = ["server"; 12];
-    columns[1..].copy_from_slice(&COLUMNS);
-    let line = |(name, cells): &(String, [String; 11])| {
-        let cell = |n: usize| if n == 0 { name.clone() } else { cells[n - 1].clone() };
-        (false, std::array::from_fn(cell))
-    };
-    let lines: Vec<_> = servers.iter().map(line).collect();
-    let note = "It proves which server answered, not that its clock is right. Days are left from the end of the period; a full \
-                stock has 8 cookies.";
-    (!lines.is_empty()).then(|| fleet::table("Authentication (NTS)", &columns, &lines, 0, &[note.to_owned()]))
 }
 
 /// The titles of [`csv_cells`].
