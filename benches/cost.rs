@@ -5,11 +5,11 @@
 //! again for it; the servers and the database that it talks to live in this process, so that their work is not counted.
 //! Goal: at most 60 µs.
 //!
-//! One stage runs the engine alone against servers that answer after 5 to 50 ms; `--late` makes the stages with probers
-//! do so too. Other options, after `--`, each with a value: `--only TEXT` runs the stages whose names contain it (the
-//! peer and the idle service always run); `--rounds`, `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of
-//! the plain loops) replace what the constants say; `--under "perf record -g -o /tmp/perf.data"` starts the stages of
-//! `--only`, and no others, under that program.
+//! The column "engine ×" is the part that the engine's thread used. One stage runs the engine alone against servers that
+//! answer after 5 to 50 ms; `--late` makes the stages with probers do so too. Other options, after `--`, each with a
+//! value: `--only TEXT` runs the stages whose names contain it (the peer and the idle service always run); `--rounds`,
+//! `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of the plain loops) replace what the constants say;
+//! `--under "perf record -g -o /tmp/perf.data"` starts the stages of `--only`, and no others, under that program.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -103,8 +103,8 @@ fn compare() -> Result<(), Failure> {
     let (count, poll) = (number("--servers", SERVERS)?, poll());
     println!("processor time of a probe, user and system; {count} servers, one poll in {poll} each\n");
     println!(
-        "{:<46} {:>10} {:>8} {:>10} {:>10} {:>8} {:>8}",
-        "stage", "µs/probe", "probes", "× rsntp", "wall µs", "waits", "disk B"
+        "{:<46} {:>10} {:>8} {:>10} {:>10} {:>10} {:>8} {:>8}",
+        "stage", "µs/probe", "probes", "× rsntp", "engine ×", "wall µs", "waits", "disk B"
     );
     for round in 1..=rounds {
         println!("round {round}");
@@ -113,7 +113,7 @@ fn compare() -> Result<(), Failure> {
         let mut peer_us = f64::NAN;
         for stage in STAGES.into_iter().filter(|stage| *stage == PEER || stage.contains(&only)) {
             let before = around.sink.lines();
-            let Spent { probes, cpu_us, wall_us, waits, stored } = run_stage(stage, &around)?;
+            let Spent { probes, cpu_us, wall_us, waits, stored, engine_us } = run_stage(stage, &around)?;
             // These stages run the engine without the service, whose idle time is taken off the others.
             let is_loop = STAGES[..3].contains(&stage);
             let rest = if is_loop { 0.0 } else { idle.cpu_us / idle.wall_us * wall_us };
@@ -122,8 +122,9 @@ fn compare() -> Result<(), Failure> {
                 peer_us = each;
             }
             println!(
-                "{stage:<46} {each:>10.1} {probes:>8} {:>10.2} {:>10.1} {:>8.2} {:>8.0}",
+                "{stage:<46} {each:>10.1} {probes:>8} {:>10.2} {:>10.2} {:>10.1} {:>8.2} {:>8.0}",
                 each / peer_us,
+                engine_us / probes / peer_us,
                 wall_us / probes,
                 waits / probes,
                 stored / probes
@@ -200,6 +201,8 @@ struct Spent {
     waits: f64,
     /// Bytes that reached the disk.
     stored: f64,
+    /// Of the processor time, that of the engine's thread.
+    engine_us: f64,
 }
 
 fn run_stage(stage: &str, around: &Around) -> Result<Spent, Failure> {
@@ -218,8 +221,8 @@ fn run_stage(stage: &str, around: &Around) -> Result<Spent, Failure> {
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     match numbers[..] {
-        [probes, cpu_us, wall_us, waits, stored] if output.status.success() => {
-            Ok(Spent { probes, cpu_us, wall_us, waits, stored })
+        [probes, cpu_us, wall_us, waits, stored, engine_us] if output.status.success() => {
+            Ok(Spent { probes, cpu_us, wall_us, waits, stored, engine_us })
         }
         _ => Err(format!("{stage}: {}: {text}", output.status).into()),
     }
@@ -267,7 +270,8 @@ fn load(port: u16, dir: &Path, poll: &str) -> Result<Config, Failure> {
 fn tell(probes: u64, before: &Reading) {
     let spent = Reading::now();
     let (cpu_us, wall_us) = (spent.cpu_us - before.cpu_us, spent.wall_us - before.wall_us);
-    println!("{probes} {cpu_us} {wall_us} {} {}", spent.waits - before.waits, spent.stored - before.stored);
+    let (waits, stored) = (spent.waits - before.waits, spent.stored - before.stored);
+    println!("{probes} {cpu_us} {wall_us} {waits} {stored} {}", spent.engine_us - before.engine_us);
 }
 
 struct Reading {
@@ -275,6 +279,20 @@ struct Reading {
     wall_us: f64,
     waits: f64,
     stored: f64,
+    engine_us: f64,
+}
+
+/// The processor time of the threads of kernel engines, in microseconds.
+fn engine_us() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let of_engine = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "ntp-queries")
+    };
+    let spent_ns = |task: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    tasks.filter(of_engine).filter_map(spent_ns).sum::<f64>() / 1e3
 }
 
 impl Reading {
@@ -291,6 +309,7 @@ impl Reading {
             wall_us: read(ClockId::CLOCK_MONOTONIC),
             waits: getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| usage.voluntary_context_switches() as f64),
             stored: stored.unwrap_or(0.0),
+            engine_us: engine_us(),
         }
     }
 }

@@ -25,5 +25,6 @@ pub mod regular_file;
 pub mod report;
 pub mod sim;
 pub mod sinks;
+pub mod stages;
 pub mod store;
 pub mod web;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use ntp_monitor_core::health::child::{ChildStatus, Role};
+use ntp_monitor_core::health::child::{ChildState, ChildStatus, Role};
 
 /// The status of all children, by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -15,11 +15,34 @@ pub struct Census {
     probers: Arc<watch::Sender<usize>>,
 }
 
+/// The children of the supervisor together.
+#[derive(Debug, Clone, Default)]
+pub struct CensusSummary {
+    /// The sum over all children.
+    pub restarts: u64,
+    /// The sum over all children.
+    pub panics: u64,
+    /// Those that do not run.
+    pub down: Vec<(Arc<str>, ChildStatus)>,
+}
+
 impl Census {
     /// Copies the status of all children.
     #[must_use]
     pub fn all(&self) -> BTreeMap<Arc<str>, ChildStatus> {
         self.lock().clone()
+    }
+
+    /// What health reports of all children, without a copy of every entry.
+    #[must_use]
+    pub fn summary(&self) -> CensusSummary {
+        let children = self.lock();
+        let down = children.iter().filter(|(_, child)| child.state != ChildState::Running);
+        CensusSummary {
+            restarts: children.values().map(|child| child.restarts).sum(),
+            panics: children.values().map(|child| child.panics).sum(),
+            down: down.map(|(name, child)| (Arc::clone(name), child.clone())).collect(),
+        }
     }
 
     #[must_use]

@@ -17,9 +17,9 @@ use crate::config::Config;
 use crate::log::{Allowance, RateLimit};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, Recall, SamplesReady};
+use crate::stages::{Stage, Stopwatch};
 use ntp_monitor_core::alert::status::AlertStatus;
 use ntp_monitor_core::clock::{Clock, Stamp};
-use ntp_monitor_core::health::child::ChildState;
 use ntp_monitor_core::health::judge::judge;
 use ntp_monitor_core::health::log::{HealthChange, ServerHealthLog};
 use ntp_monitor_core::health::notifiers::NotifierHealth;
@@ -107,7 +107,7 @@ impl HealthKeeper {
 
     fn assemble(&mut self) -> Health {
         let now = self.observed.clock.now();
-        let children = self.observed.census.all();
+        let children = self.observed.census.summary();
         let sinks = self.observed.sinks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let servers = self.book.report(now);
         let since_start = now.since(self.observed.started);
@@ -122,13 +122,13 @@ impl HealthKeeper {
             version: env!("CARGO_PKG_VERSION"),
             vantage: self.observed.vantage.to_string(),
             uptime_s: since_start.as_secs_f64(),
-            restarts: children.values().map(|child| child.restarts).sum(),
-            panics: children.values().map(|child| child.panics).sum(),
+            restarts: children.restarts,
+            panics: children.panics,
             servers,
             sinks: sinks.into_iter().map(|(name, gauge)| (name, gauge(now))).collect(),
             down: children
+                .down
                 .into_iter()
-                .filter(|(_, child)| child.state != ChildState::Running)
                 .map(|(name, c)| {
                     (name.to_string(), ChildHealth { state: c.state, restarts: c.restarts, panics: c.panics })
                 })
@@ -217,11 +217,13 @@ impl Handler<SamplesReady> for HealthKeeper {
     type Result = ();
 
     fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        let stopwatch = Stopwatch::start(Stage::Health);
         for sample in &*batch {
             if let Some(turn) = self.book.record(sample) {
                 self.log_turn(sample, turn);
             }
         }
+        stopwatch.stop(batch.len());
     }
 }
 

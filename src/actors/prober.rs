@@ -1,11 +1,13 @@
 //! Polls one address of one server: waits, asks the engine for a measurement, publishes the sample, and waits again.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use tokio::task::{AbortHandle, JoinError};
+use futures_util::FutureExt as _;
+use futures_util::future::{AbortHandle, abortable};
 
 use super::ledger::PollPacing;
 use super::notice::DeathNotice;
@@ -17,12 +19,12 @@ use crate::messages::lifecycle::StopNow;
 use crate::probe::poll::{PollReport, ask, poll};
 use crate::probe::schedule::Schedule;
 use crate::probe::{ProbeEngine, ProbeReport, ProbeSession};
+use crate::stages::{Stage, measure};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
 use ntp_monitor_core::sheet::Question;
 
-/// What a prober needs; the shared parts are behind an `Arc`.
-#[derive(Clone)]
+/// What a prober needs. Its supervisor keeps it too, for the next prober of the address.
 pub struct Assignment {
     pub server: Arc<Server>,
     pub address: SocketAddr,
@@ -54,8 +56,8 @@ impl Assignment {
 
 /// The actor that polls one address.
 pub struct Prober {
-    assignment: Assignment,
-    /// The current poll; dropping the prober aborts it and frees its socket.
+    assignment: Arc<Assignment>,
+    /// The current poll. It is a future of this actor, so it ends with the prober.
     under_way: Option<AbortHandle>,
     /// Whether it was asked to stop, and ends after the current poll.
     retired: bool,
@@ -65,7 +67,7 @@ pub struct Prober {
 impl Prober {
     /// A prober for `assignment`; it starts to poll when the actor starts.
     #[must_use]
-    pub fn new(assignment: Assignment, notice: DeathNotice) -> Self {
+    pub fn new(assignment: Arc<Assignment>, notice: DeathNotice) -> Self {
         Self { assignment, under_way: None, retired: false, _notice: notice }
     }
 
@@ -82,7 +84,7 @@ impl Prober {
     /// Waits for the question of the day if there is one, and for the next poll otherwise. Only a server that has just
     /// answered a poll is asked.
     fn arm_after(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
-        let Assignment { server, sheets, clock, .. } = &self.assignment;
+        let Assignment { server, sheets, clock, .. } = &*self.assignment;
         let may_ask = server.sheet && server.engine == EngineChoice::Kernel && outcome.is_success();
         let question = may_ask.then(|| sheets.due(&self.assignment.key(), clock.now())).flatten();
         let at_ns = self.schedule().question_at();
@@ -121,16 +123,16 @@ impl Prober {
         let now = self.assignment.clock.now();
         // Recorded before it is sent, so that it is never sent twice.
         self.schedule().asked(now.mono_ns);
-        let Assignment { server, session, engine, clock, sheets, .. } = &self.assignment;
+        let Assignment { server, session, engine, clock, sheets, .. } = &*self.assignment;
         sheets.asked(&self.assignment.key(), question, now);
         let asked = ask(Arc::clone(engine), question, session.address(), server.timeout, Arc::clone(clock));
-        let task = actix_rt::spawn(asked);
-        self.under_way = Some(task.abort_handle());
+        let (asked, abort) = guarded(asked);
+        self.under_way = Some(abort);
         let ended = move |report, this: &mut Self, ctx: &mut _| this.end_question(question, report, ctx);
-        ctx.spawn(task.into_actor(self).map(ended));
+        ctx.spawn(asked.into_actor(self).map(ended));
     }
 
-    fn end_question(&mut self, question: Question, report: Result<ProbeReport, JoinError>, ctx: &mut Context<Self>) {
+    fn end_question(&mut self, question: Question, report: Result<ProbeReport, NoReport>, ctx: &mut Context<Self>) {
         self.under_way = None;
         let now = self.assignment.clock.now();
         // An engine that panicked says nothing about the server.
@@ -156,19 +158,18 @@ impl Prober {
     fn begin(&mut self, ctx: &mut Context<Self>) {
         let now = self.assignment.clock.now();
         self.schedule().requested(now.mono_ns);
-        let Assignment { server, session, engine, clock, .. } = &self.assignment;
+        let Assignment { server, session, engine, clock, .. } = &*self.assignment;
         let (engine, session, clock) = (Arc::clone(engine), Arc::clone(session), Arc::clone(clock));
         let poll = poll(engine, session, server.timeout, server.samples_per_poll, clock);
-        // The poll runs in its own task, so an engine that panics fails this poll and not the prober.
-        let task = actix_rt::spawn(poll);
-        self.under_way = Some(task.abort_handle());
-        ctx.spawn(task.into_actor(self).map(Self::end));
+        let (poll, abort) = guarded(poll);
+        self.under_way = Some(abort);
+        ctx.spawn(poll.into_actor(self).map(Self::end));
     }
 
-    fn end(report: Result<PollReport, JoinError>, this: &mut Self, ctx: &mut Context<Self>) {
+    fn end(report: Result<PollReport, NoReport>, this: &mut Self, ctx: &mut Context<Self>) {
         this.under_way = None;
         let now = this.assignment.clock.now();
-        let report = report.unwrap_or_else(|error| engine_died(&error, now));
+        let report = report.unwrap_or_else(|why| why.at(now));
         let poll_s = {
             let mut schedule = this.schedule();
             let interval = schedule.interval();
@@ -176,20 +177,46 @@ impl Prober {
             interval.as_secs_f64()
         };
         let outcome = report.best.outcome.clone();
-        this.assignment.publish(to_sample(&this.assignment, report, poll_s));
-        let Assignment { sheets, session, .. } = &this.assignment;
-        sheets.interleaved(&this.assignment.key(), session.interleaved(), now);
-        if this.retired {
-            ctx.stop();
-        } else {
-            this.arm_after(&outcome, ctx);
-        }
+        measure(Stage::Report, || {
+            this.assignment.publish(to_sample(&this.assignment, report, poll_s));
+            let Assignment { sheets, session, .. } = &*this.assignment;
+            sheets.interleaved(&this.assignment.key(), session.interleaved(), now);
+            if this.retired {
+                ctx.stop();
+            } else {
+                this.arm_after(&outcome, ctx);
+            }
+        });
     }
 }
 
-fn engine_died(error: &JoinError, at: Stamp) -> PollReport {
-    let why = if error.is_panic() { "the engine panicked" } else { "the poll was aborted" };
-    PollReport { best: ProbeReport::failed(at, Outcome::Fault(why.into())), sent: 1, lost: 1 }
+/// Why a poll has no report.
+#[derive(Debug, Clone, Copy)]
+enum NoReport {
+    Panicked,
+    Aborted,
+}
+
+impl NoReport {
+    fn at(self, at: Stamp) -> PollReport {
+        let why = match self {
+            Self::Panicked => "the engine panicked",
+            Self::Aborted => "the poll was aborted",
+        };
+        PollReport { best: ProbeReport::failed(at, Outcome::Fault(why.into())), sent: 1, lost: 1 }
+    }
+}
+
+/// The same work, which can be aborted. An engine that panics fails this poll and not the prober. A task for each poll
+/// would do that too, but costs an allocation and a wake-up more.
+fn guarded<T>(poll: impl Future<Output = T>) -> (impl Future<Output = Result<T, NoReport>>, AbortHandle) {
+    let (poll, abort) = abortable(AssertUnwindSafe(poll).catch_unwind());
+    let ended = poll.map(|ended| match ended {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(_)) => Err(NoReport::Panicked),
+        Err(_) => Err(NoReport::Aborted),
+    });
+    (ended, abort)
 }
 
 fn to_sample(assignment: &Assignment, poll: PollReport, poll_s: f64) -> Sample {
@@ -219,14 +246,6 @@ impl Actor for Prober {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.arm(ctx);
-    }
-}
-
-impl Drop for Prober {
-    fn drop(&mut self) {
-        if let Some(poll) = self.under_way.take() {
-            poll.abort();
-        }
     }
 }
 

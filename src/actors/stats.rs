@@ -14,6 +14,8 @@ use super::rhythm;
 use super::sheets::{News, SheetSink, Sheets};
 use crate::messages::lifecycle::StopNow;
 use crate::messages::sample::{Forget, KeepState, LeapListKnown, LocalKnown, Restored, SamplesReady};
+use crate::stages::{Stage, Stopwatch};
+use crate::store::PackedState;
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::stats::analysis::Analysis;
 use ntp_monitor_core::stats::events::Event;
@@ -30,7 +32,7 @@ const KEPT_LATER: Duration = Duration::from_millis(60);
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Keeps the state of the verdict for the next process. Must not block.
-pub type StateSink = Arc<dyn Fn(Vec<u8>) + Send + Sync>;
+pub type StateSink = Arc<dyn Fn(PackedState) + Send + Sync>;
 
 /// Where the results of the analysis go.
 #[derive(Clone)]
@@ -85,7 +87,7 @@ impl Statistician {
     }
 
     fn keep(&mut self) {
-        if let Some(state) = self.analysis.save() {
+        if let Some(state) = self.analysis.save_to(PackedState::default()) {
             self.kept = self.clock.now();
             (self.outlets.state)(state);
         }
@@ -117,8 +119,10 @@ impl Handler<SamplesReady> for Statistician {
     type Result = ();
 
     fn handle(&mut self, SamplesReady(batch): SamplesReady, _: &mut Context<Self>) {
+        let stopwatch = Stopwatch::start(Stage::Statistics);
         batch.iter().for_each(|sample| self.analysis.observe(sample));
         self.outlets.sheets.observe(&batch);
+        stopwatch.stop(batch.len());
     }
 }
 

@@ -87,7 +87,7 @@ impl Targets {
     fn set_servers(&mut self, servers: Vec<Arc<Server>>, ctx: &mut Context<Self>) {
         let wanted: HashMap<Arc<str>, Arc<Server>> =
             servers.iter().map(|server| (Arc::clone(&server.ident.name), Arc::clone(server))).collect();
-        let kept = |entry: &Entry| wanted.get(&entry.server.ident.name).is_some_and(|new| **new == *entry.server);
+        let kept = |entry: &Entry| wanted.get(&entry.server.ident.name).is_some_and(|new| *new == entry.server);
         let dropped: Vec<Arc<str>> =
             self.entries.iter().filter(|(_, entry)| !kept(entry)).map(|(name, _)| Arc::clone(name)).collect();
         self.drop_entries(&dropped, ctx);
@@ -191,7 +191,7 @@ impl Targets {
     }
 
     fn start_prober(&self, server: &Arc<Server>, address: SocketAddr, selection: &Selection, first: i64) {
-        let assignment = Assignment {
+        let assignment = Arc::new(Assignment {
             server: Arc::clone(server),
             address,
             // Before the schedule, which takes what is known of earlier processes.
@@ -202,12 +202,12 @@ impl Targets {
             sheets: self.tools.sheets.clone(),
             succession: selection.succession.clone(),
             clock: Arc::clone(&self.tools.clock),
-        };
+        });
         self.tools.supervisor.do_send(Adopt {
             name: child_name(&server.ident.name, address),
             role: Role::Prober,
             factory: Box::new(move |notice| {
-                let prober = Prober::new(assignment.clone(), notice).start();
+                let prober = Prober::new(Arc::clone(&assignment), notice).start();
                 Box::new(move || prober.do_send(StopNow))
             }),
         });

@@ -106,6 +106,12 @@ impl Service {
         &self.listening
     }
 
+    /// The configuration in effect.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.borrow())
+    }
+
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Arc<Health>> {
         self.health.clone()
@@ -150,7 +156,13 @@ impl Service {
         places::plan(&new)?.stay()?;
         self.beacon.admit(&mut new);
         new.keep_vantage(&self.config.borrow().monitor.vantage);
-        let changes = diff(&self.config.borrow(), &new);
+        // With a long list of servers this takes time, and polls come due meanwhile.
+        let running = self.config();
+        let compared = tokio::task::spawn_blocking(move || {
+            let new = new.sharing_servers(&running);
+            (diff(&running, &new), new)
+        });
+        let (changes, new) = compared.await.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()));
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are checked before anything that runs is changed.

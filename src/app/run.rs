@@ -151,7 +151,10 @@ async fn apply_config(
         warn!(log, "{warning}");
     }
     let level = loaded.config.log.level;
-    let result = service.reload(loaded.config).await;
+    // The sources of all values are dropped here. With a long list of servers that takes time, and polls come due meanwhile.
+    let alone = tokio::task::spawn_blocking(move || loaded.into_config()).await;
+    let config = alone.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()));
+    let result = service.reload(config).await;
     match &result {
         Ok(changes) => {
             control.set_level(level);

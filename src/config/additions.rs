@@ -75,7 +75,7 @@ mod tests {
         let names: Vec<_> = loaded.config.servers.iter().map(|server| server.ident.name.to_string()).collect();
         assert_eq!(names, ["a.example", "b.example"]);
         assert_eq!(loaded.config.http.tokens.len(), 2);
-        let shown = &loaded.config.shown;
+        let shown = loaded.config.shown.text();
         assert!(shown.contains("servers.d/servers.toml:5\"") && shown.contains("main.toml:7\""), "{shown}");
     }
 

@@ -107,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_did_not_change_are_in_memory_once() {
+        let old = config(&[("NTP_SERVER", "a.example,b.example"), ("POLLING_INTERVAL", "32")]);
+        let new = config(&[("NTP_SERVER", "c.example,b.example"), ("POLLING_INTERVAL", "32")]);
+        let shared = new.clone().sharing_servers(&old);
+        assert_eq!(shared.servers, new.servers);
+        assert!(Arc::ptr_eq(&shared.servers[1], &old.servers[1]));
+        let changed = config(&[("NTP_SERVER", "b.example"), ("POLLING_INTERVAL", "64")]);
+        assert_eq!(changed.clone().sharing_servers(&old).servers, changed.servers);
+    }
+
+    #[test]
     fn changed_sockets_and_files_need_a_restart() {
         let server = ("NTP_SERVER", "a.example");
         let old = config(&[server]);

@@ -33,6 +33,7 @@ mod reference;
 mod renewal;
 mod schema;
 mod show;
+mod shown;
 mod tree;
 mod units;
 mod validate;
@@ -127,7 +128,7 @@ fn load_layers(
     match config {
         Some(config) if findings.faults.is_empty() => {
             let mut loaded = Loaded { config, warnings, tree };
-            loaded.config.shown = loaded.to_json_text().into();
+            loaded.config.shown = loaded.shown();
             Ok(loaded)
         }
         _ => Err(Faults(findings.into_faults())),

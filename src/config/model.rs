@@ -10,6 +10,7 @@ pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, N
 pub use report::Report;
 pub use server::{Addresses, EngineChoice, Family, Host, Nts, Server};
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::network::Network;
+use super::shown::ShownConfig;
 use crate::outbound::Proxy;
 use ntp_monitor_core::alert::engine::Rulebook;
 
@@ -43,8 +45,8 @@ pub struct Config {
     pub report: Report,
     /// `[nats]` and `[fleet]`; optional.
     pub fleet: Option<Fleet>,
-    /// The whole configuration with secrets masked: `{"values": {…}, "sources": {"http.listen": "default", …}}`.
-    pub shown: Arc<str>,
+    /// The whole configuration with secrets masked.
+    pub shown: ShownConfig,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,20 @@ impl Config {
         self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
     }
 
+    /// The same, with the servers of `running` in place of those that equal them. They are then compared by address, and
+    /// are in memory once.
+    #[must_use]
+    pub fn sharing_servers(mut self, running: &Self) -> Self {
+        let known: HashMap<&str, &Arc<Server>> =
+            running.servers.iter().map(|server| (&*server.ident.name, server)).collect();
+        for server in &mut self.servers {
+            if let Some(same) = known.get(&*server.ident.name).filter(|same| **same == server) {
+                *server = Arc::clone(same);
+            }
+        }
+        self
+    }
+
     /// Replaces the host name with `vantage`, unless the configuration sets it.
     pub fn keep_vantage(&mut self, vantage: &str) {
         if self.monitor.is_named || self.monitor.vantage == vantage {
@@ -71,10 +87,7 @@ impl Config {
         }
         vantage.clone_into(&mut self.monitor.vantage);
         vantage.clone_into(&mut Arc::make_mut(&mut self.alerting).settings.vantage);
-        if let Ok(mut shown) = serde_json::from_str::<serde_json::Value>(&self.shown) {
-            shown["values"]["monitor"]["vantage"] = vantage.into();
-            self.shown = shown.to_string().into();
-        }
+        self.shown = self.shown.named(vantage);
     }
 }
 

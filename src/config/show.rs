@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Loaded;
 use super::fault::KeyPath;
 use super::schema;
+use super::shown::ShownConfig;
 use super::tree::Tree;
 use ntp_monitor_core::text::plain::{self, is_disruptive};
 
@@ -51,11 +52,10 @@ impl Loaded {
         serde_json::to_value(effective).expect("values and texts can be written as JSON")
     }
 
-    /// Like [`Loaded::to_json`], as text, with sources of configured values only. With many servers a
+    /// Like [`Loaded::to_json`], compressed, with sources of configured values only. With many servers a
     /// tree of values, or a source for each default of each server, would be most of the memory of the service.
-    pub(super) fn to_json_text(&self) -> String {
-        let effective = Effective { tree: &self.tree, all_sources: false };
-        serde_json::to_string(&effective).expect("values and texts can be written as JSON")
+    pub(super) fn shown(&self) -> ShownConfig {
+        ShownConfig::of(&Effective { tree: &self.tree, all_sources: false })
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::span::Span;
 use crate::store::read::Reader;
@@ -63,7 +64,7 @@ fn sketched(moments: &Moments, sketch: &Sketch) -> Summary {
     if sketch.count() == moments.n() {
         summary
     } else {
-        Summary { median: None, percentiles: Box::default(), ..summary }
+        Summary { median: None, percentiles: Arc::default(), ..summary }
     }
 }
 

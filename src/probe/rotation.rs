@@ -4,7 +4,7 @@
 //! time longer as long as it answers, so that series are long enough to be useful and many servers are not visited once
 //! each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ const PATIENCE_WHEN_GONE: u32 = 2;
 /// The polled addresses of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
-    polled: BTreeMap<SocketAddr, Polled>,
+    /// Sorted by address. A list, because most names have one address, for which the node of a tree takes half a kilobyte.
+    polled: Vec<Polled>,
     /// The last answer, the preferred addresses first.
     answer: Vec<SocketAddr>,
     /// The addresses that failed since one last answered.
@@ -34,11 +35,18 @@ pub struct Rotation {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Polled {
+    address: SocketAddr,
     /// The monotonic time at which it was last in the answer, in nanoseconds.
     seen: i64,
     /// Number of consecutive failures.
     failures: u32,
     has_answered: bool,
+}
+
+impl Polled {
+    fn is_drained(&self, now: i64) -> bool {
+        now.saturating_sub(self.seen) > DRAIN.as_nanos() as i64
+    }
 }
 
 /// The answer of a resolution.
@@ -70,11 +78,12 @@ impl Rotation {
         taken: impl Fn(&SocketAddr) -> bool,
     ) -> Change {
         self.answer = answer.addresses.to_vec();
-        for (address, polled) in &mut self.polled {
-            if answer.silent.is_some_and(|family| family.admits(address.ip())) && !self.answer.contains(address) {
-                self.answer.push(*address);
+        for polled in &mut self.polled {
+            let address = polled.address;
+            if answer.silent.is_some_and(|family| family.admits(address.ip())) && !self.answer.contains(&address) {
+                self.answer.push(address);
             }
-            if self.answer.contains(address) {
+            if self.answer.contains(&address) {
                 polled.seen = now;
             }
         }
@@ -89,7 +98,9 @@ impl Rotation {
         now: i64,
         taken: impl Fn(&SocketAddr) -> bool,
     ) -> Change {
-        let Some(polled) = self.polled.get_mut(&address) else { return Change::default() };
+        let Some(polled) = self.polled.iter_mut().find(|polled| polled.address == address) else {
+            return Change::default();
+        };
         if answered {
             (polled.failures, polled.has_answered) = (0, true);
             self.rounds = 0;
@@ -102,18 +113,18 @@ impl Rotation {
 
     fn review(&mut self, policy: Addresses, now: i64, taken: impl Fn(&SocketAddr) -> bool) -> Change {
         let free = |this: &Self| -> Vec<SocketAddr> {
-            let is_new = |a: &&SocketAddr| !this.polled.contains_key(a) && !taken(a);
+            let is_new = |a: &&SocketAddr| !this.addresses().any(|polled| polled == **a) && !taken(a);
             this.answer.iter().filter(is_new).copied().collect()
         };
         let candidates = free(self);
         let stop: BTreeSet<SocketAddr> = match policy {
-            Addresses::First => self.polled.keys().copied().filter(|a| self.is_replaced(a, &candidates, now)).collect(),
-            Addresses::All => self.polled.keys().copied().filter(|a| self.is_dropped(a, now)).collect(),
+            Addresses::First => self.those(|polled| self.is_replaced(polled, &candidates, now)),
+            Addresses::All => self.those(|polled| self.is_dropped(polled, now)),
         };
         if policy == Addresses::First && stop.is_empty() {
             self.begin_round(&candidates);
         }
-        self.polled.retain(|address, _| !stop.contains(address));
+        self.polled.retain(|polled| !stop.contains(&polled.address));
         self.failed.extend(&stop);
         let limit = match policy {
             Addresses::First => 1,
@@ -123,38 +134,40 @@ impl Rotation {
         let mut candidates = candidates;
         candidates.sort_by_key(|address| self.failed.contains(address));
         let start: BTreeSet<SocketAddr> = candidates.into_iter().take(room).collect();
-        let fresh = Polled { seen: now, failures: 0, has_answered: false };
-        self.polled.extend(start.iter().map(|address| (*address, fresh.clone())));
+        let fresh = |address: &SocketAddr| Polled { address: *address, seen: now, failures: 0, has_answered: false };
+        self.polled.extend(start.iter().map(fresh));
+        self.polled.sort_by_key(|polled| polled.address);
+        self.polled.shrink_to_fit();
         Change { start, stop }
     }
 
-    fn is_drained(&self, address: &SocketAddr, now: i64) -> bool {
-        now.saturating_sub(self.polled[address].seen) > DRAIN.as_nanos() as i64
+    fn those(&self, is_one: impl Fn(&Polled) -> bool) -> BTreeSet<SocketAddr> {
+        self.polled.iter().filter(|polled| is_one(polled)).map(|polled| polled.address).collect()
     }
 
-    fn is_dropped(&self, address: &SocketAddr, now: i64) -> bool {
-        let has_failed = self.polled[address].failures >= PATIENCE_WHEN_GONE && !self.answer.contains(address);
-        has_failed || self.is_drained(address, now)
+    fn is_dropped(&self, polled: &Polled, now: i64) -> bool {
+        let has_failed = polled.failures >= PATIENCE_WHEN_GONE && !self.answer.contains(&polled.address);
+        has_failed || polled.is_drained(now)
     }
 
-    fn is_replaced(&self, address: &SocketAddr, candidates: &[SocketAddr], now: i64) -> bool {
-        let failures = self.polled[address].failures;
-        let is_lost = match self.answer.contains(address) {
-            true => failures >= self.patience(address) && candidates.iter().any(|other| !self.failed.contains(other)),
+    fn is_replaced(&self, polled: &Polled, candidates: &[SocketAddr], now: i64) -> bool {
+        let failures = polled.failures;
+        let is_lost = match self.answer.contains(&polled.address) {
+            true => failures >= self.patience(polled) && candidates.iter().any(|other| !self.failed.contains(other)),
             false => failures > 0 && !candidates.is_empty(),
         };
-        is_lost || self.is_drained(address, now)
+        is_lost || polled.is_drained(now)
     }
 
     /// How many failures in a row an address of the answer is forgiven. One that never answered may be one that this
     /// host cannot reach, so others are tried soon, and less often when all fail.
-    fn patience(&self, address: &SocketAddr) -> u32 {
-        if self.polled[address].has_answered { PATIENCE } else { (1 << self.rounds.min(3)).min(PATIENCE) }
+    fn patience(&self, polled: &Polled) -> u32 {
+        if polled.has_answered { PATIENCE } else { (1 << self.rounds.min(3)).min(PATIENCE) }
     }
 
     /// When every address has failed, all are tried again, more slowly.
     fn begin_round(&mut self, candidates: &[SocketAddr]) {
-        let is_over = self.polled.iter().any(|(address, polled)| polled.failures >= self.patience(address));
+        let is_over = self.polled.iter().any(|polled| polled.failures >= self.patience(polled));
         if is_over && !candidates.is_empty() && candidates.iter().all(|other| self.failed.contains(other)) {
             self.rounds += 1;
             self.failed.clear();
@@ -162,7 +175,7 @@ impl Rotation {
     }
 
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.polled.keys().copied()
+        self.polled.iter().map(|polled| polled.address)
     }
 
     /// Whether no address is polled.

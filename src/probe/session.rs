@@ -28,7 +28,8 @@ pub struct NtsTools {
 /// The session of one target.
 pub struct ProbeSession {
     address: SocketAddr,
-    keys: Option<KeySession>,
+    /// Boxed, because most targets have none.
+    keys: Option<Box<KeySession>>,
     /// While the target has no NTS: the earliest time of a key exchange if it gets NTS again, in monotonic nanoseconds.
     held_ns: i64,
     interleaving: Mutex<Interleaving>,
@@ -51,13 +52,14 @@ impl ProbeSession {
     pub fn of(server: &Server, address: SocketAddr, tools: &NtsTools) -> Self {
         let policy = if server.own { Policy::OWN } else { Policy::PUBLIC };
         let keys = server.nts.as_ref().map(|nts| KeySession::new(nts, &server.host, address, policy, tools.clone()));
+        let keys = keys.map(Box::new);
         Self { keys, ..Self::plain(address) }.interleaved_when(server.interleaved)
     }
 
     /// A session with NTS for one command.
     #[must_use]
     pub fn with_nts(nts: &Nts, host: &Host, address: SocketAddr, tools: &NtsTools) -> Self {
-        let keys = Some(KeySession::new(nts, host, address, Policy::PUBLIC, tools.clone()));
+        let keys = Some(Box::new(KeySession::new(nts, host, address, Policy::PUBLIC, tools.clone())));
         Self { keys, ..Self::plain(address) }
     }
 
@@ -102,7 +104,7 @@ impl ProbeSession {
     /// The earliest time of the next key exchange, in monotonic nanoseconds.
     #[must_use]
     pub fn earliest_exchange_ns(&self) -> i64 {
-        self.keys.as_ref().map_or(self.held_ns, KeySession::earliest_ns)
+        self.keys.as_ref().map_or(self.held_ns, |keys| keys.earliest_ns())
     }
 
     /// Continues the pause of an earlier process, which may have exchanged keys as late as `begun_ns` (monotonic).
@@ -126,7 +128,7 @@ impl ProbeSession {
     /// Whether [`Self::prepare`] is in progress: then the poll has made no request yet.
     #[must_use]
     pub fn is_preparing(&self) -> bool {
-        self.keys.as_ref().is_some_and(KeySession::is_exchanging)
+        self.keys.as_ref().is_some_and(|keys| keys.is_exchanging())
     }
 
     /// The next query.
@@ -166,6 +168,6 @@ impl ProbeSession {
     /// The state of NTS; `None` for a target without.
     #[must_use]
     pub fn nts(&self) -> Option<Status> {
-        self.keys.as_ref().map(KeySession::view)
+        self.keys.as_ref().map(|keys| keys.view())
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 /// The queue of one output, shared by all probers. Cheap to clone.
 #[derive(Debug)]
@@ -53,7 +53,8 @@ impl<T> SinkQueue<T> {
     /// A queue of `capacity` entries for the output `name`.
     #[must_use]
     pub fn new(name: &'static str, capacity: usize) -> Self {
-        let (entrance, exit) = bounded(capacity);
+        // A bounded channel reserves memory for a full queue. This one is bounded by `offer`.
+        let (entrance, exit) = unbounded();
         Self { name, capacity, entrance, exit, counters: Arc::default() }
     }
 
@@ -61,17 +62,11 @@ impl<T> SinkQueue<T> {
     pub fn offer(&self, item: T) -> u64 {
         self.counters.offered.fetch_add(1, Ordering::Relaxed);
         let mut dropped = 0;
-        let mut item = item;
-        loop {
-            match self.entrance.try_send(item) {
-                Ok(()) => break,
-                Err(TrySendError::Full(back)) => {
-                    item = back;
-                    dropped += u64::from(self.exit.try_recv().is_ok());
-                }
-                Err(TrySendError::Disconnected(_)) => unreachable!("the queue holds its own exit"),
-            }
+        while self.exit.len() >= self.capacity && self.exit.try_recv().is_ok() {
+            dropped += 1;
         }
+        // This cannot fail, because the queue holds its own exit.
+        let _ = self.entrance.send(item);
         self.counters.dropped.fetch_add(dropped, Ordering::Relaxed);
         dropped
     }

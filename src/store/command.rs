@@ -8,6 +8,7 @@ use super::clock::ClockPoint;
 use super::events::{Event, KnownAs};
 use super::fleet::{Accepted, Batch, Seqs};
 use super::notices::NoticeCommand;
+use super::verdict_state::PackedState;
 use crate::sinks::worker::WriteError;
 use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::sample::SeriesKey;
@@ -69,7 +70,7 @@ pub enum Command {
     },
     /// Keeps the state of the verdict for the next process.
     VerdictState {
-        state: Vec<u8>,
+        state: PackedState,
         /// Replies when it is stored.
         reply: Reply<()>,
     },

@@ -19,6 +19,7 @@ use super::outbox::Totals;
 use super::read::Reader;
 use super::recent::RecentSamples;
 use super::samples::{MoveGauge, Progress};
+use super::verdict_state::PackedState;
 use crate::sinks::influx::outbox::{Outbox, OutboxError, OutboxGauge, OutboxRow};
 use crate::sinks::worker::WriterHandle;
 use ntp_monitor_core::formats::local::LocalRow;
@@ -172,7 +173,7 @@ impl StoreHandle {
 
     /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples that
     /// were handed to it before.
-    pub fn keep_verdict_state(&self, state: Vec<u8>) {
+    pub fn keep_verdict_state(&self, state: PackedState) {
         let (reply, _) = oneshot::channel();
         self.writer.command(Command::VerdictState { state, reply });
     }

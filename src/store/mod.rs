@@ -66,6 +66,7 @@ pub use outbox::QUARANTINE_LINES;
 pub use record::StoredSample;
 pub use rollup::{Counts, Grain, Rollup};
 pub use samples::MoveGauge;
+pub use verdict_state::PackedState;
 pub use writer::{Encoder, Writer};
 
 use std::collections::BTreeMap;

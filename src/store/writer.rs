@@ -33,6 +33,7 @@ use super::series::SeriesCache;
 use super::{Options, alerts, audit, clock, events, evidence, kisses, local_rows, sheets, verdict_state};
 use crate::sinks::influx::outbox::OutboxGauge;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
+use crate::stages::{Stage, Stopwatch};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Sample;
 
@@ -253,8 +254,10 @@ impl BatchWriter for Writer {
     type Command = Command;
 
     fn write(&mut self, batch: &[Arc<Sample>]) -> Result<(), WriteError> {
+        let stopwatch = Stopwatch::start(Stage::Store);
         self.check_files(PATIENCE)?;
         self.append(batch, |_| Ok(()))?;
+        stopwatch.stop(batch.len());
         self.recent.extend(batch);
         self.pack_if_due();
         Ok(())
@@ -291,7 +294,7 @@ impl BatchWriter for Writer {
                 self.answer(reply, "record a local row", |conn, _| local_rows::insert(conn, &row));
             }
             Command::VerdictState { state, reply } => {
-                self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, &state));
+                self.answer(reply, "keep the state of the verdict", |conn, _| verdict_state::keep(conn, state));
             }
             Command::Sheets { sheets, reply } => {
                 self.answer(reply, "keep protocol sheets", |conn, _| sheets::keep(conn, &sheets, now_ns));

@@ -89,8 +89,8 @@ async fn panicking_or_hung_engine_fails_only_its_own_polls() {
     let health = service.health();
     let polls = |name: &str, outcome: &str| {
         let health = health.borrow();
-        let server = health.servers.iter().find(|server| server.server == name);
-        server.and_then(|server| server.outcomes.get(outcome).copied()).unwrap_or(0)
+        let server = health.servers.iter().find(|server| *server.server == *name);
+        server.map_or(0, |server| server.outcomes.of(outcome))
     };
     // A hung engine is given a second beyond its query's time-out.
     until("the calm one is polled on", || polls("calm", "unsynchronised") > 20).await;

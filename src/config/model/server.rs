@@ -13,7 +13,7 @@ use ntp_monitor_core::interleaved::Policy as WhenInterleaved;
 use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     pub ident: Arc<ServerIdent>,
     pub host: Host,

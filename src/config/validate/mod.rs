@@ -21,6 +21,7 @@ use super::decode::{Findings, Sections};
 use super::fault::{KeyPath, Source};
 use super::model::{Config, Fleet, Monitor};
 use super::named_file::{FileFault, Surroundings};
+use super::shown::ShownConfig;
 use super::tree::Tree;
 use ntp_monitor_core::text::plain::is_plain;
 
@@ -119,7 +120,7 @@ pub(super) fn validate(
         notifiers,
         report,
         fleet,
-        shown: Arc::default(),
+        shown: ShownConfig::default(),
     })
 }
 

@@ -14,6 +14,7 @@ use super::pace::Load;
 use super::pool::{Pool, ReadySocket, SocketId};
 use super::socket::{Inbox, NoStamps, OpenError, Options};
 use super::waiting::{Entry, Waiting};
+use crate::stages::{Stage, Stopwatch};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Outcome;
 
@@ -67,11 +68,15 @@ impl Poller {
         self.is_useful = false;
         self.unsent.append(&mut self.deferred);
         self.unsent.extend(orders);
+        let reading = Stopwatch::start(Stage::Receive);
         for ready in self.pool.ready() {
             self.read(ready);
         }
+        reading.stop(self.answers.len());
         self.settle();
+        let (sending, waiting) = (Stopwatch::start(Stage::Send), self.waiting.len());
         self.send();
+        sending.stop(self.waiting.len().saturating_sub(waiting));
         for (answer, result) in self.answers.drain(..) {
             // The task that waited is gone if its poll was aborted.
             let _ = answer.send(result);

@@ -33,6 +33,7 @@ use super::repair::{Journal, Repair, Written};
 use crate::config::Csv;
 use crate::regular_file;
 use crate::sinks::worker::{BatchWriter, Incident, WriteError};
+use crate::stages::{Stage, Stopwatch};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::formats::csv::{HEADER, append_record, day};
 use ntp_monitor_core::sample::Sample;
@@ -199,8 +200,10 @@ impl BatchWriter for CsvWriter {
         if let Progress::Going(why) = self.bring_up_to_date()? {
             return Err(why);
         }
+        let stopwatch = Stopwatch::start(Stage::Csv);
         let new: Vec<&Arc<Sample>> = batch.iter().filter(|sample| !self.is_there(sample)).collect();
         self.append_samples(new.iter().copied())?;
+        stopwatch.stop(batch.len());
         self.count(&new);
         self.returned.settle(batch);
         // The batch is written. A failure from here on counts for the maintenance, otherwise the batch would be written

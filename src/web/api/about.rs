@@ -60,6 +60,6 @@ struct Shown {
 
 /// `GET /api/v1/config`: what is in effect, each value with its source, secrets masked.
 pub async fn config(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let shown = std::sync::Arc::clone(&state.config.borrow().shown);
-    Ok(respond::written(&request, shown.as_bytes().to_vec()))
+    let shown = state.config.borrow().shown.clone();
+    Ok(respond::written(&request, shown.text().into_bytes()))
 }

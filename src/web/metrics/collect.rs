@@ -1,6 +1,7 @@
 //! Passes the values of the snapshots to the encoder.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -11,6 +12,7 @@ use prometheus_client::registry::Unit;
 use super::families::FAMILIES;
 use super::family::{Family, Kind, Values};
 use super::scrape::Scrape;
+use crate::stages::Times;
 use crate::web::view::row::Row;
 use crate::web::view::rows::Picture;
 
@@ -59,6 +61,9 @@ fn encode_family(scrape: &Scrape, rows: &[Row], family: &Family, encoder: &mut D
             put(&mut metric, family.kind, &vec![(*first, name.as_str()), (*second, label.as_str())], value)
         }),
         Values::Info(labels) => metric.encode_info(&labels(scrape)),
+        Values::Times(label, times) => {
+            times().into_iter().try_for_each(|(name, times)| put_times(&mut metric, (*label, name), &times))
+        }
         Values::Server(_) | Values::ServerBy(..) | Values::ServerInfo(..) => encode_servers(rows, family, &mut metric),
     }
 }
@@ -84,7 +89,7 @@ fn encode_servers(rows: &[Row], family: &Family, metric: &mut MetricEncoder<'_>)
                 labels.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
                 metric.encode_info(&labels)?;
             }
-            Values::One(_) | Values::By(..) | Values::ByTwo(..) | Values::Info(_) => {}
+            Values::One(_) | Values::By(..) | Values::ByTwo(..) | Values::Info(_) | Values::Times(..) => {}
         }
     }
     Ok(())
@@ -95,6 +100,7 @@ fn kind(family: &Family) -> MetricType {
         Kind::Gauge => MetricType::Gauge,
         Kind::Counter => MetricType::Counter,
         Kind::Info => MetricType::Info,
+        Kind::Histogram => MetricType::Histogram,
     }
 }
 
@@ -115,7 +121,59 @@ fn put(metric: &mut MetricEncoder<'_>, kind: Kind, labels: &Labels<'_>, value: f
 
 fn write(metric: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
     match kind {
-        Kind::Counter => metric.encode_counter(&(value as u64), None::<&Exemplar<NoLabelSet, f64>>),
-        Kind::Gauge | Kind::Info => metric.encode_gauge(&value),
+        // Whole numbers are written without a fraction. Seconds have one.
+        Kind::Counter if value.fract() == 0.0 => {
+            metric.encode_counter(&(value as u64), None::<&Exemplar<NoLabelSet, f64>>)
+        }
+        Kind::Counter => metric.encode_counter(&value, None::<&Exemplar<NoLabelSet, f64>>),
+        Kind::Gauge | Kind::Info | Kind::Histogram => metric.encode_gauge(&value),
+    }
+}
+
+fn put_times(metric: &mut MetricEncoder<'_>, label: (&str, &str), times: &Times) -> fmt::Result {
+    let limit_s = |limit: &Option<Duration>| limit.map_or(f64::INFINITY, |limit| limit.as_secs_f64());
+    let buckets: Vec<_> = times.buckets.iter().map(|(limit, count)| (limit_s(limit), *count)).collect();
+    let labels = vec![label];
+    metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(times.sum.as_secs_f64(), times.count, &buckets, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Example;
+
+    impl Collector for Example {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            for (name, value) in [("polls", 3.0), ("cpu", 1.25)] {
+                let mut metric = encoder.encode_descriptor(name, "Help", None, MetricType::Counter)?;
+                put(&mut metric, Kind::Counter, &Labels::new(), value)?;
+            }
+            let mut metric = encoder.encode_descriptor("stage", "Help", None, MetricType::Histogram)?;
+            let limit = Some(Duration::from_millis(2));
+            let times = Times { count: 5, sum: Duration::from_millis(7), buckets: vec![(limit, 4), (None, 1)] };
+            put_times(&mut metric, ("stage", "store"), &times)
+        }
+    }
+
+    #[test]
+    fn counters_keep_fractions_and_times_become_histograms() {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Example));
+        let mut body = String::new();
+        text::encode(&mut body, &registry).unwrap();
+        let expected = [
+            "polls_total 3",
+            "cpu_total 1.25",
+            "stage_sum{stage=\"store\"} 0.007",
+            "stage_count{stage=\"store\"} 5",
+            "stage_bucket{le=\"0.002\",stage=\"store\"} 4",
+            "stage_bucket{le=\"+Inf\",stage=\"store\"} 5",
+        ];
+        assert_eq!(body.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), expected, "{body}");
     }
 }

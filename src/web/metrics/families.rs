@@ -324,6 +324,7 @@ pub static FAMILIES: &[Family] = &[
     process::MEMORY,
     process::SWITCHES,
     process::WRITTEN,
+    process::STAGES,
     process::SERIES_TO_MOVE,
     process::SAMPLES_MOVED,
     notifiers::NOTIFICATIONS,

@@ -1,6 +1,7 @@
 //! The definition of a metric.
 
 use super::scrape::Scrape;
+use crate::stages::Times;
 use crate::web::view::row::Row;
 
 pub struct Family {
@@ -24,6 +25,8 @@ pub enum Kind {
     Counter,
     /// Texts as labels of the value 1.
     Info,
+    /// How many values fell into each bucket.
+    Histogram,
 }
 
 /// Names and texts of labels.
@@ -44,6 +47,8 @@ pub enum Values {
     /// Several values, with two labels.
     ByTwo(&'static str, &'static str, fn(&Scrape) -> Vec<(String, String, f64)>),
     Info(fn(&Scrape) -> Vec<(&'static str, String)>),
+    /// Durations, with one label.
+    Times(&'static str, fn() -> Vec<(&'static str, Times)>),
 }
 
 pub(super) const fn of_server(

@@ -6,6 +6,7 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 
 use super::family::{Family, Kind, Values, gauge};
 use super::own::counter;
+use crate::stages::Stage;
 
 pub(super) const CPU: Family = Family {
     name: "process_cpu",
@@ -38,6 +39,14 @@ pub(super) const WRITTEN: Family = Family {
     kind: Kind::Counter,
     help: "Bytes that the service passed to the system to be written, to files and sockets.",
     values: Values::One(|_| written_bytes()),
+};
+
+pub(super) const STAGES: Family = Family {
+    name: "process_stage",
+    unit: Some("seconds"),
+    kind: Kind::Histogram,
+    help: "Time that a stage took for a poll, in seconds; measured for one poll in 1,024.",
+    values: Values::Times("stage", || Stage::ALL.map(|stage| (stage.label(), stage.times())).to_vec()),
 };
 
 pub(super) const SERIES_TO_MOVE: Family = gauge(

@@ -15,6 +15,7 @@ pub fn markdown() -> String {
             Kind::Gauge => "gauge",
             Kind::Counter => "counter",
             Kind::Info => "info",
+            Kind::Histogram => "histogram",
         };
         let _ = writeln!(text, "| `{}` | {kind} | {} | {} |", name(family), labels(&family.values), family.help);
     }
@@ -24,7 +25,7 @@ pub fn markdown() -> String {
 fn name(family: &Family) -> String {
     let unit = family.unit.map(|unit| format!("_{unit}")).unwrap_or_default();
     let suffix = match family.kind {
-        Kind::Gauge => "",
+        Kind::Gauge | Kind::Histogram => "",
         Kind::Counter => "_total",
         Kind::Info => "_info",
     };
@@ -37,7 +38,7 @@ fn labels(values: &Values) -> String {
         Values::ServerBy(label, _) => vec!["server", "address", label],
         Values::ServerInfo(names, _) => [&["server", "address"][..], *names].concat(),
         Values::One(_) => Vec::new(),
-        Values::By(label, _) => vec![label],
+        Values::By(label, _) | Values::Times(label, _) => vec![label],
         Values::ByTwo(first, second, _) => vec![first, second],
         Values::Info(_) => vec!["version", "vantage"],
     };

@@ -287,7 +287,7 @@ impl Row {
         if let Some(health) = health {
             row.success = health.success.into();
             row.consecutive_failures = health.consecutive_failures;
-            row.outcomes.clone_from(&health.outcomes);
+            row.outcomes = health.outcomes.by_label().collect();
             row.rejected_replies = health.rejected_replies;
         }
         let is_authentic = last.authentication == Authentication::Nts && last.outcome.is_success();

@@ -29,7 +29,7 @@ impl<'a> Picture<'a> {
     pub fn new(config: &'a Config, snapshot: &'a Snapshot, health: &'a Health) -> Self {
         let address = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
         let verdicts = snapshot.verdict.servers.iter().map(|v| ((v.server.as_str(), address(&v.address)), v));
-        let health = health.servers.iter().map(|h| ((h.server.as_str(), h.address), h));
+        let health = health.servers.iter().map(|h| ((&*h.server, h.address), h));
         let mut ongoing: HashMap<&str, Vec<&Event>> = HashMap::new();
         for event in snapshot.ongoing.iter().filter(|event| is_shown(event.kind)) {
             event.server.iter().for_each(|server| ongoing.entry(server).or_default().push(event));

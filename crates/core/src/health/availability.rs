@@ -1,4 +1,4 @@
-//! Success rates of one server over sliding windows, in constant memory (about 0.5 kB a server).
+//! Success rates of one server over sliding windows, in constant memory (about 0.4 kB a server).
 //!
 //! Each window moves in steps of one bucket. The 1 h rate, for example, covers the last 55 to 60 minutes.
 
@@ -28,16 +28,35 @@ impl Tally {
     }
 }
 
-/// A ring buffer of `N` buckets of `SECONDS` seconds each.
+/// A counter of a bucket.
+trait Count: Copy + Default + Into<u64> {
+    /// Adds `n`; stays at the largest value instead of beginning again.
+    fn plus(self, n: u64) -> Self;
+}
+
+impl Count for u16 {
+    fn plus(self, n: u64) -> Self {
+        self.saturating_add(Self::try_from(n).unwrap_or(Self::MAX))
+    }
+}
+
+impl Count for u32 {
+    fn plus(self, n: u64) -> Self {
+        self.saturating_add(Self::try_from(n).unwrap_or(Self::MAX))
+    }
+}
+
+/// A ring buffer of `N` buckets of `SECONDS` seconds each. `C` counts the polls of a bucket, of which there are at most
+/// ten in a second.
 #[derive(Debug, Clone)]
-struct Ring<const N: usize, const SECONDS: i64> {
-    buckets: [(u32, u32); N],
+struct Ring<C, const N: usize, const SECONDS: i64> {
+    buckets: [(C, C); N],
     newest: i64,
 }
 
-impl<const N: usize, const SECONDS: i64> Ring<N, SECONDS> {
-    const fn new() -> Self {
-        Self { buckets: [(0, 0); N], newest: i64::MIN }
+impl<C: Count, const N: usize, const SECONDS: i64> Ring<C, N, SECONDS> {
+    fn new() -> Self {
+        Self { buckets: [(C::default(), C::default()); N], newest: i64::MIN }
     }
 
     fn advance(&mut self, now_s: i64) {
@@ -47,7 +66,7 @@ impl<const N: usize, const SECONDS: i64> Ring<N, SECONDS> {
         }
         let steps = bucket.saturating_sub(self.newest).clamp(0, N as i64);
         for step in 1..=steps {
-            self.buckets[Self::slot(bucket - steps + step)] = (0, 0);
+            self.buckets[Self::slot(bucket - steps + step)] = (C::default(), C::default());
         }
         self.newest = self.newest.max(bucket);
     }
@@ -57,8 +76,7 @@ impl<const N: usize, const SECONDS: i64> Ring<N, SECONDS> {
         let bucket = at_s.div_euclid(SECONDS);
         if bucket > self.newest - N as i64 {
             let (ok, polls) = &mut self.buckets[Self::slot(bucket)];
-            *ok = ok.saturating_add(u32::try_from(tally.ok).unwrap_or(u32::MAX));
-            *polls = polls.saturating_add(u32::try_from(tally.polls).unwrap_or(u32::MAX));
+            (*ok, *polls) = (ok.plus(tally.ok), polls.plus(tally.polls));
         }
     }
 
@@ -79,9 +97,9 @@ impl<const N: usize, const SECONDS: i64> Ring<N, SECONDS> {
 /// Counts the polls of one server over all windows. Times are seconds of a monotonic clock.
 #[derive(Debug, Clone)]
 pub struct Availability {
-    hour: Ring<12, 300>,
-    day: Ring<24, 3600>,
-    week: Ring<28, 21_600>,
+    hour: Ring<u16, 12, 300>,
+    day: Ring<u16, 24, 3600>,
+    week: Ring<u32, 28, 21_600>,
 }
 
 /// The success rates of one server.

@@ -79,7 +79,7 @@ fn servers(health: &Health, reasons: &mut Vec<Reason>) {
     if !failing.is_empty() && failing.len() == health.servers.len() {
         let reason = format!("none of the {} servers gives samples", failing.len());
         push(reasons, Status::Failing, "monitor", "servers", reason);
-    } else if health.servers.iter().all(|server| !server.outcomes.contains_key(Outcome::Sample.label())) {
+    } else if health.servers.iter().all(|server| server.outcomes.of(Outcome::Sample.label()) == 0) {
         // Without this, a service that is restarted over and over would always look healthy.
         push(reasons, Status::Degraded, "monitor", "servers", "no server has given a sample yet".to_owned());
     }
@@ -116,16 +116,14 @@ fn push(reasons: &mut Vec<Reason>, status: Status, about: &'static str, name: &s
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::super::availability::Rates;
     use super::super::child::ChildState;
-    use super::super::report::{ChildHealth, Idle};
+    use super::super::report::{ChildHealth, Idle, OutcomeCounts};
     use super::*;
 
     fn server(name: String, failures: u64) -> ServerHealth {
         ServerHealth {
-            server: name,
+            server: name.into(),
             address: None,
             outcome: if failures > 0 { "timeout" } else { "sample" },
             reason: String::new(),
@@ -136,9 +134,15 @@ mod tests {
             last_poll_ago_s: 1.0,
             last_sample_ago_s: None,
             poll_s: 64.0,
-            outcomes: BTreeMap::from([(Outcome::Sample.label(), 9)]),
+            outcomes: counted(&Outcome::Sample),
             rejected_replies: 0,
         }
+    }
+
+    fn counted(outcome: &Outcome) -> OutcomeCounts {
+        let mut counts = OutcomeCounts::default();
+        counts.count(outcome);
+        counts
     }
 
     fn with(servers: &[u64], sinks: Vec<(&str, SinkHealth)>) -> Health {
@@ -169,7 +173,7 @@ mod tests {
     fn health_is_degraded_before_the_first_sample() {
         for servers in [&[][..], &[0], &[1, 2]] {
             let mut health = with(servers, vec![]);
-            health.servers.iter_mut().for_each(|server| server.outcomes = BTreeMap::from([("timeout", 1)]));
+            health.servers.iter_mut().for_each(|server| server.outcomes = counted(&Outcome::Timeout));
             judge(&mut health);
             assert_eq!((health.status, health.reasons.len()), (Status::Degraded, 1));
             assert_eq!(health.reasons[0].reason, "no server has given a sample yet");

@@ -1,9 +1,10 @@
 //! The poll history of each server address, as shown by health, metrics and the page.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::availability::{Availability, Tally};
-use super::report::ServerHealth;
+use super::report::{OutcomeCounts, ServerHealth};
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
 
@@ -26,7 +27,7 @@ struct PollHistory {
     /// The last eight polls, newest in the lowest bit (RFC 5905 §13, p.reach).
     reach: u8,
     poll_s: f64,
-    outcomes: [u64; Outcome::LABELS.len()],
+    outcomes: OutcomeCounts,
     rejected_replies: u64,
 }
 
@@ -41,7 +42,7 @@ impl PollHistory {
             consecutive_failures: 0,
             reach: 0,
             poll_s: 0.0,
-            outcomes: [0; Outcome::LABELS.len()],
+            outcomes: OutcomeCounts::default(),
             rejected_replies: 0,
         }
     }
@@ -59,9 +60,7 @@ impl PollHistory {
             self.consecutive_failures += 1;
             self.up_since = None;
         }
-        let label = sample.outcome.label();
-        let kind = Outcome::LABELS.iter().position(|known| *known == label);
-        self.outcomes[kind.expect("every label is in LABELS")] += 1;
+        self.outcomes.count(&sample.outcome);
         self.rejected_replies += u64::from(sample.rejected_count);
         self.last = sample.outcome.clone();
         self.last_at = sample.at;
@@ -125,16 +124,15 @@ impl ServerHealthLog {
     /// The health of every series at `now`. Series that this process has not polled yet are left out.
     pub fn report(&mut self, now: Stamp) -> Vec<ServerHealth> {
         let mut reports = Vec::with_capacity(self.servers.len());
-        let polled = self.servers.iter_mut().filter(|(_, history)| history.outcomes.iter().any(|n| *n > 0));
+        let polled = self.servers.iter_mut().filter(|(_, history)| !history.outcomes.is_empty());
         reports.extend(polled.map(|(key, history)| server_report(key, history, now)));
         reports
     }
 }
 
 fn server_report(key: &SeriesKey, history: &mut PollHistory, now: Stamp) -> ServerHealth {
-    let counted = Outcome::LABELS.into_iter().zip(history.outcomes);
     ServerHealth {
-        server: key.server.to_string(),
+        server: Arc::clone(&key.server),
         address: key.address,
         outcome: history.last.label(),
         reason: history.last.reason().into_owned(),
@@ -145,7 +143,7 @@ fn server_report(key: &SeriesKey, history: &mut PollHistory, now: Stamp) -> Serv
         last_poll_ago_s: now.since(history.last_at).as_secs_f64(),
         last_sample_ago_s: history.last_sample.map(|at| now.since(at).as_secs_f64()),
         poll_s: history.poll_s,
-        outcomes: counted.filter(|(_, n)| *n > 0).collect::<BTreeMap<_, _>>(),
+        outcomes: history.outcomes,
         rejected_replies: history.rejected_replies,
     }
 }
@@ -182,7 +180,7 @@ mod tests {
         log.record(&sample(192, ADDRESS, Outcome::Sample));
         let working = log.report(at(200)).remove(0);
         assert_eq!((working.consecutive_failures, working.up_for_s, working.reach.as_str()), (0, Some(72.0), "3"));
-        assert_eq!(working.outcomes.get("timeout"), Some(&1));
+        assert_eq!(working.outcomes.of("timeout"), 1);
     }
 
     #[test]

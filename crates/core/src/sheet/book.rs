@@ -11,7 +11,8 @@ use crate::sample::{Sample, SeriesKey};
 /// The sheets of all servers that are polled from here, and when each was asked.
 #[derive(Debug, Default)]
 pub struct Book {
-    entries: HashMap<SeriesKey, Entry>,
+    /// Boxed, because entries are large and the table is up to half empty.
+    entries: HashMap<SeriesKey, Box<Entry>>,
     changed: Vec<SeriesKey>,
 }
 
@@ -55,7 +56,7 @@ impl Book {
             let age_ns = |wall_ns: i64| now.wall_ns.saturating_sub(wall_ns).max(0);
             let agenda = Agenda::with(asked_ns.map(|asked| Some(now.mono_ns.saturating_sub(age_ns(asked?)))));
             let watch = Watch::continuing(&kept.sheet);
-            (key, Entry { watch, agenda, asked_ns, ..Entry::default() })
+            (key, Box::new(Entry { watch, agenda, asked_ns, ..Entry::default() }))
         };
         Self { entries: kept.into_iter().map(entry).collect(), changed: Vec::new() }
     }

@@ -145,7 +145,13 @@ impl Analysis {
     /// The state of the verdict; see [`Judgement::save`]. `None` while it is being restored.
     #[must_use]
     pub fn save(&self) -> Option<Vec<u8>> {
-        if self.waiting.is_some() { None } else { self.judgement.save() }
+        self.save_to(Vec::new())
+    }
+
+    /// The same, appended to `to`; see [`Judgement::save_to`].
+    #[must_use]
+    pub fn save_to<W: Extend<u8>>(&self, to: W) -> Option<W> {
+        if self.waiting.is_some() { None } else { self.judgement.save_to(to) }
     }
 
     /// The same, with windows that go on from what an earlier process measured, each from the first poll of its series

@@ -97,10 +97,18 @@ impl Judgement {
     /// a state again. Less than 4 kB a server.
     #[must_use]
     pub fn save(&self) -> Option<Vec<u8>> {
+        self.save_to(Vec::new())
+    }
+
+    /// Like [`Judgement::save`], appended to `to`, which may compress the state while it is written: with many servers it
+    /// is large.
+    #[must_use]
+    pub fn save_to<W: Extend<u8>>(&self, mut to: W) -> Option<W> {
         if self.attribution.holds_back() {
             return None;
         }
-        postcard::to_extend(self, VERSION.to_le_bytes().to_vec()).ok()
+        to.extend(VERSION.to_le_bytes());
+        postcard::to_extend(self, to).ok()
     }
 
     /// The state that [`Judgement::save`] wrote. All that it says from then on is what the one that was saved would

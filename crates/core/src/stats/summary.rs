@@ -5,6 +5,7 @@
 //! mixed: the method with the most samples is summarised, and the other samples are only counted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::ser::SerializeMap;
@@ -38,8 +39,8 @@ pub struct Summary {
     pub min: Option<f64>,
     /// Largest value.
     pub max: Option<f64>,
-    /// Those of [`Percentile::ALL`] that n supports (type 7).
-    pub percentiles: Box<[(&'static Percentile, f64)]>,
+    /// Those of [`Percentile::ALL`] that n supports (type 7). Shared, because a summary is copied more often than made.
+    pub percentiles: Arc<[(&'static Percentile, f64)]>,
 }
 
 impl Summary {

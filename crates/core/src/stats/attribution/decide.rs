@@ -55,7 +55,7 @@ impl Engine {
         self.dirty |= self.torn.look(self.round, look, OPEN_AFTER).is_some();
         let silenced = self.camps.open || self.torn.open || is_half || stayed || voters.len() < MIN_SERVERS;
         let looked_at = if accusable.is_empty() { &[] } else { voters };
-        let sides = Sides::of(looked_at.iter().map(|i| &self.series[*i]));
+        let sides = Sides::of(looked_at.iter().map(|i| &*self.series[*i]));
         for i in 0..self.series.len() {
             let was_named = self.series[i].finding.is_some_and(|f| f.named);
             // What was named stays named unless the doubt lasts.

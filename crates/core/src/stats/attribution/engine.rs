@@ -33,7 +33,8 @@ const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
 /// Everything that a verdict is made of.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Engine {
-    pub series: Vec<Series>,
+    #[expect(clippy::vec_box, reason = "a series is large, and a list that grows is up to half empty")]
+    pub series: Vec<Box<Series>>,
     pub own: Own,
     pub grain: Grain,
     pub round: u64,
@@ -112,7 +113,7 @@ impl Engine {
     }
 
     pub fn add(&mut self, series: Series) {
-        self.series.push(series);
+        self.series.push(Box::new(series));
         self.live += 1;
         self.dirty = true;
     }
@@ -170,15 +171,16 @@ impl Engine {
 
     pub fn count_live(&mut self, t_s: f64) {
         let period_s = self.period_s;
-        let is_live = |s: &&Series| t_s - s.last_poll_s <= 10.0 * s.interval_s().unwrap_or(0.0).max(period_s);
-        self.live = self.series.iter().filter(is_live).count();
-        let scheduled = self.series.iter().filter(is_live).map(|s| s.poll_s).filter(|poll_s| *poll_s > 0.0);
-        self.scheduled_s = scheduled.reduce(f64::min).unwrap_or(0.0);
+        let is_live = |s: &Series| t_s - s.last_poll_s <= 10.0 * s.interval_s().unwrap_or(0.0).max(period_s);
+        let live = || self.series.iter().filter(|s| is_live(s));
+        let (count, scheduled) = (live().count(), live().map(|s| s.poll_s).filter(|poll_s| *poll_s > 0.0));
+        let scheduled_s = scheduled.reduce(f64::min).unwrap_or(0.0);
+        (self.live, self.scheduled_s) = (count, scheduled_s);
         self.heard_from = self.series.iter().filter(|s| s.last_poll_s > self.round_s).count();
     }
 
     fn tune(&mut self) {
-        let mut gaps: Vec<f64> = self.series.iter().filter_map(Series::interval_s).collect();
+        let mut gaps: Vec<f64> = self.series.iter().filter_map(|s| s.interval_s()).collect();
         if !gaps.is_empty() {
             self.period_s = robust::median(&mut gaps).max(0.01);
             self.tuned = true;

@@ -61,6 +61,11 @@ impl Block {
         }
     }
 
+    /// The number of polls.
+    pub fn len(&self) -> usize {
+        self.count.into()
+    }
+
     /// The polls, oldest first.
     pub fn polls(&self) -> impl Iterator<Item = Record> {
         let scale = if self.is_coarse { COARSE } else { FINE };
@@ -109,14 +114,13 @@ struct Bits {
 }
 
 impl Bits {
+    /// Appends the lowest `width` bits of `value`, which has no others.
     fn push(&mut self, value: u64, width: u8) {
-        for bit in 0..width {
-            if self.count.is_multiple_of(8) {
-                self.bytes.push(0);
-            }
-            let last = self.bytes.len() - 1;
-            self.bytes[last] |= ((value >> bit & 1) as u8) << (self.count % 8);
-            self.count += 1;
+        let (first, shifted) = (self.count / 8, u128::from(value) << (self.count % 8));
+        self.count += usize::from(width);
+        self.bytes.resize(self.count.div_ceil(8), 0);
+        for (octet, part) in self.bytes.iter_mut().skip(first).zip(shifted.to_le_bytes()) {
+            *octet |= part;
         }
     }
 }

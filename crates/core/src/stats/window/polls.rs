@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 use super::packed::Block;
 use super::pane::Record;
 
-/// Polls of a block.
+/// Polls of a full block.
 const BLOCK: usize = 32;
+/// So many polls are packed together. They are added to the last block until it is full, because a poll that is not
+/// packed takes four times the memory.
+const PACKED: usize = 8;
 
 /// Polls that are kept one by one.
 #[derive(Debug, Default)]
@@ -31,19 +34,29 @@ impl Polls {
 
     /// Adds a poll, which is not older than the last one.
     pub fn push(&mut self, record: &Record) {
-        if self.newest.len() == BLOCK {
-            if self.blocks.len() == self.blocks.capacity() {
-                self.blocks.reserve_exact(2);
-            }
-            self.blocks.push_back(Block::of(&self.newest));
-            self.newest.clear();
+        if self.newest.len() == PACKED {
+            self.pack();
         }
         if self.newest.len() == self.newest.capacity() {
-            self.newest.reserve_exact(BLOCK / 4);
+            self.newest.reserve_exact(PACKED);
         }
         self.newest.push(*record);
         self.len += 1;
         self.front_ns.get_or_insert(record.at_ns);
+    }
+
+    /// Adds the newest polls to the last block, or to another one if that is full.
+    fn pack(&mut self) {
+        match self.blocks.back_mut().filter(|last| last.len() + PACKED <= BLOCK) {
+            Some(last) => *last = Block::of(&last.polls().chain(self.newest.iter().copied()).collect::<Vec<_>>()),
+            None => {
+                if self.blocks.len() == self.blocks.capacity() {
+                    self.blocks.reserve_exact(2);
+                }
+                self.blocks.push_back(Block::of(&self.newest));
+            }
+        }
+        self.newest.clear();
     }
 
     pub fn pop_front(&mut self) -> Option<Record> {
@@ -57,7 +70,7 @@ impl Polls {
             None => {
                 self.newest.remove(0);
             }
-            Some(_) if self.gone + 1 == BLOCK => {
+            Some(block) if self.gone + 1 == block.len() => {
                 self.blocks.pop_front();
                 self.gone = 0;
             }

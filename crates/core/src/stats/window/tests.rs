@@ -42,7 +42,7 @@ fn assert_agree(got: &Summary, exact: &Summary, error: f64) {
         assert!((a.unwrap_or(0.0) - b.unwrap_or(0.0)).abs() < 1e-11, "{a:?} is not {b:?}");
     }
     assert_eq!(got.percentiles.len(), exact.percentiles.len());
-    for ((percentile, a), (_, b)) in got.percentiles.iter().zip(&exact.percentiles) {
+    for ((percentile, a), (_, b)) in got.percentiles.iter().zip(exact.percentiles.iter()) {
         assert!((a - b).abs() <= error * b.abs() + 1e-7, "{}: {a} is not {b}", percentile.label);
     }
 }
