@@ -10,7 +10,8 @@ async fn every_address_of_a_name_gets_a_prober_and_none_two() {
     world.pass(Duration::from_secs(600)).await;
     for address in ["192.0.2.1:123", "192.0.2.2:123", "192.0.2.3:123"] {
         let requests = world.requests(address).len();
-        assert!((9..=11).contains(&requests), "{address}: {requests}");
+        // One a minute; the first few come 16 s apart.
+        assert!((10..=13).contains(&requests), "{address}: {requests}");
     }
 }
 
