@@ -26,6 +26,9 @@ pub enum Kind {
     Info,
 }
 
+/// Labels with their texts.
+pub type Texts = Vec<(String, String)>;
+
 /// The source of values, and their labels. Metrics of servers have `server` and `address`.
 pub enum Values {
     /// One value for each series, if known.
@@ -33,7 +36,7 @@ pub enum Values {
     /// Several values for each series, with one more label.
     ServerBy(&'static str, fn(&Row) -> Vec<(&'static str, f64)>),
     /// Texts for each series, if known, with the names of their labels.
-    ServerInfo(&'static [&'static str], fn(&Row) -> Option<Vec<(String, String)>>),
+    ServerInfo(&'static [&'static str], fn(&Row) -> Option<Texts>),
     /// One value, if known.
     One(fn(&Scrape) -> Option<f64>),
     /// Several values, with one label.
