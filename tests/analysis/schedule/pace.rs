@@ -56,13 +56,13 @@ async fn question_is_not_asked_where_it_is_not_wanted() {
 async fn kiss_that_answers_a_question_is_heeded() {
     let asked = Server { sheet: true, ..server(A) };
     let world = World::start(vec![asked], |_, n| {
-        // After two polls comes the question.
-        Act::End(if n == 3 { Outcome::Kiss(KissCode::DENY) } else { Outcome::Sample })
+        // After the four first polls, 16 s apart, comes the question.
+        Act::End(if n == 5 { Outcome::Kiss(KissCode::DENY) } else { Outcome::Sample })
     });
     world.pass(Duration::from_secs(3 * 3600)).await;
     let times = world.requests(A);
-    assert_eq!(world.engine.questions.lock().unwrap()[0].0, times[2]);
-    assert!(times[3] - times[2] >= 3600 * S, "{:?}", gaps(&times));
+    assert_eq!(world.engine.questions.lock().unwrap()[0].0, times[4]);
+    assert!(times[5] - times[4] >= 3600 * S, "{:?}", gaps(&times));
 }
 
 #[actix_rt::test]
