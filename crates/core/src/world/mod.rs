@@ -422,6 +422,19 @@ mod tests {
     }
 
     #[test]
+    fn absent_server_is_not_polled_and_coarse_offsets_are_multiples() {
+        let mut world = World::ordinary(3, 3, 64.0, 6400.0);
+        world.faults =
+            vec![Fault::Absent { server: 0, from_s: 0.0, until_s: 3200.0 }, Fault::Grain { server: 1, grain_s: 1e-3 }];
+        let mut samples = world.samples();
+        while let Some((t_s, sample)) = samples.next_timed() {
+            assert!(*sample.server.name != *"ntp1" || t_s >= 3200.0);
+            let steps = sample.offset_s().filter(|_| *sample.server.name == *"ntp2").map_or(0.0, |o| o / 1e-3);
+            assert!((steps - steps.round()).abs() < 1e-9);
+        }
+    }
+
+    #[test]
     fn correct_servers_stay_within_their_root_distance() {
         let mut world = World::ordinary(3, 5, 64.0, 86_400.0);
         world.wander_s = 0.0;

@@ -49,6 +49,7 @@ fn add(sum: &mut Score, one: Score) {
     sum.overlaps.extend(one.overlaps);
     sum.calm.extend(one.calm);
     sum.bounds = (sum.bounds.0 + one.bounds.0, sum.bounds.1 + one.bounds.1);
+    sum.rates = (sum.rates.0 + one.rates.0, sum.rates.1 + one.rates.1);
     sum.stated.extend(one.stated);
 }
 
@@ -237,6 +238,9 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
     println!("{}", row("**all tuned kinds**", &sums[0], &[]));
     println!("{}\n", row("**all kinds held out**", &sums[1], &[]));
     println!("{}\n{}\n", rates("tuned", &sums[0]), rates("held out", &sums[1]));
+    let rates = sums.each_ref().map(|sum| sum.rates);
+    let (stated, held) = (rates[0].0 + rates[1].0, rates[0].1 + rates[1].1);
+    println!("the last stated 95 % interval of a drift's rate held the true rate in {held} of {stated}\n");
     println!("{}\n", alarms(&yardstick, wrong, quiet));
     println!("Tuned:\n\n{}\nHeld out:\n\n{}", calibration(&sums[0].stated), calibration(&sums[1].stated));
     assert!(bad.is_empty(), "not good enough: {bad:?}");

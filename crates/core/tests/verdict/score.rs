@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use ntp_monitor_core::stats::attribution::Attribution;
 use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State, Verdict};
 
+use ntp_monitor_core::world::Fault;
+
 use super::kinds::{Case, Party};
 
 /// A verdict may last this many polls longer than the fault: its end must be confirmed.
@@ -33,6 +35,8 @@ pub struct Score {
     pub stated: Vec<(f64, bool)>,
     /// How often "right to within" was stated, and how often it was true at the next sample.
     pub bounds: (usize, usize),
+    /// How often an interval of a rate was stated of a clock that drifts, and how often it held the true rate.
+    pub rates: (usize, usize),
     pub notes: Vec<String>,
     /// The state from the first fault on, whenever it changed.
     pub states: Vec<String>,
@@ -44,6 +48,8 @@ struct Episode {
     right: bool,
     proven: bool,
     confidence: f64,
+    /// The newest rate that was stated, in ppm, with half of its interval.
+    rate_ppm: Option<(f64, f64)>,
 }
 
 /// Runs a world and scores what was said live, and what the history kept.
@@ -71,13 +77,13 @@ pub fn score(case: &Case) -> Score {
         let is_change = before.is_some_and(|before| before != verdict.state) && t_s > first_s + 1.0;
         changes += usize::from(is_change);
         if is_change {
-            score.states.push(format!("{t_s:.0} {:?}", verdict.state));
+            score.states.push(format!("{t_s:.0} {:?}: {}", verdict.state, verdict.sentence));
         }
         let said = accusations(verdict);
         open.retain(|name, episode| {
             let lasts = said.iter().any(|a| a.name == *name);
             if !lasts {
-                close(&mut score, name, episode, t_s);
+                close(&mut score, case, name, episode, t_s);
             }
             lasts
         });
@@ -90,17 +96,19 @@ pub fn score(case: &Case) -> Score {
             if let Some(i) = guilt.filter(|i| t_s >= case.guilt[*i].from_s) {
                 found[i].get_or_insert(t_s);
             }
-            let new = Episode { begin_s: t_s, right: true, proven: false, confidence: accusation.confidence };
+            let new =
+                Episode { begin_s: t_s, right: true, proven: false, confidence: accusation.confidence, rate_ppm: None };
             let episode = open.entry(accusation.name.clone()).or_insert(new);
             episode.right &= guilt.is_some();
             episode.proven |= accusation.proven;
+            episode.rate_ppm = accusation.rate_ppm;
         }
     }
     if !case.guilt.is_empty() {
         score.calm.push(changes <= 2 * case.guilt.len());
     }
     for (name, episode) in &open {
-        close(&mut score, name, episode, world.duration_s);
+        close(&mut score, case, name, episode, world.duration_s);
     }
     for (guilt, found_s) in case.guilt.iter().zip(&found) {
         if let Some(found_s) = found_s {
@@ -127,6 +135,7 @@ struct Accusation {
     name: String,
     proven: bool,
     confidence: f64,
+    rate_ppm: Option<(f64, f64)>,
 }
 
 impl Accusation {
@@ -152,16 +161,38 @@ pub fn poll_of(case: &Case, party: Party) -> f64 {
 fn accusations(verdict: &Verdict) -> Vec<Accusation> {
     let clocks = matches!(verdict.state, State::LocalWrong | State::ServerWrong);
     let of_servers = verdict.blamed().filter(|s| clocks && s.kind != Some(Kind::Unreachable));
-    let mut all: Vec<_> =
-        of_servers.map(|s| Accusation { name: s.server.clone(), proven: s.proven, confidence: s.confidence }).collect();
+    let mut all: Vec<_> = of_servers
+        .map(|s| Accusation {
+            name: s.server.clone(),
+            proven: s.proven,
+            confidence: s.confidence,
+            rate_ppm: s.rate_ppm,
+        })
+        .collect();
     if verdict.state == State::LocalWrong {
         let proven = verdict.local.at_least_s > 0.0 || verdict.confidence > 0.985;
-        all.push(Accusation { name: "own".into(), proven, confidence: verdict.confidence });
+        let rate_ppm = verdict.local.rate_ppm;
+        all.push(Accusation { name: "own".into(), proven, confidence: verdict.confidence, rate_ppm });
     }
     all
 }
 
-fn close(score: &mut Score, name: &str, episode: &Episode, t_s: f64) {
+/// The rate at which offsets move because of this party, if it does nothing but drift. In ppm.
+fn true_rate_ppm(case: &Case, party: &str) -> Option<f64> {
+    let of = |fault: &Fault| match *fault {
+        Fault::ServerDrift { server, ppm, .. } if name(Party::Server(server)) == party => Some(ppm),
+        Fault::LocalDrift { ppm, .. } if party == name(Party::Own) => Some(-ppm),
+        _ => None,
+    };
+    let mut faults = case.world.faults.iter();
+    faults.next().and_then(of).filter(|_| case.world.faults.len() == 1)
+}
+
+fn close(score: &mut Score, case: &Case, name: &str, episode: &Episode, t_s: f64) {
+    if let Some(((rate, half), truth)) = episode.rate_ppm.zip(true_rate_ppm(case, name)) {
+        score.rates.0 += 1;
+        score.rates.1 += usize::from((rate - truth).abs() <= half);
+    }
     if !episode.proven {
         score.stated.push((episode.confidence, episode.right));
     }

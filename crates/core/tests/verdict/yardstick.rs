@@ -1,14 +1,18 @@
 //! A simple detector that the delays of verdicts are held against: medians of two adjacent windows of 4, 8, … 256 polls
 //! of a server's offset from the median of the others, apart by more than six sigma of the pooled MAD.
 //!
-//! Six sigma of so few values are often exceeded by chance. Its delays are comparable only at thresholds at which it
-//! raises no more false alarms than the verdict does, so it is run with several.
+//! The sigma of four values alone is exceeded six times by chance every few minutes, so it is that of the longest windows
+//! that there are. Delays are comparable only at thresholds at which the yardstick raises no more false alarms than the
+//! verdict does, so it is run with several.
 
 use std::collections::HashMap;
 
 use super::kinds::{Case, Party};
 use super::score::{median, name, poll_of};
 use ntp_monitor_core::sample::Sample;
+
+/// The lengths of the windows, as powers of two.
+const LENGTHS: std::ops::RangeInclusive<u32> = 2..=8;
 
 /// Thresholds in sigmas.
 pub const SIGMAS: [f64; 10] = [6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0];
@@ -102,14 +106,19 @@ fn watched(sample: &Sample, last: &HashMap<String, f64>, suspect: &str) -> f64 {
 
 /// How far the newest window is from the one before it, in sigmas, over all lengths.
 fn stray(series: &[f64]) -> f64 {
-    let of_length = |w: usize| {
-        let Some(from) = series.len().checked_sub(2 * w) else { return 0.0 };
-        let (mut before, mut after) = (series[from..from + w].to_vec(), series[from + w..].to_vec());
-        let (m0, m1) = (median(&mut before), median(&mut after));
-        let mut rest: Vec<f64> = before.iter().map(|x| (x - m0).abs()).collect();
-        rest.extend(after.iter().map(|x| (x - m1).abs()));
-        let sigma = 1.4826 * median(&mut rest);
-        (m1 - m0).abs() / (sigma * (2.0 / w as f64).sqrt())
+    let windows = |w: usize| {
+        let from = series.len().checked_sub(2 * w)?;
+        Some((series[from..from + w].to_vec(), series[from + w..].to_vec()))
     };
-    (2..=8).map(|k| of_length(1_usize << k)).fold(0.0, f64::max)
+    // Four values do not show their noise: it is that of the longest windows that there are.
+    let Some((mut before, mut after)) = LENGTHS.rev().find_map(|k| windows(1 << k)) else { return 0.0 };
+    let (m0, m1) = (median(&mut before), median(&mut after));
+    let mut rest: Vec<f64> = before.iter().map(|x| (x - m0).abs()).collect();
+    rest.extend(after.iter().map(|x| (x - m1).abs()));
+    let sigma = 1.4826 * median(&mut rest);
+    let of_length = |w: usize| {
+        let Some((mut before, mut after)) = windows(w) else { return 0.0 };
+        (median(&mut after) - median(&mut before)).abs() / (sigma * (2.0 / w as f64).sqrt())
+    };
+    LENGTHS.map(|k| of_length(1 << k)).fold(0.0, f64::max)
 }

@@ -29,6 +29,7 @@ impl Attribution {
             let detail = format!("{silent_s:.0} s");
             let start = When(self.last_wall_ns);
             self.events.push(own_event(EventKind::MonitorPause, start, Some(now), detail, text));
+            self.engine.resume();
         }
         let suspended_s = self.witness.suspended_s(&sample.at);
         if suspended_s > 0.0 {

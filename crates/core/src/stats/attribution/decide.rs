@@ -26,12 +26,15 @@ const SURE: (f64, f64) = (0.84, 0.89);
 const TOGETHER: f64 = 8.0;
 /// Sizes that differ by less than this part are the same.
 const SAME: f64 = 0.35;
+/// What was named stays named when most servers are silent for so many rounds.
+const KEPT_ROUNDS: u16 = 16;
 /// Camps and halves count after so many rounds in a row.
 const OPEN_AFTER: u8 = 2;
 
 impl Engine {
     /// Decides who is named in this round.
     pub(super) fn decide(&mut self, now: &Now, voters: &[usize], silent: bool) {
+        self.few_rounds = if voters.len() < MIN_SERVERS { self.few_rounds.saturating_add(1) } else { 0 };
         self.forget_repairs(voters);
         let (bias_s, spread_s) = self.levels(voters);
         if !silent {
@@ -61,12 +64,13 @@ impl Engine {
             // What was named stays named unless the doubt lasts.
             let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
             let is_known = self.series[i].has_voice || self.series[i].is_named_lately(now.t_s);
-            let may = may && voters.len() >= MIN_SERVERS && is_known;
+            let may = may && is_known && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
             let (named, confidence) = if may { self.weigh(i, &sides, now) } else { (false, 0.5) };
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;
                 (finding.named, finding.confidence) = (named, confidence);
                 finding.told |= named;
+                finding.unnamed = if named { 0 } else { finding.unnamed.saturating_add(1) };
             }
         }
         let own_named = self.names_own(voters, now, stayed || is_half);
@@ -162,7 +166,7 @@ impl Engine {
         };
         let all = self.series.iter().map(|s| s.route.record(now.t_s)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
         let young = 1.0 + (YOUNG_PATH / usual.values as f64).powi(2);
-        let routes = changes_a_year(series.route.record(now.t_s), all) * young;
+        let routes = changes_a_year(series.route.whole_record(now.t_s), all) * young;
         let unseen = (2.0 * unseen_shift_s(usual.excess_s) / ROUTE_SCALE_S).min(1.0);
         let path = routes * unseen * (-size_s / ROUTE_SCALE_S).exp();
         let p = ERRORS_A_YEAR / (ERRORS_A_YEAR + path) * size_s / (size_s + WANDER * series.claim_s);
@@ -202,7 +206,9 @@ impl Engine {
         if self.own.unmoved.is_some() || doubtful && !finding.named || self.camps.open {
             return false;
         }
-        let shifted = voters.iter().filter(|i| self.series[**i].is_unsettled()).count();
+        // While this host's clock runs away, replies of different ages make servers seem to move.
+        let is_shifted = |series: &Series| if finding.named { series.is_elsewhere() } else { series.is_unsettled() };
+        let shifted = voters.iter().filter(|i| is_shifted(&self.series[**i])).count();
         let by_path = shifted * 2 >= voters.len() && voters.len() > 1;
         // A majority that leaves without the common mode is in doubt itself.
         let still = self.own.track.usual.is_some() && self.own.sighting.is_none();

@@ -56,6 +56,10 @@ pub(super) struct Engine {
     /// Whether a server was asked twice.
     asked_twice: bool,
     pub silent_until: u64,
+    /// After a pause of the monitor too few servers were heard again to judge any.
+    resumes_until: u64,
+    /// Rounds in a row with fewer servers than a judgement needs.
+    pub(super) few_rounds: u16,
     /// The sum of votes of the servers that are heard, and their number.
     pub votes: f64,
     pub voters: usize,
@@ -96,6 +100,8 @@ impl Engine {
             tuned: false,
             asked_twice: false,
             silent_until: 0,
+            resumes_until: 0,
+            few_rounds: 0,
             votes: 0.0,
             voters: 0,
             majority: None,
@@ -198,7 +204,7 @@ impl Engine {
         voters.iter().for_each(|i| self.series[*i].has_voice = true);
         self.dirty |= std::mem::replace(&mut self.voters, voters.len()) != voters.len();
         self.votes = voters.iter().map(|i| self.series[*i].vote).sum();
-        if voters.is_empty() || !voters.iter().any(|i| self.series[*i].fresh) {
+        if voters.is_empty() || !voters.iter().any(|i| self.series[*i].fresh) || self.is_resuming() {
             return;
         }
         if self.round.is_multiple_of(COMPARE_ROUNDS) || self.round == 12 {
@@ -297,7 +303,8 @@ impl Engine {
     fn peers_of(&self, i: usize) -> Peers {
         let lambda_s = self.series[i].latest.map_or(0.0, |l| l.lambda_s);
         let floor = (COMMON_PART / self.voters.max(1) as f64).clamp(FLOORS.0, FLOORS.1);
-        Peers { sigmas: self.sigmas, claim_s: lambda_s, grain_s: self.grain.threshold_s(), floor }
+        let grain_s = self.grain.threshold_s().max(self.series[i].grain.threshold_s());
+        Peers { sigmas: self.sigmas, claim_s: lambda_s, grain_s, floor }
     }
 
     /// Takes one new reply into the series of its server, and looks whether it or its path changed.
@@ -377,7 +384,10 @@ impl Engine {
         self.dirty |= self.congested.look(self.round, look, super::watch::OPEN_AFTER).is_some();
         let away = voters.iter().filter(|i| self.series[**i].route.is_away()).count();
         if away * 2 < known {
-            voters.iter().for_each(|i| self.series[*i].route.count_change());
+            voters.iter().for_each(|i| {
+                let series = &mut self.series[*i];
+                series.route.count_change(&series.track);
+            });
         }
         if self.congested.open {
             self.series.iter_mut().for_each(|s| s.route.watch.reset());
@@ -396,6 +406,15 @@ impl Engine {
             self.own.track.cut();
             self.congested.reset();
         }
+    }
+
+    /// The monitor did not measure for a while: what was said before holds until enough servers were heard again.
+    pub fn resume(&mut self) {
+        self.resumes_until = self.round + SILENT_ROUNDS;
+    }
+
+    pub fn is_resuming(&self) -> bool {
+        self.round < self.resumes_until && self.voters < MIN_SERVERS
     }
 
     /// The newest replies are older than they look: the machine stood still, or its clock skipped a second.

@@ -12,6 +12,8 @@ const END_AFTER: u8 = 5;
 /// most.
 const UNLIKELY: f64 = 1e-4;
 const END_AFTER_GAPS: (f64, f64) = (16.0, 200.0);
+/// Replies that were watched before it was found.
+const BEFORE_FOUND: f64 = 12.0;
 /// One that goes to and fro is over after a sixth of the time since it began, in replies at least and at most.
 const END_AFTER_SWINGS: (u32, u32) = (16, 250);
 /// Onset and kind are worked out at these sightings, then kept.
@@ -38,6 +40,8 @@ pub(super) struct Finding {
     pub named: bool,
     /// It was named at some time.
     pub told: bool,
+    /// Rounds since it was named last, or since it was found.
+    pub unnamed: u16,
     /// Sightings so far, and replies without one since the last.
     pub sightings: u32,
     pub misses: u8,
@@ -76,6 +80,7 @@ impl Finding {
             confidence: 0.5,
             named: false,
             told: false,
+            unnamed: 0,
             sightings: 0,
             misses: 0,
             replies: 0,
@@ -92,7 +97,8 @@ impl Finding {
         if self.kind != Kind::Intermittent && self.bad_share.is_none() {
             return END_AFTER.max(self.swings);
         }
-        let share = f64::from(self.sightings) / f64::from(self.replies.max(1));
+        // It was found because several came together, so their share is smaller than it looks at first.
+        let share = f64::from(self.sightings) / (f64::from(self.replies) + BEFORE_FOUND);
         let gap = UNLIKELY.ln() / (-share.min(0.99)).ln_1p();
         gap.clamp(END_AFTER_GAPS.0, END_AFTER_GAPS.1) as u8
     }
@@ -126,6 +132,11 @@ impl Finding {
         (self.rate, self.size_s) = (None, Some(manner.size_s));
         self.period_s = manner.period_s.or(self.period_s);
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
+    }
+
+    /// The clock was wrong in one direction and is now in the other: it will be right in between again.
+    pub fn turns(&mut self) {
+        self.swings = self.swings.max(END_AFTER_SWINGS.0 as u8);
     }
 
     /// Bad replies come and go, since `first_s`; the newest was bad by `size_s`, if it was.

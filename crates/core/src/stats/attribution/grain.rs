@@ -5,27 +5,34 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Differences of fewer polls than this prove no grain.
+/// Differences of fewer polls than this prove no grain, of all servers together and of one alone.
 const MIN_SEEN: u32 = 8;
+const MIN_SEEN_OF_ONE: u32 = 64;
 /// No clock is coarser, in seconds: the tick of old systems is 1/64 s.
 const COARSEST_S: f64 = 1.0 / 64.0;
 
-/// The smallest difference of neighbouring offsets of a server, over all servers: they share the clock that stamps.
+/// The smallest difference of neighbouring offsets of one server, or over all servers: they share the clock that stamps.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Grain {
     least_s: f64,
     seen: u32,
     /// Differences of exactly zero.
     same: u32,
+    needed: u32,
 }
 
 impl Default for Grain {
     fn default() -> Self {
-        Self { least_s: COARSEST_S, seen: 0, same: 0 }
+        Self { least_s: COARSEST_S, seen: 0, same: 0, needed: MIN_SEEN }
     }
 }
 
 impl Grain {
+    /// For the offsets of a single server.
+    pub fn of_one() -> Self {
+        Self { needed: MIN_SEEN_OF_ONE, ..Self::default() }
+    }
+
     /// Takes note of the offsets of two polls of one server.
     pub fn note(&mut self, before_s: f64, now_s: f64) {
         let difference_s = (now_s - before_s).abs();
@@ -41,7 +48,7 @@ impl Grain {
     /// within half a grain of the truth, and so is what they are compared with.
     pub fn threshold_s(self) -> f64 {
         // Offsets that are mostly equal and then differ are coarse, as few as these differences may be.
-        let is_coarse = self.seen >= MIN_SEEN || (self.seen >= 3 && self.same > 16 * self.seen);
+        let is_coarse = self.seen >= self.needed || (self.seen >= 3 && self.same > 16 * self.seen);
         if is_coarse { 2.0 * self.least_s } else { 0.0 }
     }
 }

@@ -201,11 +201,13 @@ impl Attribution {
         it.since = Some(self.onset(&finding));
         it.kind = Some(finding.kind);
         it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
+        // The onset as the wall clock shows it now; it may have been set since.
+        let onset = Some(self.when(finding.since_s));
         if finding.kind == Kind::Frequency {
             if self.is_smear(it.rate_ppm, it.since) {
                 it.kind = Some(Kind::Smear);
             }
-        } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, it.since)) {
+        } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, onset)) {
             it.witnessed = finding.kind == Kind::Step;
             it.since = Some(When(step.until_ns)).filter(|_| it.witnessed).or(it.since);
         }
@@ -215,7 +217,7 @@ impl Attribution {
                  smear"
                     .into(),
             );
-        } else if !it.witnessed && self.is_unmoved(&finding, it.since) {
+        } else if !it.witnessed && self.is_unmoved(&finding, onset) {
             it.undecided = Some(unmoved_text(finding.size_s.unwrap_or(0.0)));
         }
         it.undecided_since = it.since.filter(|_| it.undecided.is_some());
@@ -228,7 +230,9 @@ impl Attribution {
         let is_settled = finding.kind == Kind::Step && finding.sightings >= SETTLED;
         let doubt_s = self.witness.doubt_s().filter(|_| is_settled && self.engine.own.missed_leap_s.is_none());
         let is_seen = finding.size_s.zip(doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt);
-        is_seen && self.steps_near(since, NEAR).next().is_none()
+        // A slow slew is no step that the raw clock shows, but it shows the slew.
+        let is_free = |size_s: f64| self.engine.own.moved_freely_s() * size_s.signum() > 0.3 * size_s.abs();
+        is_seen && finding.size_s.is_some_and(is_free) && self.steps_near(since, NEAR).next().is_none()
     }
 
     /// The step of this host's clock that explains a common movement of `size_s`. A step forward makes all offsets

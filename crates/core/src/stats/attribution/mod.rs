@@ -248,6 +248,7 @@ impl Attribution {
                 series.authentication = Some(sample.authentication);
                 if let Some(before) = series.latest {
                     self.engine.grain.note(before.theta_s, m.offset_s);
+                    series.grain.note(before.theta_s, m.offset_s);
                 }
                 let (theta_s, delay_s, lambda_s) = (m.offset_s, m.delay_s.max(0.0), m.root_distance_s);
                 series.accept(Reply { t_s, theta_s, delay_s, lambda_s, moved_s });
@@ -316,7 +317,7 @@ impl Attribution {
         // nothing to say.
         let rounds = self.engine.round - self.judged_at;
         let is_silent = self.engine.round < self.engine.silent_until;
-        if rounds > 0 && !is_silent && (self.engine.dirty || rounds >= REFRESH_ROUNDS) {
+        if rounds > 0 && !is_silent && !self.engine.is_resuming() && (self.engine.dirty || rounds >= REFRESH_ROUNDS) {
             self.engine.dirty = false;
             self.judged_at = self.engine.round;
             self.count_votes();

@@ -67,11 +67,16 @@ pub(super) struct Own {
     last_unusual: f64,
     /// The unpredicted movements of the last rounds, in seconds.
     drifted_s: [f64; 4],
+    /// The sum of all unpredicted movements, and what it was in the last rounds before something was wrong.
+    free_s: f64,
+    free_before_s: [f64; 8],
     /// How far it moved without notice lately, in seconds: servers' series are uncertain by as much.
     pub unrest_s: f64,
     pub excess_s: f64,
     pub sighting: Option<Sighting>,
     sights: Bits,
+    /// The direction of the last sighting of what is wrong; zero before the first.
+    side: f64,
     conflicts: Bits,
     pub finding: Option<Finding>,
     pub unmoved: Option<Unmoved>,
@@ -92,10 +97,13 @@ impl Default for Own {
             last_loose: 0.0,
             last_unusual: 0.0,
             drifted_s: [0.0; 4],
+            free_s: 0.0,
+            free_before_s: [0.0; 8],
             unrest_s: 0.0,
             excess_s: 0.0,
             sighting: None,
             sights: Bits::default(),
+            side: 0.0,
             conflicts: Bits::default(),
             finding: None,
             unmoved: None,
@@ -127,6 +135,11 @@ impl Own {
         self.rounds = self.rounds.saturating_add(1);
         let predicted_s = if self.rounds == 1 { before_s - moved_s + self.rate * passed_s } else { predicted_s };
         let unusual_s = common_s - predicted_s;
+        self.free_s += unusual_s;
+        if self.finding.is_none() {
+            self.free_before_s.rotate_left(1);
+            self.free_before_s[7] = self.free_s;
+        }
         let noise_s = if self.track.usual.is_some() { 8.0 * self.track.sigma_s() } else { 4.0 * spread_s + 1e-4 };
         let enough_s = noise_s.max(0.6 * excess_s);
         let loose = if unusual_s.abs() > 0.3 * enough_s { unusual_s.abs() / passed_s } else { 0.0 };
@@ -222,6 +235,11 @@ impl Own {
         self.conflicts.last()
     }
 
+    /// How far the common mode moved, since shortly before something was found wrong, beyond what was set and steered.
+    pub fn moved_freely_s(&self) -> f64 {
+        self.free_s - self.free_before_s[0]
+    }
+
     /// How far the newest values are from the level.
     pub fn lean_s(&self) -> f64 {
         let mut newest: Vec<f64> = self.track.deviations(3).iter().map(|p| p.1).collect();
@@ -247,12 +265,19 @@ impl Own {
         }
         let proven = self.is_proven();
         if let Some(finding) = &mut self.finding {
+            if let Some(size_s) = self.sighting.map(|s| s.size_s) {
+                if self.side * size_s < 0.0 {
+                    finding.turns();
+                }
+                self.side = size_s.signum();
+            }
             let before_s = finding.seen_s;
             let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None };
             if finding.take(seen, &self.track) {
                 let size_s = finding.size_s.filter(|_| self.track.usual.is_some());
-                let end = size_s.and_then(|size_s| self.track.end_of(size_s)).unwrap_or(before_s);
+                let end = size_s.and_then(|size_s| self.track.end_of(size_s, before_s)).unwrap_or(before_s);
                 end_s = finding.named.then_some(end);
+                (self.track.ended_s, self.side) = (end, 0.0);
                 (self.finding, self.sights, self.conflicts) = (None, Bits::default(), Bits::default());
                 self.missed_leap_s = None;
                 if self.track.usual.is_none() {

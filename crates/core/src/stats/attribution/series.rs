@@ -13,6 +13,7 @@ use self::route::Route;
 use super::bits::Bits;
 use super::course::Course;
 use super::finding::{Finding, Seen};
+use super::grain::Grain;
 use super::track::{Sighting, Track};
 use crate::clock::Stamp;
 use crate::sample::{Authentication, Outcome, ServerIdent};
@@ -31,6 +32,7 @@ const NEW_AFTER: usize = 64;
 const TOLD_AFTER: u32 = 4;
 /// A level of fewer values is hardly known.
 const FEW: usize = 16;
+const FEW_AFTER_CUT: usize = 64;
 /// A poll that comes after less than this part of its interval came early.
 const EARLY: f64 = 0.75;
 /// What was said of a server holds for so many intervals of silence.
@@ -77,6 +79,8 @@ pub(super) struct Series {
     pub has_voice: bool,
     pub track: Track,
     pub route: Route,
+    /// How coarse this server's offsets are.
+    pub grain: Grain,
     /// Slow average of what the server claims of itself: its root distance without the path to it.
     pub claim_s: f64,
     /// Its part of a vote: servers that depend on each other share one.
@@ -119,6 +123,7 @@ impl Series {
             fresh: false,
             has_voice: false,
             track: Track::new(t_s),
+            grain: Grain::of_one(),
             route: Route::new(t_s),
             claim_s: 0.0,
             vote: 1.0,
@@ -283,8 +288,10 @@ impl Series {
             return None;
         }
         let finding = self.finding.take()?;
-        let end_s = finding.size_s.filter(|_| self.track.usual.is_some()).and_then(|size_s| self.track.end_of(size_s));
+        let size_s = finding.size_s.filter(|_| self.track.usual.is_some());
+        let end_s = size_s.and_then(|size_s| self.track.end_of(size_s, before_s));
         let end_s = end_s.unwrap_or(before_s + 0.5 * self.interval_s().unwrap_or(0.0));
+        self.track.ended_s = end_s;
         (self.odd, self.sights, self.conflicts) = (Bits::default(), Bits::default(), Bits::default());
         self.good = Bits::default();
         if self.track.usual.is_none() {
@@ -313,10 +320,16 @@ impl Series {
     }
 
     /// Whether it cannot tell what this host's clock does: its delay or its offset is not where it used to be, or what
-    /// is usual is hardly known.
+    /// is usual is hardly known. What was learned on a new route is as wrong as the common mode was then.
     pub fn is_unsettled(&self) -> bool {
-        let is_new = self.track.usual.is_none_or(|usual| usual.values < FEW);
-        is_new || self.route.is_away() || self.finding.is_some_and(|f| !f.named)
+        self.is_elsewhere() || self.finding.is_some_and(|f| !f.named)
+    }
+
+    /// The same, only by what its path shows.
+    pub fn is_elsewhere(&self) -> bool {
+        let few = if self.track.was_cut() { FEW_AFTER_CUT } else { FEW };
+        let is_new = self.track.usual.is_none_or(|usual| usual.values < few);
+        is_new || self.route.is_away()
     }
 
     /// How far the offset has moved, in seconds, if neither the clock nor the path is blamed for it.
@@ -333,8 +346,9 @@ impl Series {
     /// Whether the offset has moved for good although the delay has not, and no clock was named: then its path is
     /// believed to have done it, and the level before says nothing of the present one.
     pub fn stands_elsewhere(&self) -> bool {
-        let is_open = |f: &Finding| !f.named && !f.proven && f.bad_share.is_none() && f.misses == 0;
-        let lasts = self.finding.is_some_and(|f| is_open(&f) && f.sightings as usize >= NEW_AFTER);
+        let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0;
+        let is_old = |f: &Finding| f.sightings as usize >= NEW_AFTER && usize::from(f.unnamed) >= NEW_AFTER;
+        let lasts = self.finding.is_some_and(|f| is_open(&f) && is_old(&f));
         lasts && self.track.stands_still(NEW_AFTER)
     }
 

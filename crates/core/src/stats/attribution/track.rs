@@ -26,6 +26,12 @@ const SIGMAS: f64 = 8.0;
 const CLEAR: f64 = 2.5;
 /// So many values at first are tested, but their level is not trusted as much.
 const YOUNG: f64 = 64.0;
+/// A movement is no more than wander while it is within so many times what the level moves by itself.
+const WANDERS: f64 = 5.0;
+/// How much the newest movement of the level counts.
+const WANDER_WEIGHT: f64 = 0.25;
+/// A fault that went away slowly was seen for so many values more after half of it was gone.
+const SLOWLY: usize = 5;
 /// Memory grows by so many values.
 const GROWTH: usize = 64;
 /// A delay may be below the usual one by so many times what it was below it in one of twenty replies.
@@ -100,6 +106,12 @@ pub(super) struct Track {
     pub count: u32,
     /// Whether values that do not teach are among those that are kept.
     troubled: bool,
+    /// When what was wrong ended last: what was before says nothing of what is wrong now.
+    pub ended_s: f64,
+    /// How far the level moves in half of the values that are kept, root mean square, and the count and the level when
+    /// that was last looked at.
+    wander_s: f32,
+    waypoint: Option<(u32, f64)>,
 }
 
 /// Buffers that all tracks share.
@@ -135,19 +147,27 @@ impl Track {
             unlearned: 0,
             count: 0,
             troubled: false,
+            ended_s: f64::NEG_INFINITY,
+            wander_s: 0.0,
+            waypoint: None,
         }
     }
 
     /// The time of the first value since the last cut.
     pub fn first_s(&self) -> Option<f64> {
         let first = self.entries.front().filter(|_| self.entries.len() == self.count as usize)?;
-        Some(self.born_s.unwrap_or_else(|| self.time_s(first)))
+        Some(self.born_s.unwrap_or_else(|| self.time_s(first))).filter(|first_s| *first_s >= self.ended_s)
+    }
+
+    /// Whether this is no longer the series that it was at first.
+    pub fn was_cut(&self) -> bool {
+        self.born_s.is_none()
     }
 
     /// Forgets everything: from now on this is another series.
     pub fn cut(&mut self) {
         self.entries.clear();
-        self.born_s = None;
+        (self.born_s, self.waypoint) = (None, None);
         (self.usual, self.unlearned, self.count, self.troubled) = (None, 0, 0, false);
     }
 
@@ -301,6 +321,17 @@ impl Track {
             sigmas,
             values: count,
         });
+        self.note_wander(self.anchor_s + level);
+    }
+
+    /// Learns how far the level moves by itself.
+    fn note_wander(&mut self, level_s: f64) {
+        let (count, before_s) = *self.waypoint.get_or_insert((self.count, level_s));
+        if self.count - count >= KEPT as u32 / 2 {
+            let square = f64::from(self.wander_s).powi(2);
+            let square = square + WANDER_WEIGHT * ((level_s - before_s).powi(2) - square);
+            (self.wander_s, self.waypoint) = (square.sqrt() as f32, Some((self.count, level_s)));
+        }
     }
 
     /// The newest value.
@@ -322,12 +353,13 @@ impl Track {
         }
         let mut best: Option<Sighting> = None;
         let mut bound = Bound::default();
+        let wander_s = WANDERS * f64::from(self.wander_s);
         for (sigma, length) in usual.sigmas.iter().zip(WINDOWS) {
             if length > count || sigma.is_nan() {
                 break;
             }
             bound.extend(&values[..length], &weights[..length]);
-            let enough_s = (SIGMAS * sigma).max(peers.grain_s).max(2e-6);
+            let enough_s = (SIGMAS * sigma).max(peers.grain_s).max(2e-6).max(wander_s);
             // Mostly it is plain that the mean is small, and the values need not be sorted.
             if bound.of_mean() <= enough_s {
                 continue;
@@ -374,6 +406,7 @@ impl Track {
         let level_s = self.level_s().unwrap_or(0.0) - self.anchor_s;
         let usual = self.usual;
         let skip = self.entries.len().saturating_sub(values);
+        let is_older = |e: &&Entry| self.time_s(e) < self.ended_s;
         let of = |e: &Entry| {
             let x_s = usual.map_or(0.0, |u| f64::from(e.delay.abs()) - u.delay_s);
             let excess_s = usual.map_or(1.0, |u| u.excess_s);
@@ -381,18 +414,21 @@ impl Track {
             let value = reduced(f64::from(e.value) - level_s, x_s, room_s);
             (self.time_s(e), value, weight(x_s, excess_s))
         };
-        self.entries.iter().skip(skip).map(of).collect()
+        self.entries.iter().skip(skip).skip_while(is_older).map(of).collect()
     }
 
     /// When the newest values stopped being further than half of `size_s` from the level: the middle between the last
-    /// that was and the next.
-    pub fn end_of(&self, size_s: f64) -> Option<f64> {
+    /// that was and the next. What goes away slowly ends when it cannot be seen any more, at the latest at `seen_s`.
+    pub fn end_of(&self, size_s: f64, seen_s: f64) -> Option<f64> {
         let level_s = self.level_s()? - self.anchor_s;
-        let is_off = |e: &Entry| {
-            let y = f64::from(e.value) - level_s;
-            y.abs() > 0.5 * size_s.abs() && y * size_s > 0.0
-        };
-        let last = self.entries.iter().rposition(is_off)?;
+        let is_beyond = |e: &Entry, limit_s: f64| (f64::from(e.value) - level_s) * size_s.signum() > limit_s;
+        let mut last = self.entries.iter().rposition(|e| is_beyond(e, 0.5 * size_s.abs()))?;
+        let least_s = (4.0 * self.sigma_s()).max(0.02 * size_s.abs());
+        let is_rest = |e: &Entry| self.time_s(e) <= seen_s && is_beyond(e, least_s);
+        if let Some(end) = self.entries.iter().rposition(is_rest).filter(|end| *end >= last + SLOWLY) {
+            let rest = self.entries.iter().skip(last + 1).take(end - last).filter(|e| is_rest(e)).count();
+            last = if rest * 4 >= (end - last) * 3 { end } else { last };
+        }
         let next = self.entries.get(last + 1).unwrap_or(&self.entries[last]);
         Some(0.5 * (self.time_s(&self.entries[last]) + self.time_s(next)))
     }
@@ -496,66 +532,5 @@ mod entries {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::Dice;
-
-    const ALONE: Peers = Peers { sigmas: [f64::NAN; 5], claim_s: 1e-3, grain_s: 0.0, floor: 0.35 };
-
-    /// Polls until a fault that begins at poll 200 is seen.
-    fn delay(seed: u64, fault: impl Fn(f64) -> f64) -> Option<u32> {
-        let (mut track, mut dice, mut scratch) = (Track::new(0.0), Dice::new(seed), Scratch::default());
-        for k in 0..400_u32 {
-            let value_s = 1e-4 * dice.normal() + fault(f64::from(k) - 200.0);
-            track.push(f64::from(k) * 64.0, value_s, 0.02 + dice.exponential(1e-4), true);
-            if track.is_due() {
-                track.learn(&ALONE, &mut scratch);
-            }
-            if track.look(&ALONE).is_some() {
-                assert!(k >= 200, "seed {seed}: false alarm at {k}");
-                return Some(k - 200);
-            }
-        }
-        None
-    }
-
-    #[test]
-    fn bound_is_never_below_the_mean() {
-        let mut dice = Dice::new(8);
-        for round in 0..2000 {
-            let shift = f64::from(round % 7) * 0.3;
-            let values: Vec<f64> = (0..32).map(|_| dice.normal() + shift).collect();
-            let weights: Vec<f64> = (0..32).map(|_| dice.unit().max(0.01)).collect();
-            let mut bound = Bound::default();
-            for length in WINDOWS {
-                bound.extend(&values[..length], &weights[..length]);
-                assert!(bound.of_mean() >= mean(&values[..length], &weights[..length]).abs() - 1e-12);
-            }
-        }
-    }
-
-    #[test]
-    fn noise_alone_is_never_seen() {
-        assert!((0..50).all(|seed| delay(seed, |_| 0.0).is_none()));
-    }
-
-    #[test]
-    fn steps_and_drifts_of_a_few_sigmas_are_seen_soon() {
-        for seed in 0..20 {
-            assert!(delay(seed, |k| if k >= 0.0 { 1.5e-3 } else { 0.0 }).is_some_and(|d| d <= 3), "seed {seed}");
-            assert!(delay(seed, |k| 3e-5 * k.max(0.0)).is_some_and(|d| d <= 40), "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn what_the_delay_explains_is_not_seen() {
-        let (mut track, mut scratch) = (Track::new(0.0), Scratch::default());
-        let mut dice = Dice::new(4);
-        for k in 0..200_u32 {
-            let queue_s = if k >= 150 { 0.02 } else { dice.exponential(2e-4) };
-            track.push(f64::from(k) * 64.0, 5e-5 * dice.normal() + queue_s / 2.0, 0.02 + queue_s, true);
-            track.learn(&ALONE, &mut scratch);
-            assert!(track.look(&ALONE).is_none(), "{k}");
-        }
-    }
-}
+#[path = "track_tests.rs"]
+mod tests;

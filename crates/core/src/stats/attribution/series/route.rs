@@ -28,6 +28,8 @@ pub(in super::super) struct Route {
     /// What is usual was learned from enough replies.
     known: bool,
     changes: u32,
+    /// Changes that no delay showed. They say nothing of other paths.
+    unseen: u32,
     watched_from_s: f64,
 }
 
@@ -42,13 +44,20 @@ impl Route {
             counted: false,
             known: false,
             changes: 0,
+            unseen: 0,
             watched_from_s: t_s,
         }
     }
 
-    /// Changes seen and years watched.
+    /// Changes that its delay showed, and years watched.
     pub fn record(&self, t_s: f64) -> (f64, f64) {
         (f64::from(self.changes), (t_s - self.watched_from_s).max(0.0) / YEAR_S)
+    }
+
+    /// All changes, and years watched.
+    pub fn whole_record(&self, t_s: f64) -> (f64, f64) {
+        let (changes, years) = self.record(t_s);
+        (changes + f64::from(self.unseen), years)
     }
 
     /// Whether the delay has left its usual value for now.
@@ -61,21 +70,23 @@ impl Route {
         self.away >= USUAL_AFTER
     }
 
-    /// Counts a change that has just become certain, and that was not one of all paths.
-    pub fn count_change(&mut self) {
-        if self.away >= CHANGED_AFTER && self.known && !self.counted {
+    /// Counts a change that has just become certain, and that was not one of all paths. A queue is no change: it is
+    /// short now and then.
+    pub fn count_change(&mut self, track: &Track) {
+        let is_certain = self.away >= CHANGED_AFTER && self.known && !self.counted;
+        if is_certain && track.stays_away(usize::from(CHANGED_AFTER)) {
             (self.changes, self.counted) = (self.changes + 1, true);
         }
     }
 
     /// The offset went elsewhere for good, without a change of the delay.
     pub fn count_unseen(&mut self) {
-        self.changes += 1;
+        self.unseen += 1;
     }
 
     /// The offset went elsewhere and came back, without a change of the delay.
     pub fn came_and_went(&mut self) {
-        self.changes += 2;
+        self.unseen += 2;
     }
 
     /// The present route is the usual one.
@@ -124,7 +135,39 @@ pub(in super::super) fn changes_a_year(own: (f64, f64), all: (f64, f64)) -> f64 
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::track::{Peers, Scratch};
     use super::*;
+
+    const PEERS: Peers = Peers { sigmas: [f64::NAN; 5], claim_s: 1e-3, grain_s: 0.0, floor: 0.35 };
+
+    /// The changes that are counted when delays are elsewhere for 20 replies, by as much as `more_s` of the reply.
+    fn counted(more_s: impl Fn(u32) -> f64) -> f64 {
+        let (mut track, mut route, mut scratch) = (Track::new(0.0), Route::new(0.0), Scratch::default());
+        for k in 0..220_u32 {
+            let t_s = f64::from(k) * 64.0;
+            let queue_s = 1e-4 * f64::from(k * 7 % 5) + if k >= 200 { more_s(k) } else { 0.0 };
+            track.push(t_s, 0.0, 0.02 + queue_s, k < 200);
+            if k < 200 && track.is_due() {
+                track.learn(&PEERS, &mut scratch);
+            }
+            route.look(t_s, u64::from(k), 0.0, queue_s, 1e-3, &track);
+            route.count_change(&track);
+        }
+        route.record(0.0).0
+    }
+
+    #[test]
+    fn longer_route_is_a_change_and_a_queue_is_none() {
+        assert_eq!(counted(|_| 0.01), 1.0);
+        assert_eq!(counted(|k| if k % 4 == 0 { 0.0 } else { 0.01 }), 0.0);
+    }
+
+    #[test]
+    fn change_that_no_delay_showed_counts_for_its_own_path_only() {
+        let mut route = Route::new(0.0);
+        route.came_and_went();
+        assert_eq!((route.record(0.0), route.whole_record(0.0)), ((0.0, 0.0), (2.0, 0.0)));
+    }
 
     #[test]
     fn path_that_changes_daily_is_expected_to_change() {

@@ -1,5 +1,6 @@
 mod lasting;
 mod polling;
+mod returns;
 mod worlds;
 
 use super::*;
