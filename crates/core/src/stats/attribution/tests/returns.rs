@@ -1,4 +1,4 @@
-//! What is said when something comes back: a server to the right time, a fault to a server, the monitor after a pause.
+//! Verdicts after a return: of a server to the right time, of a fault to a server, of the monitor after a pause.
 
 use super::*;
 use crate::stats::verdict::When;
