@@ -40,7 +40,7 @@ describe("now", () => {
     expect(await panels.locator("h2").allInnerTexts()).toEqual(["High offset", "Failing queries", "Falseticker"]);
     const first = await panels.first().innerText();
     for (const part of ["Critical", "wild is 80 ms ahead", "(1 h 30 min)", "ams-2 is 51 ms ahead", "Pending"]) expect(first).toContain(part);
-    expect(await panels.nth(1).innerText()).toContain("Held back, because the monitor is blind explains it.");
+    expect(await panels.nth(1).innerText()).toContain("Not notified, because the monitor is blind explains it.");
     expect(await panels.nth(2).innerText()).toContain("Silenced by silence 1");
     expect(faults()).toEqual([]);
   });
