@@ -266,7 +266,8 @@ impl Own {
         let proven = self.is_proven();
         if let Some(finding) = &mut self.finding {
             if let Some(size_s) = self.sighting.map(|s| s.size_s) {
-                if self.side * size_s < 0.0 {
+                // What is proven is over when the proof is.
+                if self.side * size_s < 0.0 && !proven {
                     finding.turns();
                 }
                 self.side = size_s.signum();
