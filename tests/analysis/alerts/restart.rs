@@ -35,6 +35,21 @@ fn a_restart_at_any_moment_neither_repeats_nor_loses_a_message() {
     }
 }
 
+/// The last polls in the pictures are those of an hour; the store may lack polls that came shortly before a kill.
+#[test]
+fn restored_alert_ends_only_after_its_server_was_polled() {
+    let bench = Bench::new();
+    for (restart, ends) in [(1000, 1), (100_000, 0)] {
+        let mut before = Engine::new(Rulebook::built_in(), at(0));
+        let outcomes: Vec<_> = (0..600).step_by(10).map(|s| bench.step_at(&mut before, at(s), FIRST)).collect();
+        let mut engine = Engine::new(Rulebook::built_in(), at(restart));
+        assert!(engine.restore(at(restart), remembered(&outcomes)).is_empty());
+        let told = bench.run(&mut engine, restart..restart + 400, NOBODY);
+        let resolved = told.iter().filter(|(_, it)| it.status == Status::Resolved).count();
+        assert_eq!(resolved, ends, "restart at {restart}");
+    }
+}
+
 #[test]
 fn restart_during_a_silence_neither_notifies_nor_forgets() {
     let bench = Bench::new();

@@ -116,6 +116,12 @@ impl ServerView<'_> {
     pub fn poll_s(&self) -> Option<f64> {
         self.series.map(|series| series.last.poll_s)
     }
+
+    /// When the last poll began; `None` before the first poll has ended.
+    #[must_use]
+    pub fn polled(&self) -> Option<Stamp> {
+        self.series.map(|series| series.last.at)
+    }
 }
 
 /// The data that one evaluation of a rule can access.

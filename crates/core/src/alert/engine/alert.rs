@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::quiet::Mute;
 use super::{Evaluation, timestamp};
-use crate::alert::facts::View;
+use crate::alert::expression::Answer;
+use crate::alert::facts::{ServerView, View};
 use crate::alert::notification::Instance;
 use crate::alert::rule::Rule;
 use crate::alert::state::{End, Life};
@@ -47,6 +48,8 @@ pub(super) struct Alert {
     pub held_by: Option<String>,
     /// When the alert was last evaluated.
     pub seen: Stamp,
+    /// When it was restored.
+    restored: Option<Stamp>,
 }
 
 impl Alert {
@@ -67,6 +70,7 @@ impl Alert {
             mute: None,
             held_by: None,
             seen: now,
+            restored: None,
         }
     }
 
@@ -87,7 +91,16 @@ impl Alert {
             mute: None,
             held_by: saved.held_by,
             seen: now,
+            restored: Some(now),
         }
+    }
+
+    /// The answer that counts. The store may lack the last polls before a kill, so a restored alert does not end before
+    /// its server was polled again.
+    pub(super) fn heed(&mut self, answer: Answer, view: &View<'_>) -> Answer {
+        let polled = view.server.as_ref().and_then(ServerView::polled);
+        self.restored = self.restored.filter(|since| polled.is_some_and(|at| at.mono_ns < since.mono_ns));
+        if self.restored.is_some() && answer == Answer::False { Answer::NoData } else { answer }
     }
 
     /// The server and its series, for selectors.

@@ -131,6 +131,7 @@ impl Watch {
         let timing = evaluation.settings.timing(&self.rule);
         let Some(alert) = self.alerts.get_mut(id) else { return };
         alert.seen = evaluation.now;
+        let answer = alert.heed(answer, view);
         if evaluation.was_unwatched {
             alert.life.was_unwatched(evaluation.now);
         }
