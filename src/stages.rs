@@ -85,7 +85,7 @@ pub fn measure<T>(stage: Stage, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Measures work that is done for several polls together, each of which gets an equal part of the time.
+/// Measures work for several polls at once. Each poll gets an equal part of the time.
 #[derive(Debug)]
 pub struct Stopwatch {
     stage: Stage,

@@ -105,7 +105,7 @@ impl Holder {
         }
     }
 
-    /// Takes the lease if its key is gone, if an earlier process of this hub has it, or if nobody has renewed it for its
+    /// Takes the lease if its key is gone, if an earlier process of this hub has it, or if no hub has renewed it for its
     /// whole life by this host's clock: a server whose clock was set back does not free it.
     async fn take(&mut self, value: Bytes) -> Answer {
         if let Ok(revision) = self.bucket.create(KEY, value.clone()).await {

@@ -90,7 +90,7 @@ impl StoreError {
         move |source| Self::Sqlite { doing, path, source }
     }
 
-    /// The same error about another file, of which the current one is a copy.
+    /// The same error about another file that the current one is a copy of.
     pub(super) fn about(mut self, file: &Path) -> Self {
         match &mut self {
             Self::NotAStore(path)

@@ -36,7 +36,7 @@ const HOUR: f64 = 3600.0;
 
 const DAY: f64 = 24.0 * HOUR;
 
-/// A bench for the engine: pictures of three servers, some of which do not answer, and time.
+/// A bench for the engine: snapshots of three servers, where some do not answer, and time.
 struct Bench {
     servers: Vec<Arc<ServerIdent>>,
     pictures: BTreeMap<&'static [usize], Snapshot>,

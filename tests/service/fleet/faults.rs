@@ -1,4 +1,4 @@
-//! Faults of what lies between agents and hubs: certificates that expire, a clock that is set, an identity used twice.
+//! Faults between agents and hubs: certificates that expire, a clock that is set, an identity used twice.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -145,7 +145,7 @@ impl Engine {
         let is_early = self.heard_from >= self.live && t_s > self.round_s + 0.5 * self.period_s;
         if self.tuned && (t_s >= self.next_s || is_early) {
             self.close(now);
-            // No round is made up for that lies before the interval became longer.
+            // Rounds from before the interval became longer are not added.
             let most_late_s = if self.round <= FIRST_ROUNDS { self.period_s } else { self.pause_s() };
             self.next_s = if t_s - self.next_s > most_late_s || is_early { t_s } else { self.next_s } + self.period_s;
             self.count_live(t_s);

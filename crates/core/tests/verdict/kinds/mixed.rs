@@ -48,7 +48,7 @@ fn mixed(mut world: World) -> World {
     world
 }
 
-/// So many servers, the first of which share an upstream.
+/// A world of `servers` servers. The first `shared` of them have one upstream.
 fn sharing(seed: u64, servers: usize, shared: usize, fault: impl Fn(usize, f64) -> Fault) -> Case {
     let at_s = onset(seed, 64.0);
     let mut world = World::ordinary(seed, servers, 64.0, 500.0 * 64.0);
