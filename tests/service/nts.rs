@@ -21,6 +21,16 @@ fn section(server: &NtsServer, ca: &std::path::Path) -> String {
     )
 }
 
+/// A server with NTS, and the home of a monitor of it.
+fn with_nts(authority: &Authority) -> (NtsServer, Home) {
+    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", authority);
+    let home = Home::with("");
+    let ca = home.path().join("ca.pem");
+    fs::write(&ca, authority.pem()).unwrap();
+    home.configure(&section(&server, &ca));
+    (server, home)
+}
+
 /// The row of the only server, once it is as `wanted` says.
 fn row_when(monitor: &mut Monitor, wanted: impl Fn(&Value) -> bool) -> Value {
     find("a row of the server", || {
@@ -32,18 +42,14 @@ fn row_when(monitor: &mut Monitor, wanted: impl Fn(&Value) -> bool) -> Value {
 #[test]
 fn service_polls_authentically_and_shows_the_certificate() {
     let authority = Authority::new();
-    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
-    let home = Home::with("");
-    let ca = home.path().join("ca.pem");
-    fs::write(&ca, authority.pem()).unwrap();
-    home.configure(&section(&server, &ca));
+    let (server, home) = with_nts(&authority);
     let mut monitor = home.start();
     let row = row_when(&mut monitor, |row| row["outcome"] == "sample" && row["nts"]["cookies"] == 8);
     assert_eq!((&row["authentication"], &row["timestamping"]), (&"nts".into(), &"kernel".into()), "{row}");
     assert_eq!((&row["nts"]["aead"], &row["nts"]["exchanges"]), (&"AES-SIV-CMAC-256".into(), &1.into()), "{row}");
     assert_eq!(row["nts"]["certificates"][0]["issuer"], "CN=Authority of a test", "{row}");
     // A reload that changes nothing about the server keeps its keys.
-    home.configure(&(section(&server, &ca) + "[alerting]\n"));
+    home.configure(&(section(&server, &home.path().join("ca.pem")) + "[alerting]\n"));
     monitor.reload();
     let polls = row["polls"].as_u64().unwrap();
     let row = row_when(&mut monitor, |row| row["polls"].as_u64().unwrap() > polls + 5);
@@ -102,11 +108,7 @@ fn watch_says_of_each_poll_whether_it_was_authenticated() {
 #[test]
 fn reports_show_how_a_server_was_authenticated() {
     let authority = Authority::new();
-    let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
-    let home = Home::with("");
-    let ca = home.path().join("ca.pem");
-    fs::write(&ca, authority.pem()).unwrap();
-    home.configure(&section(&server, &ca));
+    let (server, home) = with_nts(&authority);
     let mut monitor = home.start();
     row_when(&mut monitor, |row| row["polls"].as_u64() > Some(5));
     // An attacker or a mistake: the server answers without NTS from now on.
