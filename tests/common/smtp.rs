@@ -1,11 +1,10 @@
 //! A mail server (aiosmtpd, from PyPI) on loopback, well-behaved or not.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::tool;
 use super::wait::find;
@@ -89,7 +88,8 @@ asyncio.run(main())
 /// The server; ended when dropped.
 pub struct Mail {
     child: Child,
-    said: Arc<Mutex<Vec<Value>>>,
+    /// What it says, a line each. A file and no pipe: what it said before it answered is there once it has answered.
+    said: NamedTempFile,
     pub port: u16,
 }
 
@@ -101,17 +101,9 @@ impl Mail {
             return None;
         };
         let mut command = Command::new(python);
-        command.args(["-c", SCRIPT, &mode.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let shared = Arc::clone(&said);
-        // Ends with the child, whose end of the pipe is closed then.
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                shared.lock().unwrap().push(serde_json::from_str(&line).unwrap());
-            }
-        });
+        let said = NamedTempFile::new().unwrap();
+        command.args(["-c", SCRIPT, &mode.to_string()]).stdin(Stdio::null()).stdout(said.reopen().unwrap());
+        let child = command.spawn().unwrap();
         let mut mail = Self { child, said, port: 0 };
         let port = find("the port of the mail server", || mail.said().first().and_then(|first| first["port"].as_u64()));
         mail.port = port.try_into().unwrap();
@@ -119,10 +111,12 @@ impl Mail {
     }
 
     pub fn said(&self) -> Vec<Value> {
-        self.said.lock().unwrap().clone()
+        let text = std::fs::read_to_string(self.said.path()).unwrap();
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The first mail that was taken, once it is there: the server says so after it has answered.
+    /// The first mail that was taken, once it is there.
     pub fn first(&self) -> Value {
         find("a mail", || self.taken().into_iter().next())
     }
