@@ -35,6 +35,7 @@ demo-fleet: build ## run a fleet on loopback: nats-server (fetched), a hub and f
 test: ## install what the tests need (as root; otherwise say what is missing) and run them all
 	scripts/install-dependencies.sh build test
 	@$(MAKE) --no-print-directory page
+	$(CARGO) fetch --locked # also what other platforms need: a test reads the whole tree of dependencies
 	$(CARGO) build --locked
 	@status=0; \
 	$(MAKE) --no-print-directory page-test || status=$$?; \
