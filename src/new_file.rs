@@ -19,6 +19,22 @@ pub fn create(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
 }
 
+/// Checks that a new file may take this place: there is nothing yet, a regular file, or a link to one of these. A
+/// device (also behind a link, as `/dev/stdout` is), a pipe or a socket would be lost for every program that uses it.
+///
+/// # Errors
+/// When something else is there.
+pub fn replaceable(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a device, a pipe or a socket, which a file must not replace",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// A file under a temporary name until it is complete. Dropped without [`NewFile::finish`], it is removed.
 #[derive(Debug)]
 pub struct NewFile {
@@ -31,8 +47,9 @@ impl NewFile {
     /// Starts a file for `path` with this mode (minus the umask).
     ///
     /// # Errors
-    /// When it cannot be created; the error names it.
+    /// When it cannot be created, or must not be replaced (see [`replaceable`]); the error names it.
     pub fn begin(path: &Path, mode: u32) -> io::Result<Self> {
+        replaceable(path).map_err(named(path))?;
         let mut part = path.as_os_str().to_owned();
         part.push(format!(".{:08x}.part", rand::random::<u32>()));
         let part = PathBuf::from(part);
@@ -88,6 +105,20 @@ mod tests {
             create(&link, 0o600).unwrap().write_all(b"new").unwrap();
             assert_eq!((fs::read(&victim).unwrap(), fs::read(&link).unwrap()), (b"mine".to_vec(), b"new".to_vec()));
         }
+    }
+
+    #[test]
+    fn devices_and_pipes_are_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, device) = (dir.path().join("pipe"), dir.path().join("null"));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        symlink("/dev/null", &device).unwrap();
+        for path in [&pipe, &device] {
+            let said = NewFile::begin(path, 0o600).unwrap_err().to_string();
+            assert!(said.contains("a device, a pipe or a socket"), "{said}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert!(fs::symlink_metadata(&device).unwrap().is_symlink());
     }
 
     #[test]
