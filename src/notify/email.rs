@@ -17,7 +17,7 @@ use super::progress::{Progress, listed};
 use super::smtp::{Receipt, Security, Server};
 use super::{Failure, Notifier, Retry, Sending, words};
 use crate::config::{Email as Settings, MailTls, Notifier as Config};
-use crate::outbound;
+use crate::outbound::{self, Masks};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::{Instance, Notification, Status};
 use ntp_monitor_core::template::Page;
@@ -31,6 +31,8 @@ pub(super) struct Email {
     server: Server,
     from: Mailbox,
     to: Vec<Mailbox>,
+    /// The password, masked in answers that repeat it.
+    masks: Masks,
 }
 
 impl Email {
@@ -49,7 +51,8 @@ impl Email {
             login: login.map(|(user, password)| Credentials::new(user.clone(), password.expose().to_owned())),
             timeout: config.timeout,
         };
-        Ok(Self { server, from: settings.from.clone(), to: settings.to.clone() })
+        let masks = Masks::of(login.map(|(_, password)| password));
+        Ok(Self { server, from: settings.from.clone(), to: settings.to.clone(), masks })
     }
 
     /// The headers of a mail.
@@ -113,7 +116,9 @@ impl Email {
         if to.is_empty() {
             return settle(Receipt::default(), behind, progress);
         }
-        let receipt = self.server.send(&self.from.email, &to, &message.formatted()).await?;
+        let sent = self.server.send(&self.from.email, &to, &message.formatted()).await;
+        let mask = |text: &str| self.masks.apply(text);
+        let receipt = sent.map_err(|failure| Failure { why: mask(&failure.why), ..failure })?.with_answers(mask);
         if receipt.taken.is_empty() && progress.taken.is_empty() {
             return Err(receipt.refusal());
         }

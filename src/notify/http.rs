@@ -6,20 +6,19 @@ use reqwest::{Client, Method, Response, StatusCode};
 use super::signs::{self, Reply, Verdict, judge, wait_in_body};
 use super::{Failure, Retry};
 use crate::config::{Hidden, Notifier as Config};
-use crate::outbound;
+use crate::outbound::{self, Masks};
 
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
 /// Maximum number of bytes read from a response. Some services repeat the message, with up to six bytes a character.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-const MASK: &str = "********";
 
 /// An HTTP client for one receiver.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: Client,
     /// Secrets that are masked in responses which repeat them.
-    hidden: Vec<Hidden>,
+    masks: Masks,
 }
 
 /// A request to send.
@@ -50,7 +49,7 @@ impl Http {
         let builder = outbound::builder(config.timeout, config.ca_pem.as_deref(), config.proxy.as_ref())?;
         let client =
             builder.build().map_err(|why| format!("cannot create an HTTP client: {}", outbound::innermost(&why)))?;
-        Ok(Self { client, hidden: hidden.into_iter().cloned().collect() })
+        Ok(Self { client, masks: Masks::of(hidden) })
     }
 
     /// Sends the request once. Returns the response if it is the confirmation that `sign` looks for.
@@ -67,7 +66,7 @@ impl Http {
             Ok(response) => self.read(response, sign).await,
             Err(error) if error.is_builder() => Err(Failure::new(Retry::Paused, "the URL is invalid")),
             Err(error) => {
-                let failure = Failure::on_the_way(self.mask(&outbound::failure(error)));
+                let failure = Failure::on_the_way(self.masks.apply(&outbound::failure(error)));
                 // The receiver may have taken what was sent whole.
                 let unanswered = sent.is_whole() && failure.retry == Retry::Backoff;
                 Err(if unanswered { Failure { retry: Retry::Unanswered, ..failure } } else { failure })
@@ -79,7 +78,8 @@ impl Http {
         let (status, after) = (response.status(), outbound::retry_after(response.headers()));
         let (bytes, fault) = outbound::body_or_fault(response, MAX_BODY_BYTES).await;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let said = || self.mask(&reason(status, &text));
+        // Masked once more, because the reason no longer has the escapes of JSON.
+        let said = || self.masks.apply(&reason(status, &self.masks.apply(&text)));
         if let Some(retry) = judge(status, after.or_else(|| wait_in_body(&text))) {
             return Err(Failure::new(retry, said()));
         }
@@ -88,10 +88,6 @@ impl Http {
             (_, Some(fault)) => Err(Failure::new(Retry::Unanswered, format!("{status}, and then {fault}"))),
             (Verdict::Not(retry, why), None) => Err(Failure::new(retry, format!("{why}: {}", said()))),
         }
-    }
-
-    fn mask(&self, text: &str) -> String {
-        self.hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), MASK))
     }
 }
 
@@ -119,12 +115,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn secrets_repeated_by_the_receiver_are_masked() {
-        let http = Http { client: Client::new(), hidden: vec!["hush/hush".into()] };
-        assert_eq!(http.mask("no /hush/hush here"), "no /******** here");
-    }
 
     #[test]
     fn reason_is_one_line_of_bounded_length() {

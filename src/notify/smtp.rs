@@ -142,6 +142,13 @@ impl Receipt {
         self.retry.get_or_insert(failure.retry);
     }
 
+    /// The receipt with every answer of the server changed by `change`.
+    pub(super) fn with_answers(mut self, change: impl Fn(&str) -> String) -> Self {
+        let answers = self.rejected.values_mut().chain(self.later.values_mut()).chain([&mut self.said]);
+        answers.for_each(|answer| *answer = change(answer));
+        self
+    }
+
     /// The failure when every receiver is refused: temporary if one of them is.
     pub(super) fn refusal(&self) -> Failure {
         let retry = self.retry.filter(|_| self.later.is_empty()).unwrap_or(Retry::Backoff);
@@ -185,7 +192,7 @@ fn unreachable(error: &std::io::Error) -> Failure {
     if is_tls { Failure::new(Retry::Paused, why) } else { Failure::on_the_way(why) }
 }
 
-/// Classifies an SMTP error. The reason is the server's reply, which contains no password.
+/// Classifies an SMTP error. The reason is the server's reply, which may repeat what it was sent.
 fn failure(error: &Error) -> Failure {
     let status = error.status().map(u16::from);
     let retry = match status {

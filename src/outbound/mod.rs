@@ -2,6 +2,7 @@
 //! configuration says so. Responses are read up to a limit, and no error contains a URL, which may include a secret.
 
 mod base;
+mod masks;
 mod proxy;
 mod secret;
 mod sent;
@@ -15,6 +16,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 
 pub use base::{base_url, below};
+pub use masks::Masks;
 pub use proxy::Proxy;
 pub use secret::Hidden;
 pub use sent::Sent;

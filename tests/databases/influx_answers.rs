@@ -191,6 +191,13 @@ async fn bodies_are_compressed_unless_the_server_rejects_that() {
 }
 
 #[tokio::test]
+async fn token_that_an_answer_repeats_is_masked() {
+    let fake = Fake::judging(|_| Answer::Status(401, "", r#"{"message":"no token hush"}"#.to_owned()));
+    let why = InfluxClient::new(&config(&fake.url)).unwrap().may_write().await.unwrap_err();
+    assert!(why.contains("no token ********"), "{why}");
+}
+
+#[tokio::test]
 async fn right_to_write_is_tested_without_a_point() {
     let needs_points = r#"{"code":"invalid","message":"writing requires points"}"#;
     for (code, body, is_right) in [

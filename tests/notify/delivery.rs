@@ -44,6 +44,7 @@ async fn rejecting_receiver_is_reported_without_loss_or_secret() {
         let gauge = running.gauge();
         let why = gauge.last_error.unwrap();
         assert!(why.starts_with(&code.to_string()) && why.contains("no ") && !why.contains('\n'), "{why}");
+        assert!(!why.contains("hush"), "{why}");
         assert_eq!((gauge.failures, gauge.given_up), (2, 0));
         running.end().await;
     }

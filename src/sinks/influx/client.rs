@@ -14,7 +14,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 
 use super::answer::{Answer, WriteOutcome};
 use crate::config::Influx;
-use crate::outbound::{base_url, below, body, builder, failure, retry_after, trust};
+use crate::outbound::{Masks, base_url, below, body, builder, failure, retry_after, trust};
 
 /// Smaller bodies are sent as they are.
 const WORTH_COMPRESSING: usize = 1024;
@@ -50,6 +50,8 @@ struct Connection {
     config: Arc<Influx>,
     http: Client,
     write_url: Url,
+    /// The token, masked in answers that repeat it.
+    masks: Masks,
     encoding: Encoding,
 }
 
@@ -154,7 +156,8 @@ impl Connection {
             .build()
             .map_err(|error| ClientFault::Client(failure(error)))?;
         let write_url = write_url(&base, &config);
-        Ok(Self { config: Arc::new(config), http, write_url, encoding: Encoding::Untested })
+        let masks = Masks::of([&config.token]);
+        Ok(Self { config: Arc::new(config), http, write_url, masks, encoding: Encoding::Untested })
     }
 
     fn compresses(&self, lines: &[u8]) -> bool {
@@ -178,7 +181,7 @@ impl Connection {
             request = request.header(CONTENT_ENCODING, "gzip").body(body);
         }
         match request.send().await {
-            Ok(response) => (Some(response.status()), judge(response, is_empty).await),
+            Ok(response) => (Some(response.status()), judge(response, is_empty, &self.masks).await),
             Err(error) if error.is_timeout() => (None, WriteOutcome::TooSlow { reason: failure(error), after: None }),
             Err(error) => (None, unreachable(failure(error))),
         }
@@ -194,11 +197,11 @@ fn unreachable(why: String) -> WriteOutcome {
 }
 
 /// What a response means for a write, which may have been one without points.
-async fn judge(response: Response, is_empty: bool) -> WriteOutcome {
+async fn judge(response: Response, is_empty: bool, masks: &Masks) -> WriteOutcome {
     let (status, after) = (response.status(), retry_after(response.headers()));
     let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    let body = body(response).await;
-    let answer = Answer { status, is_html, after, body: &body };
+    let body = masks.apply(&String::from_utf8_lossy(&body(response).await));
+    let answer = Answer { status, is_html, after, body: body.as_bytes() };
     if is_empty && answer.lacks_only_points() { WriteOutcome::Done } else { answer.judge() }
 }
 
