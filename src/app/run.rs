@@ -116,7 +116,7 @@ async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &
     control.reopen();
     let reader = inputs.clone();
     // Reading a long list of servers takes time, and polls come due meanwhile.
-    let read = tokio::task::spawn_blocking(move || reader.load()).await;
+    let read = tokio::task::spawn_blocking(move || reader.load_again()).await;
     let loaded = match read {
         Ok(Ok(loaded)) => loaded,
         Err(died) => return error!(log, "configuration not reloaded"; "fault" => %died),

@@ -1,8 +1,10 @@
 //! Limits for configuration texts, checked before the parsers run, because parsers recurse, copy the content of YAML
 //! aliases, and use much more memory for each value than its text has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use yaml_rust2::parser::{Event, Parser};
 
 /// Maximum size of a configuration file, in bytes. A file with ten thousand servers has half of it.
@@ -30,7 +32,7 @@ pub(super) fn check(format: Format, text: &str) -> Result<(), String> {
     }
     match format {
         Format::Yaml => yaml(text),
-        Format::Json => json(text),
+        Format::Json => json(text).and_then(|()| json_keys(text)),
         // The parser of TOML limits the nesting by itself, to 80.
         Format::Toml => count(text.bytes().filter(|byte| matches!(byte, b'=' | b',' | b'[')).count()),
     }
@@ -74,6 +76,73 @@ fn json(text: &str) -> Result<(), String> {
         }
     }
     count(values)
+}
+
+/// Rejects a key that an object has twice: the parser of JSON would silently use the last one. Those of TOML and YAML
+/// reject it themselves.
+fn json_keys(text: &str) -> Result<(), String> {
+    match serde_json::from_str::<UniqueKeys>(text) {
+        Err(why) if why.is_data() => Err(why.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// Any JSON value in which no object has a key twice.
+struct UniqueKeys;
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(values: D) -> Result<Self, D::Error> {
+        values.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueKeys {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = items.next_key::<String>()? {
+            if keys.contains(&key) {
+                return Err(serde::de::Error::custom(format_args!("the key {key:?} is there twice")));
+            }
+            keys.insert(key);
+            items.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
 }
 
 /// An open container: the number of values before it, and its anchor.
@@ -138,6 +207,15 @@ mod tests {
             })
             .collect();
         assert_eq!(check(Format::Toml, &servers), Ok(()));
+    }
+
+    #[test]
+    fn key_that_is_there_twice_is_rejected_in_json() {
+        let why = |text| check(Format::Json, text).unwrap_err();
+        assert!(why(r#"{"server": [], "a": 1.5, "server": null}"#).starts_with(r#"the key "server" is there twice"#));
+        assert!(why(r#"{"http": {"names": [{"a": 1, "a": -1}]}}"#).starts_with(r#"the key "a" is there twice"#));
+        assert_eq!(check(Format::Json, r#"{"a": {"x": 1}, "b": {"x": true}}"#), Ok(()));
+        assert_eq!(check(Format::Json, r#"{"a": "#), Ok(()), "left to the parser");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::additions::{self, additions_of, is_readable};
 use super::bounds::{self, Format};
 use super::dotenv::DotEnv;
-use super::environment::Environment;
+use super::environment::{Environment, NOT_TEXT};
 use super::fault::{Fault, KeyPath, Source};
 use super::lines;
 use super::merge::Layers;
@@ -111,6 +111,10 @@ impl Variables {
         dotenv.variables.retain(|name, _| !environment.contains_key(name));
         let preset = |name: &str| Source::Preset(name.to_owned());
         let environment_source = |name: &str| Source::Environment(name.to_owned());
+        let broken = environment.iter().filter(|(name, value)| variables::is_own(name) && value.contains(NOT_TEXT));
+        let is_no_text =
+            |(name, _): (&String, _)| Fault::general(environment_source(name), "is not UTF-8 text".to_owned());
+        notes.faults.extend(broken.map(is_no_text));
         let defaults = DEFAULTS.settings(&environment, preset, around, notes);
         let mut settings = SETTINGS.settings(&dotenv.variables, |name| dotenv.source(name), around, notes);
         settings.extend(SETTINGS.settings(&environment, environment_source, around, notes));

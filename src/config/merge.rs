@@ -76,6 +76,9 @@ impl Layers {
             Format::Json => FileFormat::Json,
         };
         let mut table = format.parse(Some(&origin), text).map_err(|why| syntax_error(&why.to_string()))?;
+        if let Some(path) = table.iter().find_map(|(key, value)| not_finite(value, &KeyPath::default().key(key))) {
+            return Err(format!("{path}: must be a finite number"));
+        }
         self.servers = table.remove(SERVERS);
         self.file = Some(File { name, lines });
         self.layers.push(Layer(table));
@@ -149,6 +152,16 @@ impl Layers {
             (None, Some((name, Some(line)))) => Source::File { name: Arc::clone(name), line: Some(line) },
             (None, _) => Source::Default,
         }
+    }
+}
+
+/// The first number of TOML that is `nan` or `inf`. JSON has no such numbers, so they would count as not set.
+fn not_finite(value: &Value, path: &KeyPath) -> Option<KeyPath> {
+    match &value.kind {
+        ValueKind::Float(number) if !number.is_finite() => Some(path.clone()),
+        ValueKind::Array(items) => items.iter().enumerate().find_map(|(n, item)| not_finite(item, &path.index(n))),
+        ValueKind::Table(items) => items.iter().find_map(|(key, item)| not_finite(item, &path.key(key))),
+        _ => None,
     }
 }
 

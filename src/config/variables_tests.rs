@@ -127,3 +127,13 @@ fn tokens_end_the_public_reading_of_an_image() {
     assert!(in_image(&format!("[http]\npublic_read = true\n{token}"), &[]).public_read);
     assert!(in_image(&token, &[("NTP_MONITOR__HTTP__PUBLIC_READ", "true")]).public_read);
 }
+
+#[test]
+fn own_variable_that_is_not_utf_8_is_a_fault() {
+    let value = format!("hunter2{}", crate::config::environment::NOT_TEXT);
+    for name in ["INFLUX_TOKEN", "NTP_SERVER", "NTP_MONITOR__HTTP__LISTEN"] {
+        let why = loaded(&[(name, &value)]).unwrap_err();
+        assert!(why.contains(&format!("environment {name}: is not UTF-8 text")) && !why.contains("hunter2"), "{why}");
+    }
+    assert!(loaded(&[("LESSOPEN", &value)]).is_ok(), "a variable of another program");
+}

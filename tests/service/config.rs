@@ -237,6 +237,14 @@ fn a_hasty_pool_draws_one_warning() {
 }
 
 #[test]
+fn number_that_is_not_finite_is_a_fault() {
+    for (text, path) in [("[report]\nlimit = nan", "report.limit"), ("[[alert]]\nfor = -inf", "alert[0].for")] {
+        let why = load_text("c.toml", text, &[("NTP_SERVER", "a.example")]).unwrap_err();
+        assert!(why.contains(&format!("{path}: must be a finite number")), "{why}");
+    }
+}
+
+#[test]
 fn an_absent_file_is_a_fault_with_its_reason() {
     let why = load(Some(Path::new("/nonexistent/c.toml")), &Environment::new(), &[]).unwrap_err().to_string();
     assert!(why.starts_with("/nonexistent/c.toml: cannot be read: No such file"), "{why}");
