@@ -99,6 +99,8 @@ fn a_silence_keeps_it_quiet_across_a_kill_until_it_is_lifted() {
     let mut monitor = scene.home.start();
     let operator: &[(&str, &str)] = &[("Authorization", &format!("Bearer {TOKEN}"))];
     let client = Client::of(monitor.http());
+    let misspelt = json!({ "alert": "server-unreachabel", "comment": "being moved", "for": "1h" });
+    client.ask(Method::POST, "/api/v1/silences", operator, Some(&misspelt)).is(400);
     let wish = json!({ "servers": ["third"], "comment": "being moved", "for": "1h" });
     let made = client.ask(Method::POST, "/api/v1/silences", operator, Some(&wish)).is(201).json();
     assert_eq!(made["created_by"], "op", "by whom is said by the token");

@@ -95,6 +95,12 @@ pub async fn add(
     new: web::Json<NewSilence>,
 ) -> Result<HttpResponse, Problem> {
     let mut silence = silence(new.into_inner(), timestamp(state.clock.now().wall_ns))?;
+    // A silence that matches no rule would not suppress anything.
+    if let Some(alert) = &silence.alert
+        && !state.config.borrow().alerting.rules.iter().any(|rule| rule.spec.name == *alert)
+    {
+        return Err(Problem::bad_request(format!("alert: there is no rule {alert:?}")));
+    }
     silence.created_by = request.extensions().get::<Caller>().map(|caller| caller.name.to_string()).unwrap_or_default();
     let id = state.store.add_silence(silence.clone()).await?;
     let id = id.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "there are too many silences: let some end first"))?;
