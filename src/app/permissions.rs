@@ -17,6 +17,8 @@ use crate::config::Config;
 /// The permitted bits in the mode of a file and of a directory.
 const FILE: u32 = 0o640;
 const DIRECTORY: u32 = 0o7750;
+/// The mode of a directory for everybody: all may write, and only owners may delete.
+const SHARED: u32 = 0o1002;
 
 /// The result of [`tighten`].
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -113,7 +115,9 @@ impl Tightened {
 fn restrict(path: &Path, allowed: u32) -> io::Result<bool> {
     let looked = fs::symlink_metadata(path)?;
     let is_wanted = looked.is_dir() == (allowed == DIRECTORY) && (looked.is_dir() || looked.is_file());
-    if !is_wanted || looked.mode() & 0o7777 & !allowed == 0 || looked.uid() != geteuid().as_raw() {
+    // A directory that everybody may use, as /tmp: an empty one looks like ours.
+    let is_shared = looked.is_dir() && looked.mode() & SHARED == SHARED;
+    if !is_wanted || is_shared || looked.mode() & 0o7777 & !allowed == 0 || looked.uid() != geteuid().as_raw() {
         return Ok(false);
     }
     let file: File = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
@@ -174,6 +178,14 @@ mod tests {
         assert_eq!(files.each_ref().map(|file| mode(file)), [0o640, 0o600, 0o640]);
         assert_eq!((mode(&data), mode(&data.join("csv"))), (0o750, 0o750));
         assert_eq!(tighten(&config(&data)), Tightened::default());
+    }
+
+    #[test]
+    fn directory_for_everybody_stays_open() {
+        let dir = tempfile::tempdir().unwrap();
+        set(dir.path(), 0o1777);
+        assert_eq!(tighten(&config(dir.path())), Tightened::default());
+        assert_eq!(mode(dir.path()), 0o1777);
     }
 
     #[test]
