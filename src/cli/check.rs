@@ -20,8 +20,8 @@ mod limits;
 mod quantity;
 mod state;
 
-/// Exit status of wrong usage: plugins say UNKNOWN.
-pub const EXIT_USAGE: u8 = 3;
+/// Exit status of a plugin that is used wrongly or cannot print: UNKNOWN.
+pub const EXIT_UNKNOWN: u8 = 3;
 
 /// Measures, writes the plugin's line to `out` and returns the exit status.
 ///
@@ -30,7 +30,7 @@ pub const EXIT_USAGE: u8 = 3;
 pub async fn run(args: &CheckArgs, tools: &Tools, out: &mut impl Write) -> io::Result<u8> {
     if let Some(wrong) = usage_fault(args) {
         writeln!(out, "NTP UNKNOWN - {wrong}")?;
-        return Ok(EXIT_USAGE);
+        return Ok(EXIT_UNKNOWN);
     }
     let results = measure(&args.measure, tools, |_, _| ()).await;
     write_line(args, &results, out)

@@ -133,7 +133,7 @@ impl Cli {
             // If these cannot be printed, there is no output left to report it on.
             if error.exit_code() != 0 && is_check(&line) {
                 let _ = writeln!(std::io::stdout(), "{}", check::usage_line(&error));
-                return ExitCode::from(check::EXIT_USAGE);
+                return ExitCode::from(check::EXIT_UNKNOWN);
             }
             let _ = error.print();
             if error.exit_code() == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
@@ -170,7 +170,7 @@ impl Cli {
                 }
             })),
             Command::Check(args) => {
-                finish(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))
+                plugin(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))
             }
             Command::Clock(args) => finish(block_on(async {
                 let tools = tools(crate::config::EngineChoice::Kernel);
@@ -211,14 +211,16 @@ impl Cli {
                 let file = inputs.file.as_deref();
                 let inputs = ConfigInputs { file, environment: &inputs.environment, flags: &inputs.flags };
                 let done = config::run(&command, inputs, &mut std::io::stdout(), &mut std::io::stderr());
-                done.unwrap_or(ExitCode::FAILURE)
+                done.unwrap_or_else(|why| unprinted(&why, ExitCode::FAILURE))
             }
             Command::Notify(command) => finish(block_on(async {
                 notify::run(&command, &inputs, &mut std::io::stdout(), &mut std::io::stderr()).await
             })),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut std::io::stdout());
-                ExitCode::SUCCESS
+                // The generator panics when it cannot write.
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut script);
+                finish(std::io::stdout().write_all(&script).map(|()| 0))
             }
             Command::Fleet(command) => match fleet::run(&command, &mut std::io::stdout()) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -229,7 +231,7 @@ impl Cli {
             },
             Command::Doctor(args) => doctor(&args, inputs),
             Command::Health(args) => {
-                finish(block_on(async { health::run(&args, &inputs, &mut std::io::stdout()).await }))
+                plugin(block_on(async { health::run(&args, &inputs, &mut std::io::stdout()).await }))
             }
             Command::Backup(args) => upkeep_ended(upkeep::backup(&args, || configuration(&inputs), voice())),
             Command::Restore(args) => upkeep_ended(upkeep::restore(&args, || configuration(&inputs), voice())),
@@ -396,9 +398,21 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(work)
 }
 
-/// A reader that closed the pipe (`… | head`) is not an error, but nothing more can be printed.
 fn finish(status: std::io::Result<u8>) -> ExitCode {
-    status.map_or(ExitCode::FAILURE, ExitCode::from)
+    status.map_or_else(|why| unprinted(&why, ExitCode::FAILURE), ExitCode::from)
+}
+
+/// As [`finish`] for a monitoring plugin, for which 1 is a warning about a server.
+fn plugin(status: std::io::Result<u8>) -> ExitCode {
+    status.map_or_else(|why| unprinted(&why, ExitCode::from(check::EXIT_UNKNOWN)), ExitCode::from)
+}
+
+/// A reader that closed the pipe (`… | head`) needs no message, but nothing more can be printed.
+fn unprinted(why: &std::io::Error, status: ExitCode) -> ExitCode {
+    if why.kind() != std::io::ErrorKind::BrokenPipe {
+        complain(&format!("cannot write the output: {why}"));
+    }
+    status
 }
 
 fn complain(text: &str) {

@@ -25,6 +25,8 @@ use ntp_monitor_core::ntp::KissCode;
 
 /// The name of the configuration file in the directory.
 const FILE: &str = "servers.toml";
+/// A token of the configuration has no fewer characters.
+const SHORTEST_TOKEN: usize = 16;
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
@@ -50,7 +52,7 @@ pub struct DemoArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
     /// The token of an administrator, of at least 16 characters; a new one at each start unless given.
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", value_parser = long_token)]
     pub token: Option<String>,
     /// Time between polls.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
@@ -163,6 +165,10 @@ async fn play_fleet(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dy
     }
     fleet.stop().await;
     Ok(())
+}
+
+fn long_token(text: &str) -> Result<String, &'static str> {
+    if text.len() >= SHORTEST_TOKEN { Ok(text.to_owned()) } else { Err("must have at least 16 characters") }
 }
 
 /// The configuration is an ordinary file, so a user can reproduce everything that the demo shows.

@@ -244,6 +244,7 @@ pub fn store(
 
 /// Deletes everything that is due at once; the running service does this in small steps.
 fn prune(config: &Config) -> Result<usize, StoreError> {
+    upkeep::require(&config.store.path)?;
     let store = Store::open(Options::from_config(config), &crate::log::discard())?;
     let (reply, answer) = tokio::sync::oneshot::channel();
     store.writer(None).command(Command::PruneNow { reply });
@@ -299,6 +300,17 @@ pub(super) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pruning_creates_no_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = [("NTP_SERVER", "a.example"), ("NTP_MONITOR__MONITOR__DATA_DIR", dir.path().to_str().unwrap())];
+        let environment = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let config = crate::config::load(None, &environment, &[]).unwrap().config;
+        let why = prune(&config).unwrap_err().to_string();
+        assert!(why.contains("cannot find"), "{why}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn sizes_have_the_unit_that_fits() {

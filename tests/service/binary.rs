@@ -55,6 +55,18 @@ fn every_configuration_fault_is_named_and_exits_78() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_reported() {
+    let home = Home::with(&own("a", nobody()));
+    let server = nobody().to_string();
+    for (arguments, wanted) in [(["completions", "bash"], 1), (["config", "schema"], 1), (["check", &server], 3)] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = home.command().args(arguments).stdout(full).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!((code(&output), said.contains("cannot write the output: No space")), (wanted, true), "{said}");
+    }
+}
+
+#[test]
 fn configuration_commands_write_to_stdout_without_secrets() {
     let home = Home::with(&own("a", nobody()));
     let asked = |arguments: &[&str]| {

@@ -132,6 +132,14 @@ fn count(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
     conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|n| u64::try_from(n).unwrap_or(0))
 }
 
+/// Requires that there is a store at `path`. Opening it to write would create one.
+///
+/// # Errors
+/// When there is none.
+pub fn require(path: &Path) -> Result<(), StoreError> {
+    fs::metadata(path).map(drop).map_err(StoreError::io("find", path))
+}
+
 /// Copies the store at `path`, which a service may be writing, to `target`: all complete commits, without unused space.
 /// An existing file is replaced only if `replace` is set, and only by a complete copy.
 ///
@@ -172,6 +180,7 @@ pub fn examine_target(path: &Path, target: &Path, replace: bool) -> Result<(), S
     if is_same_file(path, target) {
         return Err(StoreError::io("replace", target)(std::io::Error::other("it is the store itself")));
     }
+    crate::new_file::replaceable(target).map_err(StoreError::io("replace", target))?;
     Ok(())
 }
 
@@ -192,9 +201,7 @@ fn copy_out(path: &Path, part: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// When a service uses the store, or there is no room for a second copy of it.
 pub fn vacuum(path: &Path) -> Result<(u64, u64), StoreError> {
-    if !path.exists() {
-        return Err(StoreError::io("find", path)(std::io::ErrorKind::NotFound.into()));
-    }
+    require(path)?;
     let _lock = InstanceLock::take(path)?;
     let before = size(path) + size(&beside(path, "-wal"));
     let conn = connection::open_writer(path, None)?;
