@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
+use ntp_monitor::config;
 use ntp_monitor::fleet::envelope::{self, Head};
 use ntp_monitor::fleet::judge::Judge;
-use ntp_monitor::fleet::state::HubView;
+use ntp_monitor::fleet::planner::Planner;
+use ntp_monitor::fleet::state::{HubView, VantageView};
 use ntp_monitor::sinks::worker::BatchWriter;
 use ntp_monitor::store::{Accepted, Batch, Command, Options, Position, RawLimits, Received, Store, Writer};
 use ntp_monitor_core::clock::Stamp;
@@ -39,6 +41,9 @@ fn main() {
         if let Err(why) = ingest(what, sees, seconds) {
             println!("{what}: {why}");
         }
+    }
+    if let Err(why) = plans(&all) {
+        println!("plans: {why}");
     }
     fleet("100 vantages × 200 servers, all see all", 100, 200, &all);
     fleet("100 vantages × 200 servers, five see each", 100, 200, &plan);
@@ -167,6 +172,38 @@ fn messages(vantage: usize, second: u64, at_ns: i64, sees: Sees) -> Vec<(String,
         (name.clone(), envelope::encode(head, samples))
     };
     all.chunks(50).enumerate().map(message).collect()
+}
+
+/// All plans of a hub, for servers that are not our own, while agents may still follow the plans before.
+fn plans(sees: Sees) -> Result<(), Failure> {
+    let settings = [
+        ("NTP_SERVER", "a"),
+        ("NTP_MONITOR__MONITOR__VANTAGE", "hub"),
+        ("NTP_MONITOR__NATS__URL", "nats://127.0.0.1"),
+        ("NTP_MONITOR__FLEET__ROLE", "hub"),
+    ];
+    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let config = config::load(None, &settings, &[])?.config.fleet.ok_or("no fleet")?;
+    let (judge, mut view, now) = (Judge::default(), HubView::default(), tokio::time::Instant::now());
+    let at_ns = ntp_monitor::clock::now().wall_ns;
+    for vantage in 0..VANTAGES {
+        for (name, body) in messages(vantage, 0, at_ns, sees) {
+            let samples = envelope::decode(&name, &body)?.samples;
+            let known = VantageView { presence: Some(Arc::default()), heard: Some(now), ..VantageView::default() };
+            view.vantages.insert(name, known);
+            judge.observe(&samples, &view, at_ns);
+        }
+    }
+    let (roster, mut planner, mut worst_s) = (judge.roster(), Planner::new(&config), 0.0_f64);
+    for revision in 0..10 {
+        let started_s = cpu_s();
+        planner.turn(&view, &roster, now);
+        worst_s = worst_s.max(cpu_s() - started_s);
+        view.vantages.keys().for_each(|vantage| planner.written(vantage, revision, Some(now), now));
+    }
+    let what = "100 vantages × 200 servers, all see all: the plans, worst of ten";
+    println!("{what:<64} {:>10}", ms(worst_s));
+    Ok(())
 }
 
 fn receive(writer: &mut Writer, received: Vec<Received>, sequence: u64) -> Result<Accepted, Failure> {

@@ -1,7 +1,7 @@
 //! Makes the plans of a hub: who polls which server how often, within the budget of each server. The arithmetic is the
 //! core's; this keeps account of what was written and what is known of each vantage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ pub struct Current {
 }
 
 impl Current {
-    fn polls(&self, witness: &Witness) -> bool {
-        self.plan.polls.iter().any(|poll| poll.witness == *witness)
+    fn polled(&self) -> HashSet<&Witness> {
+        self.plan.polls.iter().map(|poll| &poll.witness).collect()
     }
 }
 
@@ -119,10 +119,12 @@ impl Planner {
             })
             .collect();
         let servers = self.servers(view, roster);
+        let polled: BTreeMap<&str, HashSet<&Witness>> =
+            self.current.iter().map(|(vantage, current)| (&**vantage, current.polled())).collect();
         // A vantage keeps its servers, unless another one is clearly nearer, because delays vary.
         let delay_s = |vantage: &str, witness: &Witness| {
             let delay_s = roster.get(vantage)?.get(witness)?.delay_s?;
-            let polls = self.current.get(vantage).is_some_and(|current| current.polls(witness));
+            let polls = polled.get(vantage).is_some_and(|polled| polled.contains(witness));
             Some(if polls { NEARER * delay_s - NEARER_S } else { delay_s })
         };
         let turn = (self.seconds(now) / self.config.rotation_s) as u64;

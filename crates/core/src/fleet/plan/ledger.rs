@@ -1,6 +1,6 @@
 //! Which rates may be polled at the moment, by plans that were written and neither replaced nor expired.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::{PlanVersion, VantagePlan};
@@ -12,7 +12,7 @@ struct InForce {
     version: PlanVersion,
     /// When it expires at the latest, in seconds on the hub's monotonic clock.
     until_s: f64,
-    rates: BTreeMap<Witness, f64>,
+    rates: Vec<(Witness, f64)>,
 }
 
 /// The plans that may still be followed. The hub's monotonic clock drives it.
@@ -44,15 +44,17 @@ impl Ledger {
         self.plans.retain(|_, plans| !plans.is_empty());
     }
 
-    /// The fastest rate at which `vantage` may be polling `witness` by a plan, in polls a second; 0 without one.
+    /// For each server the vantages that may be polling it by a plan, with the fastest rate that each may have, in polls a
+    /// second.
     #[must_use]
-    pub fn rate(&self, vantage: &str, witness: &Witness) -> f64 {
-        let plans = self.plans.get(vantage).into_iter().flatten();
-        plans.filter_map(|plan| plan.rates.get(witness).copied()).fold(0.0, f64::max)
-    }
-
-    /// The vantages that may be polling `witness` by a plan, with their rates.
-    pub fn rates(&self, witness: &Witness) -> impl Iterator<Item = (&Arc<str>, f64)> {
-        self.plans.keys().map(|vantage| (vantage, self.rate(vantage, witness))).filter(|(_, rate)| *rate > 0.0)
+    pub(super) fn rates(&self) -> HashMap<&Witness, BTreeMap<&str, f64>> {
+        let mut all: HashMap<&Witness, BTreeMap<&str, f64>> = HashMap::new();
+        for (vantage, plans) in &self.plans {
+            for (witness, rate) in plans.iter().flat_map(|plan| &plan.rates) {
+                let known = all.entry(witness).or_default().entry(vantage).or_default();
+                *known = rate.max(*known);
+            }
+        }
+        all
     }
 }

@@ -16,7 +16,7 @@ mod ledger;
 
 pub use ledger::Ledger;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,9 @@ pub fn fallback_interval_s(budget_s: f64, allowed: usize, config: &PlanConfig) -
     allowed * budget_s / share
 }
 
+/// Rates by vantage, in polls a second.
+type Rates<'a> = BTreeMap<&'a str, f64>;
+
 /// Plans for every vantage. `delay_s` is the median round trip of a vantage to a server, where it was measured; `turn`
 /// counts rotations (time divided by [`PlanConfig::rotation_s`]); `in_force` is what may still be polled by older plans.
 #[must_use]
@@ -128,23 +131,27 @@ pub fn plan(
 ) -> BTreeMap<Arc<str>, VantagePlan> {
     let mut plans: BTreeMap<_, _> =
         vantages.iter().map(|vantage| (Arc::clone(&vantage.name), VantagePlan::default())).collect();
+    // Once for all servers, so that the time grows with the pairs of vantage and server and not with their square.
+    let (may_poll, rates) = (who_may_poll(vantages), in_force.rates());
+    let (nobody, none) = (Vec::new(), Rates::new());
     for (at, server) in servers.iter().enumerate() {
-        let allowed: Vec<_> = vantages.iter().filter(|vantage| vantage.allows.contains(&server.witness)).collect();
+        let allowed = may_poll.get(&server.witness).unwrap_or(&nobody);
         if server.is_own {
-            own(server, &allowed, &mut plans);
+            own(server, allowed, &mut plans);
             continue;
         }
         let fallback_s = fallback_interval_s(server.budget_s, allowed.len(), config).max(server.poll_s);
-        for vantage in &allowed {
+        for vantage in allowed {
             let fallback = Fallback { witness: server.witness.clone(), interval_s: fallback_s };
             plans.entry(Arc::clone(&vantage.name)).or_default().fallback.push(fallback);
         }
         let delay = |vantage: &PlanVantage| delay_s(&vantage.name, &server.witness);
-        let mut chosen = choose(&allowed, &delay, turn.wrapping_add(at as u64), config.vantages_per_server);
+        let mut chosen = choose(allowed, &delay, turn.wrapping_add(at as u64), config.vantages_per_server);
         // Each keeps its place in the interval while the same vantages are chosen.
         chosen.sort_by(|a, b| a.name.cmp(&b.name));
+        let held = rates.get(&server.witness).unwrap_or(&none);
         for (order, (vantage, interval_s)) in
-            intervals(server, &chosen, &allowed, fallback_s, in_force).into_iter().enumerate()
+            intervals(server, &chosen, allowed, fallback_s, held).into_iter().enumerate()
         {
             let first_after_s = interval_s * order as f64 / chosen.len().max(1) as f64;
             let poll = Assignment { witness: server.witness.clone(), interval_s, first_after_s };
@@ -152,6 +159,17 @@ pub fn plan(
         }
     }
     plans
+}
+
+/// The vantages whose own file allows them to poll a server.
+fn who_may_poll(vantages: &[PlanVantage]) -> HashMap<&Witness, Vec<&PlanVantage>> {
+    let mut all: HashMap<&Witness, Vec<&PlanVantage>> = HashMap::new();
+    for vantage in vantages {
+        for witness in &vantage.allows {
+            all.entry(witness).or_default().push(vantage);
+        }
+    }
+    all
 }
 
 /// Our own servers are polled by everybody who may, at the configured interval.
@@ -174,9 +192,10 @@ fn choose<'a>(
     turn: u64,
     most: usize,
 ) -> Vec<&'a PlanVantage> {
-    let mut candidates: Vec<_> = allowed.iter().copied().filter(|vantage| vantage.is_trusted).collect();
-    let distance = |vantage: &PlanVantage| delay_s(vantage).unwrap_or(f64::INFINITY);
-    candidates.sort_by(|a, b| distance(a).total_cmp(&distance(b)).then_with(|| a.name.cmp(&b.name)));
+    let trusted = allowed.iter().copied().filter(|vantage| vantage.is_trusted);
+    let mut nearest: Vec<_> = trusted.map(|vantage| (delay_s(vantage).unwrap_or(f64::INFINITY), vantage)).collect();
+    nearest.sort_by(|(a_s, a), (b_s, b)| a_s.total_cmp(b_s).then_with(|| a.name.cmp(&b.name)));
+    let mut candidates: Vec<_> = nearest.into_iter().map(|(_, vantage)| vantage).collect();
     if candidates.len() <= most || most == 0 {
         candidates.truncate(most);
         return candidates;
@@ -203,12 +222,13 @@ fn intervals(
     chosen: &[&PlanVantage],
     allowed: &[&PlanVantage],
     fallback_s: f64,
-    in_force: &Ledger,
+    rates: &Rates,
 ) -> Vec<(Arc<str>, f64)> {
     let (budget, fallback) = (1.0 / server.budget_s, 1.0 / fallback_s);
     let many = chosen.len().max(1) as f64;
-    let held = |name: &str| in_force.rate(name, &server.witness).max(fallback);
-    let gone = in_force.rates(&server.witness).filter(|(name, _)| allowed.iter().all(|vantage| vantage.name != **name));
+    let held = |name: &str| rates.get(name).map_or(fallback, |rate| rate.max(fallback));
+    let known: BTreeSet<&str> = allowed.iter().map(|vantage| &*vantage.name).collect();
+    let gone = rates.iter().filter(|(name, _)| !known.contains(*name));
     let spent =
         allowed.iter().map(|vantage| held(&vantage.name)).sum::<f64>() + gone.map(|(_, rate)| rate).sum::<f64>();
     let room = (budget - spent).max(0.0) / many;
