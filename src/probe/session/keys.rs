@@ -123,7 +123,8 @@ impl KeySession {
             state.stock.begin(now.mono_ns);
         }
         let _running = Running::of(&self.is_exchanging);
-        let (exchange, asked) = self.exchange().await;
+        // Boxed, or every poll would hold the several kilobytes of a key exchange.
+        let (exchange, asked) = Box::pin(self.exchange()).await;
         self.conclude(exchange, asked);
     }
 
