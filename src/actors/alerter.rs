@@ -66,7 +66,7 @@ impl Alerter {
         let Some(mut state) = self.begin().await else { return };
         loop {
             tokio::select! {
-                () = tokio::time::sleep(rhythm::pause(state.config.servers.len(), EVERY)) => {}
+                () = tokio::time::sleep(rhythm::evaluation_pause(state.config.servers.len(), EVERY)) => {}
                 changed = self.silences.changed() => match changed {
                     Ok(()) => state.silences_read = None,
                     Err(_) => return,
@@ -122,7 +122,11 @@ impl Alerter {
             state.waiting.append(outcome);
             info!(self.log, "alert rules changed"; "rules" => config.alerting.rules.len());
         }
-        state.config = config;
+        if !Arc::ptr_eq(&config, &state.config) {
+            let before = std::mem::replace(&mut state.config, config);
+            // With a long list of servers this takes time, and this thread is that of the probers.
+            tokio::task::spawn_blocking(move || drop(before));
+        }
     }
 
     async fn refresh_silences(&self, state: &mut AlerterState) {

@@ -155,14 +155,14 @@ impl Service {
     pub async fn reload(&mut self, mut new: Config) -> Result<Changes, StartError> {
         places::plan(&new)?.stay()?;
         self.beacon.admit(&mut new);
-        new.keep_vantage(&self.config.borrow().monitor.vantage);
         // With a long list of servers this takes time, and polls come due meanwhile.
         let running = self.config();
         let compared = tokio::task::spawn_blocking(move || {
+            new.keep_vantage(&running.monitor.vantage);
             let new = new.sharing_servers(&running);
-            (diff(&running, &new), new)
+            (diff(&running, &new), new.active_servers(), new)
         });
-        let (changes, new) = compared.await.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()));
+        let (changes, active, new) = compared.await.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()));
         notify::try_out(&new.notifiers).await?;
         if changes.sections.iter().any(|section| matches!(*section, "influxdb" | "csv" | "monitor")) {
             // Both are checked before anything that runs is changed.
@@ -170,7 +170,6 @@ impl Service {
             self.outputs.replace(&new).await?;
         }
         self.notifiers.replace(&new.notifiers).await;
-        let active = new.active_servers();
         // In a fleet, the task that follows the plan does this.
         if new.fleet.as_ref().is_none_or(|fleet| !fleet.role.is_agent()) {
             self.ledger.set_servers(active.clone());
@@ -181,7 +180,8 @@ impl Service {
         for key in &changes.needs_restart {
             warn!(self.log, "this change takes effect only after a restart"; "key" => *key);
         }
-        self.config.send_replace(Arc::new(new));
+        let before = self.config.send_replace(Arc::new(new));
+        tokio::task::spawn_blocking(move || drop(before));
         Ok(changes)
     }
 }
