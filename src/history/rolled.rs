@@ -61,11 +61,7 @@ impl Way {
 /// Quantiles are omitted unless the sketch contains every value.
 fn sketched(moments: &Moments, sketch: &Sketch) -> Summary {
     let summary = Summary::sketched(moments, sketch);
-    if sketch.count() == moments.n() {
-        summary
-    } else {
-        Summary { median: None, percentiles: Arc::default(), ..summary }
-    }
+    if sketch.count() == moments.n() { summary } else { Summary { median: None, quantiles: Arc::default(), ..summary } }
 }
 
 /// The summary of a span and the distribution of its offsets, from hourly rollups.
@@ -182,7 +178,7 @@ mod tests {
         rolled[0].offset_sketch = None;
         let got = summary(rolled.iter(), 3600 * 1_000_000_000);
         assert_eq!((got.offset.median, got.offset.mean), (None, Some(1e-3)));
-        assert!(got.offset.percentiles.is_empty() && got.delay.median.is_some());
+        assert!(got.offset.quantiles.is_empty() && got.delay.median.is_some());
         let nothing = summary([].into_iter(), 0);
         assert_eq!((nothing.n, nothing.polls, nothing.loss, nothing.covers_s), (0, 0, None, None));
     }

@@ -18,7 +18,7 @@ pub struct Outcomes {
 }
 
 /// The outcome of one poll in three bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Ending {
     /// Position in [`Outcome::LABELS`].
     pub outcome: u8,

@@ -39,8 +39,8 @@ pub struct Summary {
     pub min: Option<f64>,
     /// Largest value.
     pub max: Option<f64>,
-    /// Those of [`Percentile::ALL`] that n supports (type 7). Shared, because a summary is copied more often than made.
-    pub percentiles: Arc<[(&'static Percentile, f64)]>,
+    /// The values of [`Summary::percentiles`]. Shared, because a summary is copied more often than made.
+    pub quantiles: Arc<[f64]>,
 }
 
 impl Summary {
@@ -59,10 +59,15 @@ impl Summary {
         Self::new(moments, |q| sketch.quantile(q).map(|value| value.clamp(min, max)))
     }
 
+    /// Those of [`Percentile::ALL`] that n supports (type 7), with their values.
+    pub fn percentiles(&self) -> impl Iterator<Item = (&'static Percentile, f64)> {
+        Percentile::supported_by(self.n).zip(self.quantiles.iter().copied())
+    }
+
     /// The percentile with this label; `None` if there are too few values for it.
     #[must_use]
     pub fn percentile(&self, label: &str) -> Option<f64> {
-        self.percentiles.iter().find(|(percentile, _)| percentile.label == label).map(|(_, value)| *value)
+        self.percentiles().find(|(percentile, _)| percentile.label == label).map(|(_, value)| value)
     }
 
     fn new(moments: &Moments, quantile: impl Fn(f64) -> Option<f64>) -> Self {
@@ -74,7 +79,7 @@ impl Summary {
             stddev: moments.stddev(),
             min: moments.min(),
             max: moments.max(),
-            percentiles: supported.filter_map(|p| quantile(p.q).map(|value| (p, value))).collect(),
+            quantiles: supported.map_while(|percentile| quantile(percentile.q)).collect(),
         }
     }
 }
@@ -109,7 +114,7 @@ impl Serialize for Summary {
             ("min", self.min),
             ("max", self.max),
         ];
-        let percentiles = self.percentiles.iter().map(|(percentile, value)| (percentile.label, Some(*value)));
+        let percentiles = self.percentiles().map(|(percentile, value)| (percentile.label, Some(value)));
         for (name, value) in named.into_iter().chain(percentiles) {
             if let Some(value) = value {
                 map.serialize_entry(name, &value)?;

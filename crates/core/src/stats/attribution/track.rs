@@ -33,7 +33,7 @@ const WANDER_WEIGHT: f64 = 0.25;
 /// A fault that went away slowly was seen for so many values more after half of it was gone.
 const SLOWLY: usize = 5;
 /// Memory grows by so many values.
-const GROWTH: usize = 64;
+const GROWTH: usize = 16;
 /// A delay may be below the usual one by so many times what it was below it in one of twenty replies.
 const DIP: f64 = 2.0;
 /// So many of the newest delays are looked at together.

@@ -16,9 +16,12 @@ pub(super) struct Block {
     count: u8,
     is_coarse: bool,
     first_ns: i64,
-    /// Times between polls in nanoseconds, offsets, delays.
-    columns: [Column; 3],
-    /// How the polls ended and were timestamped: one entry if all did in the same way.
+    /// Times between polls in nanoseconds, offsets, delays: the least value and the width of the others above it in bits.
+    leasts: [i64; 3],
+    widths: [u8; 3],
+    /// How the polls ended and were timestamped, if all did in the same way.
+    common: (Ending, Option<Timestamping>),
+    /// How each did, if not.
     endings: Box<[(Ending, Option<Timestamping>)]>,
     bits: Box<[u8]>,
 }
@@ -50,13 +53,14 @@ impl Block {
         }
         let endings: Vec<_> = polls.iter().map(|poll| (poll.ending, poll.way)).collect();
         let is_uniform = endings.windows(2).all(|pair| pair[0] == pair[1]);
-        let kept = if is_uniform { &endings[..endings.len().min(1)] } else { &endings[..] };
         Self {
             count: u8::try_from(polls.len()).unwrap_or(u8::MAX),
             is_coarse,
             first_ns,
-            columns,
-            endings: kept.into(),
+            leasts: columns.map(|column| column.least),
+            widths: columns.map(|column| column.width),
+            common: endings.first().copied().unwrap_or_default(),
+            endings: if is_uniform { Box::default() } else { endings.into() },
             bits: bits.bytes.into(),
         }
     }
@@ -70,16 +74,16 @@ impl Block {
     pub fn polls(&self) -> impl Iterator<Item = Record> {
         let scale = if self.is_coarse { COARSE } else { FINE };
         let (count, mut at_ns) = (usize::from(self.count), self.first_ns);
-        let begins = self.columns.map(|column| usize::from(column.width) * count);
+        let begins = self.widths.map(|width| usize::from(width) * count);
         let begins = [0, begins[0], begins[0] + begins[1]];
         (0..count).map(move |i| {
             let value = |k: usize| {
-                let column: Column = self.columns[k];
+                let column = Column { least: self.leasts[k], width: self.widths[k] };
                 let width = usize::from(column.width);
                 column.value(read(&self.bits, begins[k] + i * width, width))
             };
             at_ns = at_ns.wrapping_add(value(0));
-            let (ending, way) = self.endings[i.min(self.endings.len() - 1)];
+            let (ending, way) = self.endings.get(i).copied().unwrap_or(self.common);
             Record { at_ns, offset_s: value(1) as f64 / scale, delay_s: value(2) as f64 / scale, ending, way }
         })
     }
