@@ -108,13 +108,15 @@ fn removal(servers: &Servers) -> Result<(), Failure> {
     say_silence("longest time without any request", &servers.arrivals(requests));
 
     let requests = servers.count();
-    write_config(servers, &asked[REMOVED..], "64s", dir.path())?;
+    // Names are numbers, so the last ones are removed: the others keep their names.
+    let (kept, gone) = asked.split_at(MOST - REMOVED);
+    write_config(servers, kept, "64s", dir.path())?;
     let hung_up = Instant::now();
     kill(program.pid(), Signal::SIGHUP)?;
     // Series are forgotten some seconds later.
     std::thread::sleep(Duration::from_secs(80));
     let arrivals = servers.arrivals(requests);
-    let gone: std::collections::HashSet<_> = asked[..REMOVED].iter().collect();
+    let gone: std::collections::HashSet<_> = gone.iter().collect();
     let last = arrivals.iter().filter(|arrival| gone.contains(&arrival.server)).map(|arrival| arrival.at).max();
     let last = last.map_or(Duration::ZERO, |at| at.saturating_duration_since(hung_up));
     say("reload, to the last request to one that is removed", &millis(last), "1000 ms");
