@@ -73,11 +73,17 @@ impl Independence {
     /// The part of a vote that each of `servers` has: those that belong together share one.
     #[must_use]
     pub fn votes(servers: &[Witness]) -> Vec<f64> {
-        let mut parent = groups(servers);
-        let roots: Vec<usize> = (0..servers.len()).map(|i| root(&mut parent, i)).collect();
+        let roots = Self::groups(servers);
         let mut sizes = vec![0.0; servers.len()];
         roots.iter().for_each(|r| sizes[*r] += 1.0);
         roots.iter().map(|r| 1.0 / sizes[*r]).collect()
+    }
+
+    /// For each of `servers` the number of its group: those that belong together have the same.
+    #[must_use]
+    pub fn groups(servers: &[Witness]) -> Vec<usize> {
+        let mut parent = groups(servers);
+        (0..servers.len()).map(|i| root(&mut parent, i)).collect()
     }
 
     /// A plain sentence when servers are not independent: "4 of your 5 servers share one upstream (192.0.2.1)".

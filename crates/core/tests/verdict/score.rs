@@ -1,9 +1,9 @@
 //! What the analysis said of a world, held against its truth.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use ntp_monitor_core::stats::attribution::Attribution;
-use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State, Verdict};
+use ntp_monitor_core::stats::verdict::{Entry, History, Kind, LocalVerdict, Sign, State, Verdict};
 
 use ntp_monitor_core::world::Fault;
 
@@ -45,8 +45,12 @@ pub struct Score {
 #[derive(Debug)]
 struct Episode {
     begin_s: f64,
+    /// All that was said was true.
     right: bool,
+    /// It was said to be proven, at least once.
     proven: bool,
+    /// It was said to be proven when it was not true.
+    falsely_proven: bool,
     confidence: f64,
     /// The newest rate that was stated, in ppm, with half of its interval.
     rate_ppm: Option<(f64, f64)>,
@@ -63,7 +67,13 @@ pub fn score(case: &Case) -> Score {
     let mut found: Vec<Option<f64>> = vec![None; case.guilt.len()];
     let (mut changes, mut state) = (0, None);
     let first_s = case.guilt.iter().map(|g| g.from_s).fold(f64::INFINITY, f64::min);
+    let mut errors_s: VecDeque<(f64, f64)> = VecDeque::new();
+    let own_poll_s = poll_of(case, Party::Own);
     while let Some((t_s, sample)) = samples.next_timed() {
+        errors_s.push_back((t_s, samples.local_error_s()));
+        while errors_s.front().is_some_and(|(at_s, _)| *at_s < t_s - own_poll_s) {
+            errors_s.pop_front();
+        }
         if let Some(within_s) = within(attribution.verdict()) {
             score.bounds.0 += 1;
             score.bounds.1 += usize::from(samples.local_error_s().abs() <= within_s);
@@ -96,11 +106,22 @@ pub fn score(case: &Case) -> Score {
             if let Some(i) = guilt.filter(|i| t_s >= case.guilt[*i].from_s) {
                 found[i].get_or_insert(t_s);
             }
-            let new =
-                Episode { begin_s: t_s, right: true, proven: false, confidence: accusation.confidence, rate_ppm: None };
+            // A bound is true or not, whatever the fault. It says what the replies of one poll interval showed.
+            let is_beyond = |least_s: f64| errors_s.iter().any(|(_, e)| -e * least_s.signum() >= least_s.abs());
+            let bound = accusation.at_least_s.map(is_beyond);
+            let is_true = bound.unwrap_or(guilt.is_some());
+            let new = Episode {
+                begin_s: t_s,
+                right: true,
+                proven: false,
+                falsely_proven: false,
+                confidence: accusation.confidence,
+                rate_ppm: None,
+            };
             let episode = open.entry(accusation.name.clone()).or_insert(new);
-            episode.right &= guilt.is_some();
+            episode.right &= is_true;
             episode.proven |= accusation.proven;
+            episode.falsely_proven |= accusation.proven && !is_true;
             episode.rate_ppm = accusation.rate_ppm;
         }
     }
@@ -134,6 +155,8 @@ fn within(verdict: &Verdict) -> Option<f64> {
 struct Accusation {
     name: String,
     proven: bool,
+    /// The least offset of the servers that is said to be proven, with its sign; of this host's clock only.
+    at_least_s: Option<f64>,
     confidence: f64,
     rate_ppm: Option<(f64, f64)>,
 }
@@ -165,14 +188,16 @@ fn accusations(verdict: &Verdict) -> Vec<Accusation> {
         .map(|s| Accusation {
             name: s.server.clone(),
             proven: s.proven,
+            at_least_s: None,
             confidence: s.confidence,
             rate_ppm: s.rate_ppm,
         })
         .collect();
     if verdict.state == State::LocalWrong {
-        let proven = verdict.local.at_least_s > 0.0 || verdict.confidence > 0.985;
-        let rate_ppm = verdict.local.rate_ppm;
-        all.push(Accusation { name: "own".into(), proven, confidence: verdict.confidence, rate_ppm });
+        let LocalVerdict { at_least_s, sign, rate_ppm, .. } = verdict.local;
+        let at_least_s = (at_least_s > 0.0).then_some(if sign == Sign::Fast { -at_least_s } else { at_least_s });
+        let proven = at_least_s.is_some() || verdict.confidence > 0.985;
+        all.push(Accusation { name: "own".into(), proven, at_least_s, confidence: verdict.confidence, rate_ppm });
     }
     all
 }
@@ -197,9 +222,9 @@ fn close(score: &mut Score, case: &Case, name: &str, episode: &Episode, t_s: f64
         score.stated.push((episode.confidence, episode.right));
     }
     if !episode.right {
-        score.wrong_proven += usize::from(episode.proven);
-        score.wrong_inferred += usize::from(!episode.proven);
-        let how = if episode.proven { "proven" } else { "inferred" };
+        score.wrong_proven += usize::from(episode.falsely_proven);
+        score.wrong_inferred += usize::from(!episode.falsely_proven);
+        let how = if episode.falsely_proven { "proven" } else { "inferred" };
         score.notes.push(format!("{name} {how} {:.0}–{t_s:.0} s", episode.begin_s));
     }
 }

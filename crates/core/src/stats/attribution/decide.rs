@@ -1,12 +1,16 @@
 //! Who is named: the rules that turn what was seen into accusations, and into silence where counting does not decide.
 
+use std::collections::HashSet;
+
 use super::engine::Engine;
 use super::own::Now;
+use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
 use super::series::route::{changes_a_year, unseen_shift_s};
 use super::watch::Look;
 use crate::stats::consensus::MIN_SERVERS;
+use crate::stats::independence::Independence;
 
 /// A server errs once in a year.
 const ERRORS_A_YEAR: f64 = 1.0;
@@ -21,7 +25,7 @@ const SAID: f64 = 0.55;
 const KEPT: f64 = 0.35;
 /// What is said with this probability or more is right nine times in ten: so it was in simulated worlds of all kinds,
 /// and how much more probable it was made no difference. See "How well it works" in docs/ANALYSIS.md.
-const SURE: (f64, f64) = (0.84, 0.89);
+pub(super) const SURE: (f64, f64) = (0.84, 0.89);
 /// What began within so many rounds began together.
 const TOGETHER: f64 = 8.0;
 /// Sizes that differ by less than this part are the same.
@@ -47,11 +51,11 @@ impl Engine {
             self.dirty |= before != self.own.finding.map(|f| (f.named, f.kind, f.proven));
         }
         let suspects: Vec<usize> = voters.iter().copied().filter(|i| self.series[*i].finding.is_some()).collect();
-        let stayed = suspects.iter().any(|i| self.stayed_with_own(*i)) || self.minority_has_own(now, &suspects);
+        let stayed = suspects.iter().any(|i| self.stayed_with_own(*i)) || self.minority_has_own(now, &suspects, voters);
         let look = if stayed { Look::Hit(1) } else { Look::Calm };
         self.dirty |= self.camps.look(self.round, look, OPEN_AFTER).is_some();
         let accusable: Vec<usize> = suspects.into_iter().filter(|i| self.is_accusable(*i)).collect();
-        let votes: f64 = accusable.iter().map(|i| self.series[*i].vote).sum();
+        let votes = self.votes_in_doubt(&accusable, voters, now);
         let is_half =
             !accusable.is_empty() && (votes * 2.0 >= self.votes - 1e-9 || accusable.len() * 2 >= voters.len());
         let look = if is_half && voters.len() >= MIN_SERVERS { Look::Hit(1) } else { Look::Calm };
@@ -75,7 +79,8 @@ impl Engine {
         }
         let own_named = self.names_own(voters, now, stayed || is_half);
         if let Some(finding) = &mut self.own.finding {
-            self.dirty |= finding.named != own_named;
+            // What is proven is stated with a bound, which must be that of this round.
+            self.dirty |= finding.named != own_named || own_named && finding.proven;
             finding.named = own_named;
         }
     }
@@ -128,17 +133,47 @@ impl Engine {
         is_move && opposite && together && series.track.usual.is_some()
     }
 
+    /// The votes of the `accused`. A server that is proven wrong and agrees with those that share its source may have
+    /// its error from there: then the vote of all of them is in doubt.
+    fn votes_in_doubt(&self, accused: &[usize], voters: &[usize], now: &Now) -> f64 {
+        let is_shared = |i: &&usize| self.series[**i].vote < 1.0 && self.series[**i].is_proven();
+        if !accused.iter().any(|i| is_shared(&i)) {
+            return accused.iter().map(|i| self.series[*i].vote).sum();
+        }
+        let sources: Vec<_> = voters.iter().map(|i| self.series[*i].source()).collect();
+        let groups = Independence::groups(&sources);
+        let group_of = |i: usize| voters.iter().position(|v| *v == i).map(|at| groups[at]);
+        let members = |group: usize| voters.iter().zip(&groups).filter(move |(_, g)| **g == group).map(|(i, _)| *i);
+        let range = |i: usize| self.series[i].range_at(now.t_s, now.moved_s, self.own.loose);
+        let agrees = |i: usize, group: usize| {
+            let claim = |k| Some(Claim { range: range(k)?, vote: 1.0 });
+            let others: Vec<Claim> = members(group).filter(|k| *k != i).filter_map(claim).collect();
+            range(i).zip(proof::majority(&others, 0.0)).is_some_and(|(its, shared)| its.gap_s(&shared) <= 0.0)
+        };
+        let shared = accused.iter().filter(is_shared).filter_map(|i| Some((*i, group_of(*i)?)));
+        let doubted: HashSet<usize> = shared.filter(|(i, group)| agrees(*i, *group)).map(|(_, group)| group).collect();
+        let is_doubted = |i: usize, group: usize| doubted.contains(&group) || accused.contains(&i);
+        voters
+            .iter()
+            .zip(&groups)
+            .filter(|(i, group)| is_doubted(**i, **group))
+            .map(|(i, _)| self.series[*i].vote)
+            .sum()
+    }
+
     /// Whether those who are proven wrong agree with this host's clock, and have half of the votes together with it.
-    fn minority_has_own(&self, now: &Now, suspects: &[usize]) -> bool {
+    /// With fewer than three independent votes it is enough that they agree with it: two do not outvote this host.
+    fn minority_has_own(&self, now: &Now, suspects: &[usize], voters: &[usize]) -> bool {
         if !self.own.is_in_conflict() {
             return false;
         }
+        let few = (1.0 + 1e-9..MIN_SERVERS as f64 - 1e-9).contains(&self.votes);
         let agrees = |i: &&usize| {
             let series = &self.series[**i];
             let range = series.range_at(now.t_s, now.moved_s, self.own.loose);
-            series.is_proven() && range.is_some_and(|r| r.contains(0.0))
+            (few || series.is_proven()) && range.is_some_and(|r| r.contains(0.0))
         };
-        let votes: f64 = suspects.iter().filter(agrees).map(|i| self.series[*i].vote).sum();
+        let votes: f64 = if few { voters } else { suspects }.iter().filter(agrees).map(|i| self.series[*i].vote).sum();
         votes > 0.0 && (votes + 1.0) * 2.0 >= self.votes + 1.0
     }
 

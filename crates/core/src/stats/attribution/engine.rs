@@ -198,6 +198,7 @@ impl Engine {
         self.round += 1;
         self.polls = 0;
         self.round_s = now.t_s;
+        self.own.proof = None;
         let voters: Vec<usize> =
             (0..self.series.len()).filter(|i| self.series[*i].votes(now.t_s, self.period_s)).collect();
         self.series.iter_mut().for_each(|s| s.has_voice = false);
@@ -227,6 +228,7 @@ impl Engine {
     /// The common mode of this round; returns by how much it moved without notice.
     fn find_common_mode(&mut self, now: &Now, voters: &[usize]) -> Option<f64> {
         let predicted_s = self.own.predict(now);
+        let mut only_named = true;
         let (mut words, mut excesses) = (Vec::with_capacity(voters.len()), Vec::with_capacity(voters.len()));
         for i in voters {
             let series = &self.series[*i];
@@ -242,12 +244,16 @@ impl Engine {
             let y_s = freed(y_s, x_s, room_s, series.track.sigma_s(), predicted_s.unwrap_or(f64::NAN));
             let age = ((now.t_s - reply.t_s) / self.period_s).max(0.0);
             // A server that was named has no say in what the others have in common.
-            let say = if series.finding.is_some_and(|f| f.named) { 1e-6 } else { series.vote };
+            let is_named = series.finding.is_some_and(|f| f.named);
+            only_named &= is_named;
+            let say = if is_named { 1e-6 } else { series.vote };
             let trust = if excess_s.is_finite() { weight(x_s, excess_s) } else { 1.0 };
             words.push(Word { y_s, weight: say * trust.max(0.7) / (1.0 + 0.1 * age) });
             excesses.push(x_s / 2.0);
         }
-        let common_s = lazy_median(&mut words, predicted_s.unwrap_or(0.0));
+        // Where no other server is heard, the named ones do not tell what they have in common with the silent ones.
+        let predicted_alone_s = predicted_s.filter(|_| only_named && !words.is_empty());
+        let common_s = predicted_alone_s.unwrap_or_else(|| lazy_median(&mut words, predicted_s.unwrap_or(0.0)));
         if !common_s.is_finite() {
             return None;
         }
@@ -284,6 +290,7 @@ impl Engine {
         let silent = self.round < self.silent_until;
         for (i, claim) in voters.iter().zip(&claims) {
             let series = &mut self.series[*i];
+            let was_proven = series.is_proven_now();
             let gap_s = majority.filter(|_| !silent).map_or(0.0, |m| claim.range.gap_s(&m));
             if jump_s.abs() > 0.0 && gap_s.max(series.gap_s) < 1.5 * jump_s.abs() {
                 series.conflicts.take_back(2);
@@ -296,6 +303,7 @@ impl Engine {
                     series.gap_s = gap_s;
                 }
             }
+            self.dirty |= was_proven != series.is_proven_now();
         }
         self.own.prove(majority.filter(|_| !silent), jump_s);
     }
@@ -420,6 +428,7 @@ impl Engine {
     /// The newest replies are older than they look: the machine stood still, or its clock skipped a second.
     pub fn forget_replies(&mut self) {
         self.series.iter_mut().for_each(|s| (s.latest, s.fresh) = (None, false));
+        self.own.proof = None;
         self.silent_until = self.round + SILENT_ROUNDS;
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::decide::SURE;
 use super::engine::Engine;
 use super::finding::Finding;
 use super::series::Series;
@@ -35,8 +36,12 @@ const MOST_GROUPS: usize = 5;
 struct Local {
     wrong: bool,
     proven: bool,
+    /// By how much at least, in seconds, positive when it is slow.
+    at_least_s: f64,
     /// The raw clock shows the same step.
     witnessed: bool,
+    /// It does, and the servers still show its error.
+    proven_by_raw: bool,
     kind: Option<Kind>,
     since: Option<When>,
     rate_ppm: Option<(f64, f64)>,
@@ -197,7 +202,9 @@ impl Attribution {
             return it;
         }
         let Some(finding) = own.finding.filter(|_| own.unmoved.is_none()) else { return it };
-        it.proven = finding.proven && heard >= MIN_SERVERS;
+        let estimate_s = self.estimate().filter(|_| heard >= MIN_SERVERS);
+        it.at_least_s = estimate_s.map_or(0.0, |now_s| own.at_least_s(self.witness.moved_s(), now_s));
+        it.proven = it.at_least_s != 0.0;
         it.since = Some(self.onset(&finding));
         it.kind = Some(finding.kind);
         it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
@@ -209,6 +216,7 @@ impl Attribution {
             }
         } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, onset)) {
             it.witnessed = finding.kind == Kind::Step;
+            it.proven_by_raw = it.witnessed && finding.misses == 0;
             it.since = Some(When(step.until_ns)).filter(|_| it.witnessed).or(it.since);
         }
         if it.kind == Some(Kind::Smear) {
@@ -279,8 +287,9 @@ impl Attribution {
             return it;
         }
         if let Some(finding) = series.finding.filter(|f| f.named) {
-            (it.accused, it.proven) = (true, finding.proven);
-            (it.kind, it.size_s, it.confidence) = (Some(finding.kind), finding.size_s, finding.confidence);
+            (it.accused, it.proven) = (true, series.is_proven_now());
+            (it.kind, it.size_s) = (Some(finding.kind), finding.size_s);
+            it.confidence = if it.proven { finding.confidence } else { finding.confidence.min(SURE.1) };
             (it.since, it.bad_share) = (Some(self.onset(&finding)), finding.bad_share);
             it.period_s = finding.period_s;
             it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
@@ -310,8 +319,7 @@ impl Attribution {
             _ => None,
         };
         let wrong = state == State::LocalWrong;
-        let at_least_s =
-            case.majority.filter(|_| wrong && case.local.proven).map_or(0.0, |m| m.low_s.max(-m.high_s).max(0.0));
+        let at_least_s = if wrong { case.local.at_least_s.abs() } else { 0.0 };
         let sign = match estimate_s.filter(|_| wrong) {
             Some(estimate) if estimate > 0.0 => Sign::Slow,
             Some(_) => Sign::Fast,
@@ -404,7 +412,7 @@ impl Attribution {
             State::LocalWrong if self.engine.own.missed_leap_s.is_some() => {
                 "all servers inserted or removed a leap second and this host did not".into()
             }
-            State::LocalWrong if case.local.witnessed => {
+            State::LocalWrong if case.local.proven_by_raw => {
                 "REALTIME − MONOTONIC_RAW jumped by the same amount as the offsets of all servers".into()
             }
             State::LocalWrong if case.local.proven => {
@@ -476,7 +484,7 @@ impl Attribution {
         let inferred = case.servers.iter().any(|s| s.accused && !s.proven);
         match state {
             State::Undecidable => String::new(),
-            State::LocalWrong if case.local.witnessed => {
+            State::LocalWrong if case.local.proven_by_raw => {
                 "this host's raw clock ran without interruption; no server is needed to prove the step".into()
             }
             State::LocalWrong if !case.local.proven => {
@@ -530,7 +538,7 @@ fn path_reason(servers: &[ServerVerdict], congested: bool) -> String {
 
 fn confidence(state: State, case: &Case) -> f64 {
     match state {
-        State::LocalWrong if case.local.witnessed => 0.999,
+        State::LocalWrong if case.local.proven_by_raw => 0.999,
         State::LocalWrong if case.local.proven => 0.99,
         State::LocalWrong => 0.9,
         State::ServerWrong => case.servers.iter().filter(|s| s.accused).map(|s| s.confidence).fold(1.0, f64::min),

@@ -332,13 +332,8 @@ impl Attribution {
 
     /// Servers that depend on each other share one vote.
     fn count_votes(&mut self) {
-        let source = |s: &Series| Source {
-            address: s.address.map(|a| a.ip()),
-            stratum: s.watch.said().map(|said| said.stratum),
-            refid: s.watch.said().and_then(|said| Some(said.upstream?.0)),
-        };
         let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));
-        let heard = heard.map(|i| (i, source(&self.engine.series[i])));
+        let heard = heard.map(|i| (i, self.engine.series[i].source()));
         // Mostly nothing has changed, and to compare costs a small part of the counting.
         if heard.clone().eq(self.counted.iter().copied()) {
             return;

@@ -78,6 +78,9 @@ pub(super) struct Own {
     /// The direction of the last sighting of what is wrong; zero before the first.
     side: f64,
     conflicts: Bits,
+    /// The majority interval of this round, if it proves this host's clock wrong. A proof ends with its round.
+    #[serde(skip)]
+    pub proof: Option<Interval>,
     pub finding: Option<Finding>,
     pub unmoved: Option<Unmoved>,
     /// A leap second that this host missed, as a movement of the common mode.
@@ -105,6 +108,7 @@ impl Default for Own {
             sights: Bits::default(),
             side: 0.0,
             conflicts: Bits::default(),
+            proof: None,
             finding: None,
             unmoved: None,
             missed_leap_s: None,
@@ -219,7 +223,10 @@ impl Own {
             self.conflicts.take_back(2);
         }
         let Some(majority) = majority else { return };
-        self.conflicts.push(!majority.contains(0.0));
+        let least_s = majority.low_s.max(-majority.high_s);
+        self.conflicts.push(least_s > 0.0);
+        // Some replies may be older than a jump of this round, so that it must not be part of what is proven.
+        self.proof = Some(majority).filter(|_| least_s > 0.0 && least_s >= 1.5 * jump_s.abs());
     }
 
     pub fn is_proven(&self) -> bool {
@@ -229,6 +236,17 @@ impl Own {
     /// Whether the proof has lasted, for what nothing else shows.
     pub fn is_long_proven(&self) -> bool {
         self.conflicts.count(6) >= 5
+    }
+
+    /// By how much the error ranges of this round prove this host's clock wrong, in seconds, positive when it is slow;
+    /// zero if they do not. `moved_s` is how far the clock was set and steered by now: what it was since the round, the
+    /// error is no more. `estimate_s` is the error as it is now; a bound that it contradicts is over.
+    pub fn at_least_s(&self, moved_s: f64, estimate_s: f64) -> f64 {
+        let is_named = self.finding.is_some_and(|f| f.named && f.proven);
+        let Some(proof) = self.proof.filter(|_| is_named) else { return 0.0 };
+        let since_s = moved_s - self.moved_s;
+        let least_s = if proof.low_s > since_s { proof.low_s - since_s } else { (proof.high_s - since_s).min(0.0) };
+        if estimate_s * least_s.signum() >= least_s.abs() { least_s } else { 0.0 }
     }
 
     pub fn is_in_conflict(&self) -> bool {

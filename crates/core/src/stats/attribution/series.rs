@@ -19,11 +19,14 @@ use crate::clock::Stamp;
 use crate::sample::{Authentication, Outcome, ServerIdent};
 use crate::stats::consensus::Interval;
 use crate::stats::events::ServerWatch;
+use crate::stats::independence::Witness;
 
 /// Replies over which odd ones are counted: two proofs, or four that stand out, are a finding.
 const OF_REPLIES: u32 = 14;
 const PROOFS: u32 = 2;
 const ODD_REPLIES: u32 = 4;
+/// A proof of a steady fault needs one of so many newest replies.
+const NEWEST_REPLIES: u32 = 5;
 /// A single value so many standard deviations from the level, beyond what server and path may err, stands out.
 const ODD_SIGMAS: f64 = 8.0;
 /// A path that has changed for so many replies stays changed.
@@ -196,6 +199,15 @@ impl Series {
         self.fresh = true;
     }
 
+    /// What shows whether it depends on another server.
+    pub fn source(&self) -> Witness {
+        Witness {
+            address: self.address.map(|a| a.ip()),
+            stratum: self.watch.said().map(|said| said.stratum),
+            refid: self.watch.said().and_then(|said| Some(said.upstream?.0)),
+        }
+    }
+
     /// Whether it was measured lately enough to have a voice.
     pub fn votes(&self, t_s: f64, period_s: f64) -> bool {
         let patience_s = 6.0 * self.interval_s().unwrap_or(4.0 * period_s).max(period_s);
@@ -250,6 +262,13 @@ impl Series {
 
     pub fn is_proven(&self) -> bool {
         self.conflicts.count(OF_REPLIES) >= PROOFS
+    }
+
+    /// Whether a proof that was given still is: a steady fault shows it in the newest replies, one that comes and goes
+    /// among the last ones.
+    pub fn is_proven_now(&self) -> bool {
+        let lasts = |f: Finding| f.proven && (f.bad_share.is_some() || self.conflicts.count(NEWEST_REPLIES) > 0);
+        self.is_proven() && self.finding.is_some_and(lasts)
     }
 
     /// Whether the newest reply gives no reason for doubt: only such replies teach.

@@ -124,7 +124,8 @@ pub const KINDS: &[Kind] = kinds! {
         ];
         let mut world = lan(s, 16.0, 1500.0, course);
         world.has_raw = false;
-        lenient(world, 0.0, 700.0)
+        // It leaves the clock wrong by 0.3 ms, which the error ranges of some servers prove.
+        lenient(world, 0.0, NEVER)
     };
     false "own clock 80 ms off from the start, for good" |s| {
         guilty(internet(s, 64.0, 500.0, vec![set(0.0, 0.08 * sign(s))]), Party::Own, 0.0, NEVER)

@@ -1,5 +1,6 @@
 mod lasting;
 mod polling;
+mod proofs;
 mod returns;
 mod worlds;
 
