@@ -8,6 +8,7 @@ mod floats;
 mod ints;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use flate2::Crc;
 
@@ -99,20 +100,28 @@ fn checksum(bytes: &[u8]) -> [u8; 4] {
 
 /// Decodes what [`encode`] wrote.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Record>, Damaged> {
+    decode_if_of(bytes, &(i64::MIN..=i64::MAX))
+}
+
+/// The same, or nothing if no record is of one of the series `ids`, which takes a small part of the time.
+pub(super) fn decode_if_of(bytes: &[u8], ids: &RangeInclusive<i64>) -> Result<Vec<Record>, Damaged> {
     let (content, sum) = bytes.split_last_chunk().ok_or(Damaged)?;
     if checksum(content) != *sum {
         return Err(Damaged);
     }
-    read(content).ok_or(Damaged)
+    read(content, ids).ok_or(Damaged)
 }
 
-fn read(mut rest: &[u8]) -> Option<Vec<Record>> {
+fn read(mut rest: &[u8], ids: &RangeInclusive<i64>) -> Option<Vec<Record>> {
     if take(&mut rest, 1)? != [LAYOUT] {
         return None;
     }
     let count = usize::try_from(take_varint(&mut rest)?).ok().filter(|count| *count <= MOST_RECORDS)?;
     let mut columns = Reading::begin(&mut rest)?;
     let series = columns.ints(count)?;
+    if !series.iter().any(|id| ids.contains(id)) {
+        return Some(Vec::new());
+    }
     let walls = columns.ints(count)?;
     let starts = columns.ints(count)?;
     let (raws, boots) = (columns.ints(count)?, columns.ints(count)?);

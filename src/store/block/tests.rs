@@ -161,3 +161,13 @@ fn shared_texts_are_stored_once() {
     let bytes = encode(&(0..32).map(sample).collect::<Vec<_>>());
     assert!(bytes.len() < 2 * why.len() + 20, "{}", bytes.len());
 }
+
+#[test]
+fn page_without_a_wanted_series_gives_no_records() {
+    let records: Vec<Record> =
+        [3, 5].into_iter().flat_map(|id| polls(4).into_iter().map(move |r| Record { series_id: id, ..r })).collect();
+    let bytes = encode(&records);
+    assert_eq!(decode_if_of(&bytes, &(4..=4)).map(|found| found.len()), Ok(0));
+    assert_eq!(decode_if_of(&bytes, &(5..=9)).map(|found| found.len()), Ok(8), "the whole page");
+    assert_eq!(decode_if_of(&bytes[1..], &(4..=4)).map(|found| found.len()), Err(Damaged));
+}

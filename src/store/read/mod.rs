@@ -135,7 +135,7 @@ impl Reader {
         self.is_at_one_commit.set(true);
         let done = work(self);
         self.is_at_one_commit.set(false);
-        self.journal.take();
+        self.journal.forget();
         done
     }
 

@@ -1,9 +1,10 @@
 //! The journal: each batch of samples is one row, until its samples are packed into blocks.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use rusqlite::{Connection, params};
 
+use super::ALL_SERIES;
 use crate::store::block::{self, Damaged, MOST_RECORDS};
 use crate::store::damage::Damage;
 use crate::store::record::Record;
@@ -39,15 +40,17 @@ impl Page {
 
 /// Calls `each` with the pages that may hold samples of the span, oldest first.
 pub(super) fn pages(conn: &Connection, span: (i64, i64), mut each: impl FnMut(Page)) -> rusqlite::Result<()> {
-    until(conn, span, |page| {
+    until(conn, &ALL_SERIES, span, |page| {
         each(page);
         ControlFlow::Continue(())
     })
     .map(drop)
 }
 
+/// A page without a sample of the series `ids` comes without records.
 fn until(
     conn: &Connection,
+    ids: &RangeInclusive<i64>,
     (from_ns, to_ns): (i64, i64),
     mut each: impl FnMut(Page) -> ControlFlow<()>,
 ) -> rusqlite::Result<ControlFlow<()>> {
@@ -61,7 +64,7 @@ fn until(
             first_ns: row.get(1)?,
             last_ns: row.get(2)?,
             samples: row.get(3)?,
-            records: block::decode(row.get_ref(4)?.as_blob()?),
+            records: block::decode_if_of(row.get_ref(4)?.as_blob()?, ids),
         };
         if each(page).is_break() {
             return Ok(ControlFlow::Break(()));
@@ -70,21 +73,22 @@ fn until(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Calls `each` with the samples of the span.
+/// Calls `each` with the samples of the series `ids` within the span, in the order of insertion.
 pub(super) fn scan(
     conn: &Connection,
     damage: &Damage,
+    ids: &RangeInclusive<i64>,
     span: (i64, i64),
     each: &mut impl FnMut(Record) -> ControlFlow<()>,
 ) -> rusqlite::Result<ControlFlow<()>> {
-    until(conn, span, |page| match &page.records {
+    until(conn, ids, span, |page| match &page.records {
         Err(why) => {
             damage.note(page.fault(*why));
             ControlFlow::Continue(())
         }
         Ok(_) => {
-            let within = page.records.into_iter().flatten().filter(|r| (span.0..span.1).contains(&r.at.wall_ns));
-            for record in within {
+            let is_wanted = |r: &Record| ids.contains(&r.series_id) && (span.0..span.1).contains(&r.at.wall_ns);
+            for record in page.records.into_iter().flatten().filter(is_wanted) {
                 each(record)?;
             }
             ControlFlow::Continue(())

@@ -107,7 +107,7 @@ fn read_seen(samples: Samples<'_>, batch: &[Record]) -> rusqlite::Result<HashSet
 /// Calls `each` with every sample of the journal and returns their number.
 fn count(samples: Samples<'_>, mut each: impl FnMut(&Record)) -> rusqlite::Result<usize> {
     let mut count = 0;
-    samples.journal(ALL_TIME, |record| {
+    samples.journal(&super::ALL_SERIES, ALL_TIME, |record| {
         count += 1;
         each(&record);
     })?;

@@ -7,7 +7,7 @@ mod known;
 mod legacy;
 mod moving;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -27,8 +27,22 @@ pub(super) const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
 /// The most samples in memory while the journal is packed, but for a series with more.
 const PACK_AT_ONCE: usize = 32_768;
 
+/// So many reads of one series look through the journal; the one after them decodes it for all series.
+const SCANS: usize = 16;
+
 /// The samples in the journal by series, once they have been decoded.
-pub(super) type HeldJournal = RefCell<Option<HashMap<i64, Vec<Record>>>>;
+#[derive(Debug, Default)]
+pub(super) struct HeldJournal {
+    scans: Cell<usize>,
+    by_series: RefCell<Option<HashMap<i64, Vec<Record>>>>,
+}
+
+impl HeldJournal {
+    pub(super) fn forget(&self) {
+        self.scans.set(0);
+        self.by_series.take();
+    }
+}
 
 /// The samples that a transaction sees.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +58,7 @@ impl<'a> Samples<'a> {
         Self { conn, damage, held: None }
     }
 
-    /// The same, decoding the journal once for all series.
+    /// The same, decoding the journal once for all series when many are read.
     pub(super) fn holding(self, held: &'a HeldJournal) -> Self {
         Self { held: Some(held), ..self }
     }
@@ -99,20 +113,18 @@ impl<'a> Samples<'a> {
         {
             return Ok(ControlFlow::Break(()));
         }
-        journal::scan(self.conn, self.damage, span, &mut |record| {
-            if ids.contains(&record.series_id) { each(record) } else { ControlFlow::Continue(()) }
-        })
+        journal::scan(self.conn, self.damage, &ids, span, &mut each)
     }
 
     /// Adds the samples of a series that are in the journal.
     fn journal_of_series(self, id: i64, span: (i64, i64), found: &mut Vec<Record>) -> rusqlite::Result<()> {
-        let Some(held) = self.held else {
-            return self.journal(span, |record| found.extend((record.series_id == id).then_some(record)));
+        let Some(held) = self.held.filter(|held| held.scans.replace(held.scans.get() + 1) >= SCANS) else {
+            return self.journal(&(id..=id), span, |record| found.push(record));
         };
-        let mut held = held.borrow_mut();
+        let mut held = held.by_series.borrow_mut();
         if held.is_none() {
             let mut by_series: HashMap<i64, Vec<Record>> = HashMap::new();
-            self.journal(ALL_TIME, |record| by_series.entry(record.series_id).or_default().push(record))?;
+            self.journal(&ALL_SERIES, ALL_TIME, |record| by_series.entry(record.series_id).or_default().push(record))?;
             *held = Some(by_series);
         }
         let of_series = held.as_ref().and_then(|by_series| by_series.get(&id)).into_iter().flatten();
@@ -120,9 +132,14 @@ impl<'a> Samples<'a> {
         Ok(())
     }
 
-    /// Calls `each` with the samples in the journal within `[from, to)`, in the order of insertion.
-    fn journal(self, span: (i64, i64), mut each: impl FnMut(Record)) -> rusqlite::Result<()> {
-        journal::scan(self.conn, self.damage, span, &mut |record| {
+    /// Calls `each` with the samples of the series `ids` in the journal within `[from, to)`, in the order of insertion.
+    fn journal(
+        self,
+        ids: &RangeInclusive<i64>,
+        span: (i64, i64),
+        mut each: impl FnMut(Record),
+    ) -> rusqlite::Result<()> {
+        journal::scan(self.conn, self.damage, ids, span, &mut |record| {
             each(record);
             ControlFlow::Continue(())
         })
@@ -137,7 +154,7 @@ impl<'a> Samples<'a> {
             _ => drop(found.insert(record.series_id, record)),
         };
         legacy::latest(self.conn)?.into_iter().for_each(&mut keep);
-        self.journal(ALL_TIME, &mut keep)?;
+        self.journal(&ALL_SERIES, ALL_TIME, &mut keep)?;
         let is_wanted = |id, last_ns| !found.get(&id).is_some_and(|known| is_newer(known, last_ns));
         for record in blocks::latest(self.conn, self.damage, is_wanted)? {
             found.insert(record.series_id, record);
@@ -204,7 +221,7 @@ impl<'a> Samples<'a> {
         })?;
         for ids in groups(&counts) {
             let mut records = Vec::new();
-            self.journal(ALL_TIME, |record| records.extend(ids.contains(&record.series_id).then_some(record)))?;
+            self.journal(&ids, ALL_TIME, |record| records.push(record))?;
             records.sort_by_key(|record| (record.series_id, record.at.wall_ns));
             for series in records.chunk_by(|a, b| a.series_id == b.series_id) {
                 blocks::add(self.conn, self.damage, series[0].series_id, series)?;
@@ -231,7 +248,7 @@ impl<'a> Samples<'a> {
     /// Decodes everything; damage is reported. Returns the number of samples.
     pub(super) fn examine(self) -> rusqlite::Result<u64> {
         let mut samples = blocks::examine(self.conn, self.damage)?;
-        self.journal(ALL_TIME, |_| samples += 1)?;
+        self.journal(&ALL_SERIES, ALL_TIME, |_| samples += 1)?;
         Ok(samples)
     }
 }
@@ -277,6 +294,7 @@ mod tests {
             world.samples().enumerate().map(|(n, sample)| Record::of(1 + n as i64 % 2, &sample)).collect();
         samples.append(&all).unwrap();
         let middle_ns = all[all.len() / 2].at.wall_ns;
+        held.scans.set(SCANS);
         for id in [1, 2, 3] {
             for span in [ALL_TIME, (middle_ns, i64::MAX), (i64::MIN, middle_ns)] {
                 let alone = samples.of_series(id, span, 20).unwrap();
@@ -284,5 +302,18 @@ mod tests {
                 assert_eq!(alone.is_empty(), id == 3);
             }
         }
+        assert!(held.by_series.take().is_some());
+    }
+
+    #[test]
+    fn journal_is_not_decoded_for_the_sake_of_one_series() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        let (damage, held) = (Damage::default(), HeldJournal::default());
+        let samples = Samples::new(&conn, &damage).holding(&held);
+        let all: Vec<_> = World::ordinary(1, 1, 64.0, 2000.0).samples().map(|sample| Record::of(7, &sample)).collect();
+        samples.append(&all).unwrap();
+        assert_eq!(samples.of_series(7, ALL_TIME, usize::MAX).unwrap(), all);
+        assert!(held.by_series.borrow().is_none());
     }
 }
