@@ -1,17 +1,20 @@
 //! `/health` and `/ready`.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::State;
-use super::openapi::{Body, Endpoint};
+use super::openapi::{Body, Endpoint, query};
 use ntp_monitor_core::health::judge::current;
 use ntp_monitor_core::health::report::{Health, Status};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/health", || web::to(health))
         .about("The health of the service.")
+        .taking(&[query("servers", "boolean", "false leaves the list of servers empty; true unless given.")])
         .giving(Body::json::<Health>("ok or degraded, with the reasons; 503 says failing."))
         .or(&[503]),
     Endpoint::get("/ready", || web::to(ready))
@@ -27,9 +30,24 @@ struct Ready {
     ready: bool,
 }
 
+/// The query of `/health`. Checks of other programs may add parameters of their own.
+#[derive(Debug, Deserialize)]
+pub struct HealthQuery {
+    /// Whether the body lists the servers; with thousands of them they are nearly all of it.
+    #[serde(default = "yes")]
+    servers: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
 /// 200 while the service is `ok` or `degraded`, 503 while it is `failing`; the body gives the reasons.
-pub async fn health(state: web::Data<State>) -> HttpResponse {
-    let health = current(&state.health.borrow(), state.clock.now());
+pub async fn health(state: web::Data<State>, query: web::Query<HealthQuery>) -> HttpResponse {
+    let mut health = current(&state.health.borrow(), state.clock.now());
+    if !query.servers {
+        health = Arc::new(Health { servers: Vec::new(), ..Health::clone(&health) });
+    }
     let mut response = match health.status {
         Status::Ok | Status::Degraded => HttpResponse::Ok(),
         Status::Failing => HttpResponse::ServiceUnavailable(),

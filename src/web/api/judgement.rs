@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::web::State;
-use crate::web::openapi::{Body, Endpoint, Vantages};
+use crate::web::openapi::{Body, Endpoint, Vantages, query};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use crate::web::vantage::Vantage;
@@ -21,6 +21,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/verdict", || web::to(verdict))
         .about("Which servers are wrong, by how much, since when, with what confidence and assumption.")
         .of(Vantages::All)
+        .taking(&[query("servers", "string", "all, or blamed: only the servers that are blamed; all unless given.")])
         .giving(Body::json::<VerdictBody<'static>>(
             "as_of, state, since, confidence, local, servers, majority, reason, assumption, independence, sentence.",
         ))
@@ -47,6 +48,12 @@ impl<'a> VerdictBody<'a> {
         let verdict = first_look(snapshot).map_or(Cow::Borrowed(&*snapshot.verdict), Cow::Owned);
         Self { as_of: When(snapshot.at.wall_ns), verdict }
     }
+
+    /// The same without the servers that are not blamed.
+    fn blamed_only(mut self) -> Self {
+        self.verdict.to_mut().servers.retain(|server| server.blamed);
+        self
+    }
 }
 
 /// What the first poll of each server says together, until servers have been polled twice and are judged. The state
@@ -71,10 +78,36 @@ fn first_look(snapshot: &Snapshot) -> Option<Verdict> {
     })
 }
 
+/// The query of the verdict.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerdictQuery {
+    #[serde(default)]
+    servers: Listed,
+}
+
+/// Which servers an answer lists.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Listed {
+    #[default]
+    All,
+    /// With thousands of servers, all the others are nearly all of the answer.
+    Blamed,
+}
+
 /// `GET /api/v1/verdict`.
-pub async fn verdict(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub async fn verdict(
+    request: HttpRequest,
+    state: web::Data<State>,
+    query: web::Query<VerdictQuery>,
+) -> Result<HttpResponse, Problem> {
     let snapshot = Vantage::of(&request, &state).await?.snapshot().await?;
-    respond::json(&request, &VerdictBody::of(&snapshot))
+    let body = VerdictBody::of(&snapshot);
+    match query.servers {
+        Listed::All => respond::json(&request, &body),
+        Listed::Blamed => respond::json(&request, &body.blamed_only()),
+    }
 }
 
 #[derive(JsonSchema, Serialize)]

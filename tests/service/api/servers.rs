@@ -103,6 +103,21 @@ async fn the_liar_is_found_in_the_verdict_and_in_the_list() {
 }
 
 #[actix_rt::test]
+async fn verdict_and_health_leave_servers_out_when_asked() {
+    let running = three().await;
+    let found = |answer: &Answer| answer.json()["state"] == "server_wrong";
+    let blamed = running.get_until("/api/v1/verdict?servers=blamed", found).await.json();
+    let named: Vec<_> = blamed["servers"].as_array().unwrap().iter().map(|one| &one["server"]).collect();
+    assert_eq!(named.len(), 1, "{blamed}");
+    assert!(named[0].as_str().unwrap().starts_with("liar"), "{blamed}");
+    assert_eq!(running.get("/api/v1/verdict?servers=some").await.status, 400);
+    let listed = async |path: &str| running.get(path).await.json()["servers"].as_array().unwrap().len();
+    assert_eq!(listed("/health?servers=false").await, 0);
+    assert!(listed("/health?check=of-a-proxy").await > 0, "a proxy may add parameters of its own");
+    running.stop().await;
+}
+
+#[actix_rt::test]
 async fn lists_are_filtered_sorted_and_cut_into_pages() {
     let running = three().await;
     let of = async |query: &str| running.get(&format!("/api/v1/servers?{query}")).await;

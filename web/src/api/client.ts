@@ -71,14 +71,15 @@ export const api = {
     seen<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
   evidence: (id: string, signal?: AbortSignal) => seen<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
   sheet: (id: string, signal?: AbortSignal) => get<SheetBody>(`${server(id)}/sheet`, {}, signal),
-  verdict: (signal?: AbortSignal) => seen<Verdict>("verdict", {}, signal),
+  /** With the servers that are blamed only: what the others are is in their rows. */
+  verdict: (signal?: AbortSignal) => seen<Verdict>("verdict", { servers: "blamed" }, signal),
   local: (signal?: AbortSignal) => seen<LocalClock>("local", {}, signal),
   localHistory: (span: Span, signal?: AbortSignal) => seen<LocalHistory>("local/history", { ...span }, signal),
   events: (query: Record<string, string>, signal?: AbortSignal) => seen<EventsBody>("events", query, signal),
   config: (signal?: AbortSignal) => get<ShownConfig>("config", {}, signal),
-  /** A failing service answers 503 with the same body. */
+  /** Of the service, without its servers. A failing service answers 503 with the same body. */
   health: async (signal?: AbortSignal) =>
-    (await ask<Health>("health", { signal, admitted: (status) => ok(status) || status === 503 })).body,
+    (await ask<Health>("health", { query: { servers: "false" }, signal, admitted: (status) => ok(status) || status === 503 })).body,
 };
 
 /** The fleet, at its hub, and the agent at each. */

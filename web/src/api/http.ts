@@ -55,8 +55,23 @@ function refusal(status: number, body: unknown): string {
   return typeof detail === "string" && detail !== "" ? sentence(detail) : `The service answered with status ${status}.`;
 }
 
+const underWay = new Set<Promise<unknown>>();
+
+/** When every request that is under way now has ended, well or not. */
+export async function answered(): Promise<void> {
+  await Promise.allSettled([...underWay]);
+}
+
 /** Asks, and gives the body with its entity tag. */
-export async function ask<T>(path: string, wish: Ask = {}): Promise<Answer<T>> {
+export function ask<T>(path: string, wish: Ask = {}): Promise<Answer<T>> {
+  const asked = request<T>(path, wish);
+  underWay.add(asked);
+  const over = (): void => { underWay.delete(asked); };
+  asked.then(over, over);
+  return asked;
+}
+
+async function request<T>(path: string, wish: Ask): Promise<Answer<T>> {
   const deadline_ms = wish.deadline_ms ?? DEADLINE_MS;
   const deadline = AbortSignal.timeout(deadline_ms);
   const response = await send(path, wish, deadline).catch((why: unknown) => {

@@ -1,5 +1,5 @@
 /** uPlot as a component: recreated when its options change, updated when its data change, as large as its box. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { markChart } from "./first";
 import "uplot/dist/uPlot.min.css";
@@ -19,12 +19,15 @@ export interface PlotProps {
 export function Plot({ options, version, data, marks, height, label, onReady }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const drawn = useRef<{ data: uPlot.AlignedData; marks: string | undefined } | null>(null);
 
-  useEffect(() => {
+  // In the frame in which its box appears, not in the one after it.
+  useLayoutEffect(() => {
     const host = box.current;
     if (!host) return undefined;
     const made = new uPlot({ ...options, width: host.clientWidth || 300, height }, data, host);
     plot.current = made;
+    drawn.current = { data, marks };
     markChart();
     onReady?.(made);
     const observer = new ResizeObserver(() => {
@@ -39,12 +42,11 @@ export function Plot({ options, version, data, marks, height, label, onReady }: 
   }, [version, height]);
 
   useEffect(() => {
-    plot.current?.setData(data);
-  }, [data]);
-
-  useEffect(() => {
-    plot.current?.redraw(false, false);
-  }, [marks]);
+    const now = drawn.current;
+    if (now && now.data !== data) plot.current?.setData(data);
+    else if (now && now.marks !== marks) plot.current?.redraw(false, false);
+    drawn.current = { data, marks };
+  }, [data, marks]);
 
   return <div class="plot" ref={box} role="img" aria-label={label} data-marks={marks} />;
 }

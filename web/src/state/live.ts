@@ -5,8 +5,9 @@
  */
 import { computed, effect, signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
+import { answered } from "../api/http";
 import type { Health, ServerPage, Verdict } from "../api/types";
-import { vantage } from "./route";
+import { route, vantage } from "./route";
 import { learnSession } from "./session";
 
 export interface Picture {
@@ -50,6 +51,8 @@ const SILENCE_MS = 2200;
 const LISTEN_MS = 200;
 /** A timer that comes so late shows that this page stood still. */
 const STALL_MS = 1000;
+/** For so long the picture waits for what a view has asked for. */
+const YIELD_MS = 1000;
 /** After the end of the stream an answer must come at once. */
 const SUSPECT_MS = 2000;
 /** With more servers each picture costs more, so it is taken less often. */
@@ -64,6 +67,8 @@ let heardMs = 0;
 /** `suspect`: the stream has just ended, so that a slow answer counts as none. */
 async function read(suspect = false): Promise<void> {
   reading = true;
+  // The view of a server draws without the picture, whose answers are large when there are many servers.
+  if (!picture.peek() && route.peek().view === "server") await Promise.race([answered(), pause(YIELD_MS)]);
   const late = suspect ? AbortSignal.timeout(SUSPECT_MS) : undefined;
   try {
     const [servers, verdict, health] = await Promise.all([api.servers(late), api.verdict(late), api.health(late)]);
@@ -82,6 +87,8 @@ async function read(suspect = false): Promise<void> {
   }
   if (source) schedule(failure.value ? RETRY_MS : streaming.value ? 4 * POLL_MS : POLL_MS);
 }
+
+const pause = (ms: number): Promise<void> => new Promise((over) => setTimeout(over, ms));
 
 /** Only a skew too large for the age of a snapshot is the browser's. */
 function skew(servers: ServerPage): number {

@@ -1,5 +1,5 @@
 /** Something that is read from the service: loading, there, stale with a reason, or missing with a reason. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { vantage } from "./route";
 
 export interface Resource<T> {
@@ -21,7 +21,8 @@ export function useResource<T>(name: string, load: (signal: AbortSignal) => Prom
   const latest = useRef(load);
   latest.current = load;
 
-  useEffect(() => {
+  // Not after the next frame, as other effects: the answer is waited for.
+  useLayoutEffect(() => {
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const again = (): void => {

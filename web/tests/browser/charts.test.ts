@@ -172,6 +172,19 @@ describe("the comparison", () => {
     await close();
   });
 
+  test("the heat map does not wait for the list of servers", async () => {
+    let answer = (): void => undefined;
+    const held = new Promise<void>((open) => { answer = open; });
+    mock.on("GET /api/v1/servers", async () => { await held; return { body: servers() }; });
+    const { page, close } = await opened("#/compare?tag=site:ams");
+    await page.locator(".scene a rect").first().waitFor();
+    const [heat] = queries("/api/v1/history");
+    expect([heat?.getAll("id"), heat?.get("tag"), queries("/api/v1/history").length]).toEqual([[], "site:ams", 1]);
+    answer();
+    await page.locator('section[aria-label="Offset"] canvas').waitFor();
+    await close();
+  });
+
   test("single servers are chosen, and what is chosen is in the address", async () => {
     const { page, close } = await opened("#/compare");
     await page.getByRole("button", { name: "Choose servers …" }).click();

@@ -18,12 +18,13 @@ const MOST = 64;
 const COLUMNS = "180";
 const TITLE = "Who was wrong or silent, and when";
 
-export function HeatPanel({ ids, window }: { ids: readonly string[]; window: Window }) {
+/** Of the servers that were chosen: some, those with a tag, or all, in the order of the service. */
+export function HeatPanel({ ids, tag, window }: { ids: readonly string[]; tag: string; window: Window }) {
   const [box, width] = useWidth(1000);
   const live = window.span !== null;
   const shown = ids.slice(0, MOST);
-  const { data: read, error, retry } = useResource(`heat ${shown.join("\n")} ${spanKey(window)}`, (signal) =>
-    api.history(shown, { ...asTexts(live ? windowNow() : window), points: COLUMNS, of: "offset", limit: String(MOST) }, signal), live ? 15_000 : null);
+  const { data: read, error, retry } = useResource(`heat ${tag} ${shown.join("\n")} ${spanKey(window)}`, (signal) =>
+    api.history(shown, { ...(shown.length === 0 && tag !== "" && { tag }), ...asTexts(live ? windowNow() : window), points: COLUMNS, of: "offset", limit: String(MOST) }, signal), live ? 15_000 : null);
   const drawn = useRef<HistoryBody | null>(null);
   if (read) drawn.current = read;
   const data = read ?? drawn.current;

@@ -1,6 +1,6 @@
 /** Several servers on one chart, and all of them over time: who was wrong or silent, and when. */
 import { api } from "../../api/client";
-import { Choice, Empty } from "../../components/bits";
+import { Choice, Empty, Loading, Panel } from "../../components/bits";
 import { TimeControls, useWindow, windowNow } from "../../components/time-controls";
 import type { Picture } from "../../state/live";
 import { route, setQuery } from "../../state/route";
@@ -11,13 +11,18 @@ import { HeatPanel } from "./heat";
 import { LinesPanel } from "./lines";
 import { Pick } from "./pick";
 import { DeviationsPanel } from "./deviations";
-import type { EventEntry } from "../../api/types";
+import type { EventEntry, ServerRow } from "../../api/types";
 
 const NONE: EventEntry[] = [];
+const NO_ROWS: ServerRow[] = [];
 const HOST_EVENTS = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
 
-export function CompareView({ picture }: { picture: Picture }) {
-  const rows = picture.servers.servers;
+/**
+ * The heat map is read at once, by the service's own choice of servers; the rest waits for the list of servers. A tag with a
+ * comma cannot be asked for.
+ */
+export function CompareView({ picture }: { picture: Picture | null }) {
+  const rows = picture?.servers.servers ?? NO_ROWS;
   const window = useWindow();
   const chosen = chosenOf(route.value.query);
   const known = new Set(rows.flatMap((row) => [row.id, row.name]));
@@ -26,15 +31,14 @@ export function CompareView({ picture }: { picture: Picture }) {
   const events = useResource(`compare events ${spanKey(window)}`, async (signal) =>
     (await api.events({ kind: HOST_EVENTS, ...asTexts(live ? windowNow() : window) }, signal)).events.filter((event) => event.server === null),
   live ? 15_000 : null);
-  const shared = { ids, window, rows };
   return (
     <>
       <h1 class="view-title">Compare</h1>
-      <Pick rows={rows} chosen={chosen} ids={ids} />
+      {picture ? <Pick rows={rows} chosen={chosen} ids={ids} /> : <Panel title="Servers"><Loading what="the servers" /></Panel>}
       <TimeControls window={window} begins_s={window.from_s} />
-      {ids.length === 0 ? <Empty>No server is chosen.</Empty> : (
+      {picture && ids.length === 0 ? <Empty>No server is chosen.</Empty> : (
         <>
-          <HeatPanel {...shared} />
+          <HeatPanel ids={chosen.tag.includes(",") ? ids : chosen.ids} tag={chosen.tag} window={window} />
           <div class="compare-measure">
             <Choice label="Measure" value={chosen.of} options={MEASURES.map((value) => ({ value, text: NAMES[value] }))}
               onChange={(of) => setQuery({ of })} />
@@ -43,9 +47,9 @@ export function CompareView({ picture }: { picture: Picture }) {
             )}
             {ids.length > MOST_LINES && <span class="muted">The first {MOST_LINES} of {ids.length} servers are drawn as lines. Choose others above.</span>}
           </div>
-          {chosen.of === "tdev"
+          {picture && (chosen.of === "tdev"
             ? <DeviationsPanel ids={ids.slice(0, MOST_LINES)} window={window} />
-            : <LinesPanel ids={ids.slice(0, MOST_LINES)} window={window} measure={chosen.of} centred={chosen.centred} events={events.data ?? NONE} />}
+            : <LinesPanel ids={ids.slice(0, MOST_LINES)} window={window} measure={chosen.of} centred={chosen.centred} events={events.data ?? NONE} />)}
         </>
       )}
     </>
