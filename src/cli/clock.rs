@@ -102,8 +102,10 @@ async fn find(args: &ClockArgs, inputs: &Inputs, tools: &Tools) -> Answer {
     }
     let hosts = if args.hosts.is_empty() { hosts(inputs) } else { args.hosts.clone() };
     let mut results = measure(&MeasureArgs::once(hosts, args.timeout), tools, |_, _| ()).await;
+    let asked = results.len();
     results.retain(|measured| measured.address.is_none_or(|address| !address.ip().is_loopback()));
-    of_conclusion(&conclude(&claims(&results)), results.len(), args.within)
+    let asked = Asked { elsewhere: results.len(), here: asked - results.len() };
+    of_conclusion(&conclude(&claims(&results)), asked, args.within)
 }
 
 /// Servers on this host read the clock that they would judge.
@@ -122,15 +124,29 @@ fn hosts(inputs: &Inputs) -> Vec<Target> {
     configured.iter().map(|server| Target::configured(server)).collect()
 }
 
-fn of_conclusion(conclusion: &Conclusion, asked: usize, within: Duration) -> Answer {
+/// How many servers were asked.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    elsewhere: usize,
+    /// On this host; they are ignored.
+    here: usize,
+}
+
+fn of_conclusion(conclusion: &Conclusion, asked: Asked, within: Duration) -> Answer {
     let unknown = |why: String| answer(State::Unknown, None, within, "query", format!("cannot be determined: {why}"));
     match conclusion {
-        Conclusion::Nothing if asked == 0 => unknown(
-            "no server on another host is known, and one on this host reads the clock in question; name some, for example: ntp-monitor clock ntp1.example.net ntp2.example.net \
-             ntp3.example.net"
-                .to_owned(),
-        ),
-        Conclusion::Nothing => unknown(format!("no server gave a time ({asked} asked)")),
+        Conclusion::Nothing if asked.elsewhere == 0 => {
+            let why = match asked.here {
+                0 => "no server is known",
+                1 => "the only server is on this host and reads the clock in question",
+                _ => "all servers are on this host and read the clock in question",
+            };
+            unknown(format!(
+                "{why}; name servers on other hosts, for example: ntp-monitor clock ntp1.example.net ntp2.example.net \
+                 ntp3.example.net"
+            ))
+        }
+        Conclusion::Nothing => unknown(format!("no server gave a time ({} asked)", asked.elsewhere)),
         Conclusion::Bounded(bounded) if bounded.servers - bounded.excluded.len() < 2 => {
             unknown(format!("{conclusion}; one server alone may be the one that is wrong"))
         }
@@ -215,7 +231,7 @@ mod tests {
             bound_s: *bound_s,
         };
         let claims: Vec<Claim> = claims.iter().map(claim).collect();
-        of_conclusion(&conclude(&claims), claims.len(), WITHIN)
+        of_conclusion(&conclude(&claims), Asked { elsewhere: claims.len(), here: 0 }, WITHIN)
     }
 
     #[test]
@@ -247,6 +263,13 @@ mod tests {
             |address: &str| serde_json::json!({"servers": [{"address": "127.0.0.1:123"}, {"address": address}]});
         assert!(has_other_hosts(&verdict("192.0.2.1:123")) && has_other_hosts(&verdict("[2001:db8::1]:123")));
         assert!(!has_other_hosts(&verdict("[::1]:123")) && !has_other_hosts(&Value::Null));
+        let asked_here = |here| of_conclusion(&Conclusion::Nothing, Asked { elsewhere: 0, here }, WITHIN);
+        for (here, words) in
+            [(0, "no server is known; name"), (1, "the only server is on this host"), (5, "all servers are")]
+        {
+            let answer = asked_here(here);
+            assert!(answer.state == State::Unknown && answer.sentence.contains(words), "{}", answer.sentence);
+        }
     }
 
     #[test]

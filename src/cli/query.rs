@@ -14,7 +14,7 @@ use super::query_json;
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
 use super::words;
 use crate::probe::resolve::Address;
-use ntp_monitor_core::conclusion::conclude;
+use ntp_monitor_core::conclusion::{Conclusion, conclude};
 use ntp_monitor_core::ntp::Check;
 use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::{Evidence, Outcome, Reply};
@@ -30,7 +30,8 @@ Columns:
   offset  how far the server is ahead of this host (+) or behind it (-)
   bound   the root distance: the server claims that true time is within this of its offset
   stamps  where the packets were stamped: kernel, kernel-rx (replies only) or userland
-  state   ok, disagrees (with what most of the servers allow), or why there is no offset
+  state   ok, disagrees (with what most of the servers allow), undecided (the servers contradict each other, and no
+          majority agrees), or why there is no offset
 A terminal that is too narrow for all of them gets the more important ones.
 
 Examples:
@@ -42,7 +43,8 @@ Examples:
   ntp-monitor query --watch --nts time.example.net        the same, and whether each poll was authenticated
   ntp-monitor query --all --json pool.example.net | jq '.results[].offset_s'
 
-Exit status: 0 when every server gave a time, 1 when one did not, 2 on wrong usage.";
+Exit status: 0 when every server gave a time, whatever time it is, 1 when one did not, 2 on wrong usage.
+`check` and `clock` have exit codes for what is wrong and what cannot be decided.";
 
 /// Arguments of `query`.
 #[derive(Debug, Clone, Args)]
@@ -98,7 +100,7 @@ fn show_progress(terminal: Terminal, done: usize, total: usize) {
 
 pub(super) fn write_text(results: &[Measured], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
     let conclusion = conclude(&claims(results));
-    write_table(results, conclusion.excluded(), terminal, out)?;
+    write_table(results, &conclusion, terminal, out)?;
     let mut separator = "\n";
     for measured in results {
         for remark in remarks(measured) {
@@ -126,10 +128,15 @@ const COLUMNS: [(&str, Align); 11] = [
 /// Columns that are dropped on a narrow terminal, the least important first.
 const DISPENSABLE: [&str; 7] = ["stamps", "leap", "refid", "address", "stratum", "jitter", "delay"];
 
-fn write_table(results: &[Measured], excluded: &[String], terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
+fn write_table(
+    results: &[Measured],
+    conclusion: &Conclusion,
+    terminal: Terminal,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let mut table = Table::new(&COLUMNS);
     for measured in results {
-        table.row(row(measured, excluded.contains(&measured.name)));
+        table.row(row(measured, conclusion));
     }
     if !results.iter().any(|measured| measured.jitter_s().is_some()) {
         table.without("jitter");
@@ -143,7 +150,7 @@ fn write_table(results: &[Measured], excluded: &[String], terminal: Terminal, ou
 }
 
 /// In the order of `COLUMNS`.
-fn row(measured: &Measured, is_excluded: bool) -> Vec<Cell> {
+fn row(measured: &Measured, conclusion: &Conclusion) -> Vec<Cell> {
     let best = measured.best();
     let shown = |text: Option<String>| Cell::from(text.unwrap_or_default());
     vec![
@@ -157,7 +164,7 @@ fn row(measured: &Measured, is_excluded: bool) -> Vec<Cell> {
         shown(best.reply.map(|reply| reply.refid.display(reply.stratum))),
         shown(best.reply.map(|reply| words::leap(reply.leap).to_owned())),
         Cell::styled(best.timestamping.map_or("", |way| way.label()), Style::Faint),
-        state(measured, is_excluded),
+        state(measured, conclusion),
     ]
 }
 
@@ -178,15 +185,24 @@ fn address(address: SocketAddr) -> String {
     }
 }
 
-fn state(measured: &Measured, is_excluded: bool) -> Cell {
-    let outcome = measured.outcome();
-    let mut text = if is_excluded { "disagrees".to_owned() } else { words::state(outcome).into_owned() };
+/// The state of a server in a word or two, beside the others.
+pub(super) fn state_word(measured: &Measured, conclusion: &Conclusion) -> Cow<'static, str> {
+    match (measured.outcome(), conclusion) {
+        _ if conclusion.excluded().contains(&measured.name) => "disagrees".into(),
+        (Outcome::Sample, Conclusion::Undecidable { .. }) => "undecided".into(),
+        (outcome, _) => words::state(outcome),
+    }
+}
+
+fn state(measured: &Measured, conclusion: &Conclusion) -> Cell {
+    let mut text = state_word(measured, conclusion).into_owned();
     if measured.sent() > 1 && measured.lost() > 0 {
         text.push_str(&format!(", {} of {} lost", measured.lost(), measured.sent()));
     }
-    let style = match outcome {
-        _ if is_excluded => Style::Bad,
-        Outcome::Sample if measured.lost() == 0 => Style::Good,
+    let is_decided = !matches!(conclusion, Conclusion::Undecidable { .. });
+    let style = match measured.outcome() {
+        _ if conclusion.excluded().contains(&measured.name) => Style::Bad,
+        Outcome::Sample if measured.lost() == 0 && is_decided => Style::Good,
         Outcome::Sample | Outcome::Kiss(_) | Outcome::Unsynchronised(_) => Style::Warning,
         _ => Style::Bad,
     };

@@ -111,6 +111,20 @@ fn outlier_disagrees_and_address_is_not_repeated() {
 }
 
 #[test]
+fn two_that_contradict_each_other_are_not_called_ok() {
+    let at = |offset_s, address: &str| {
+        Measured::new(address, address.parse().ok(), sampled(offset_s, 0.01, 0.005, reply(1, *b"GPS\0")))
+    };
+    let shown = text(&[at(0.0, "192.0.2.1:123"), at(0.08, "192.0.2.2:123"), failed("gone", "", Outcome::Timeout)]);
+    let states: Vec<&str> = shown.lines().skip(1).take(3).filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(states, ["undecided", "undecided", "reply"], "{shown}");
+    assert!(
+        shown.ends_with("is right; ask a third one.\n") && shown.contains("\nThe two servers differ by 80.0 ms"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn refused_replies_of_a_good_server_are_shown_too() {
     let mut report = sampled(0.001, 0.01, 0.005, reply(1, *b"GPS\0"));
     report.rejected = vec![forged()];

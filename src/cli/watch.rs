@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::measure::{Sessions, Tools, measure_again};
-use super::measured::Measured;
+use super::measured::{Measured, claims};
 use super::query::{self, QueryArgs};
 use super::query_json;
 use super::table::Terminal;
-use super::words;
 use crate::config::Server;
+use ntp_monitor_core::conclusion::conclude;
 use ntp_monitor_core::sample::{Authentication, Outcome};
 use ntp_monitor_core::text::units;
 
@@ -83,14 +83,15 @@ fn show(
         write!(out, "\x1b[H\x1b[J")?;
         query::write_text(results, terminal, out)?;
         past.write(out)?;
-        writeln!(out, "\n{}, every {} s; Ctrl-C ends it.", units::rfc3339(now.wall_ns), every.as_secs())?;
+        writeln!(out, "\n{}, every {} s; Ctrl-C ends it.", units::rfc3339_ms(now.wall_ns), every.as_secs())?;
     } else {
+        let conclusion = conclude(&claims(results));
         for measured in results {
             let offset =
                 measured.measure().map_or_else(String::new, |m| format!(" {}", units::signed_seconds(m.offset_s)));
-            let state = words::state(measured.outcome());
+            let state = query::state_word(measured, &conclusion);
             let authentication = authentication(measured).map_or_else(String::new, |text| format!(", {text}"));
-            writeln!(out, "{} {} {state}{offset}{authentication}", units::rfc3339(now.wall_ns), measured.name)?;
+            writeln!(out, "{} {} {state}{offset}{authentication}", units::rfc3339_ms(now.wall_ns), measured.name)?;
         }
     }
     out.flush()

@@ -184,12 +184,31 @@ async fn watch_keeps_the_floor_and_ends_when_all_refuse() {
 
 #[tokio::test(start_paused = true)]
 async fn clock_is_judged_by_the_servers_that_are_named() {
-    let engine = engine(&[(1, Answer::Offset(0.3)), (2, Answer::Offset(0.301)), (3, Answer::Fails(Outcome::Timeout))]);
+    let fails = Answer::Fails(Outcome::Timeout);
+    let engine = engine(&[
+        (1, Answer::Offset(0.3)),
+        (2, Answer::Offset(0.301)),
+        (3, fails),
+        (4, Answer::Offset(0.05)),
+        (5, Answer::Offset(0.05)),
+    ]);
     for (line, begins, expected) in [
         ("clock 192.0.2.1 192.0.2.2 192.0.2.3", "wrong by more than 100 ms: local clock is 300 ms slow", 1),
         ("clock --within 1s 192.0.2.1 192.0.2.2", "right within 1.00 s: local clock is 300 ms slow", 0),
         ("clock 192.0.2.1", "cannot be determined: ", 3),
         ("clock 192.0.2.3", "cannot be determined: no server gave a time (1 asked)", 3),
+        ("clock 192.0.2.1 192.0.2.4", "cannot be determined: the two servers differ by 250 ms", 3),
+        (
+            "clock --within 49ms 192.0.2.4 192.0.2.5",
+            "cannot be determined within 49.0 ms: local clock is 50.0 ms slow",
+            3,
+        ),
+        ("clock --within 40ms 192.0.2.4 192.0.2.5", "wrong by more than 40.0 ms: local clock is 50.0 ms slow", 1),
+        (
+            "clock 192.0.2.4 192.0.2.5 192.0.2.1",
+            "right within 100 ms: local clock is 50.0 ms slow by 2 of 3 servers",
+            0,
+        ),
     ] {
         let (text, status) = run(line, &engine).await;
         assert!(text.starts_with(begins) && text.lines().count() == 1, "{text}");

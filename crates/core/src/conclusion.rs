@@ -38,6 +38,8 @@ pub enum Conclusion {
     Undecidable {
         /// How many servers claim something.
         servers: usize,
+        /// The largest difference of two offsets in seconds.
+        apart_s: f64,
     },
     /// Where true time is, if more than half of the servers are right.
     Bounded(Bounded),
@@ -65,7 +67,7 @@ pub fn conclude(claims: &[Claim]) -> Conclusion {
         return Conclusion::Nothing;
     }
     let Some((low_s, high_s)) = majority_span(claims) else {
-        return Conclusion::Undecidable { servers: claims.len() };
+        return Conclusion::Undecidable { servers: claims.len(), apart_s: apart_s(claims) };
     };
     let (agreeing, excluded): (Vec<&Claim>, Vec<&Claim>) =
         claims.iter().partition(|claim| claim.low_s() <= high_s && claim.high_s() >= low_s);
@@ -77,6 +79,12 @@ pub fn conclude(claims: &[Claim]) -> Conclusion {
         servers: claims.len(),
         excluded: excluded.into_iter().map(|claim| claim.server.clone()).collect(),
     })
+}
+
+fn apart_s(claims: &[Claim]) -> f64 {
+    let offsets = || claims.iter().map(|claim| claim.offset_s);
+    let (least, most) = (offsets().min_by(f64::total_cmp), offsets().max_by(f64::total_cmp));
+    most.zip(least).map_or(0.0, |(most, least)| most - least)
 }
 
 /// From the first to the last point that more than half of the claims contain.
@@ -126,10 +134,18 @@ impl fmt::Display for Conclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("no server gave a time: nothing can be said about the local clock"),
-            Self::Undecidable { servers } => {
-                write!(f, "the {servers} servers contradict each other and no majority agrees: ")?;
-                f.write_str("they cannot tell whether the local clock is right")
-            }
+            Self::Undecidable { servers: 2, apart_s } => write!(
+                f,
+                "the two servers differ by {}, more than both allow for: two cannot tell which of them is wrong, or whether \
+                 the local clock is right; ask a third one",
+                units::seconds(*apart_s)
+            ),
+            Self::Undecidable { servers, apart_s } => write!(
+                f,
+                "the {servers} servers differ by up to {} and no majority of them agrees: they cannot tell which of them \
+                 are wrong, or whether the local clock is right",
+                units::seconds(*apart_s)
+            ),
             Self::Bounded(bounded) => bounded.fmt(f),
         }
     }
@@ -196,8 +212,19 @@ mod tests {
     }
 
     #[test]
-    fn two_servers_that_contradict_each_other_decide_nothing() {
-        assert_eq!(conclude(&claims(&[(0.0, 0.01), (1.0, 0.01)])), Conclusion::Undecidable { servers: 2 });
+    fn servers_that_contradict_each_other_decide_nothing() {
+        let two = [(0.0, 0.01), (1.0, 0.01)];
+        assert_eq!(conclude(&claims(&two)), Conclusion::Undecidable { servers: 2, apart_s: 1.0 });
+        assert_eq!(
+            sentence(&two),
+            "the two servers differ by 1.00 s, more than both allow for: two cannot tell which of them is wrong, or \
+             whether the local clock is right; ask a third one"
+        );
+        assert_eq!(
+            sentence(&[(0.5, 0.01), (-0.25, 0.01), (0.0, 0.01)]),
+            "the 3 servers differ by up to 750 ms and no majority of them agrees: they cannot tell which of them are \
+             wrong, or whether the local clock is right"
+        );
     }
 
     #[test]

@@ -60,6 +60,13 @@ pub fn rfc3339(unix_ns: i64) -> String {
     format!("{time:.9}")
 }
 
+/// The same to the millisecond, for people.
+#[must_use]
+pub fn rfc3339_ms(unix_ns: i64) -> String {
+    let Ok(time) = Timestamp::from_nanosecond(i128::from(unix_ns)) else { return String::new() };
+    format!("{time:.3}")
+}
+
 fn magnitude(value_s: f64) -> String {
     if value_s < 0.5e-9 {
         return "0 s".to_owned();
