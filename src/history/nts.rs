@@ -31,6 +31,9 @@ pub struct NtsSurvey {
     pub longest_exchange_s: Option<f64>,
     /// The fault of the last key exchange; `null` if it succeeded.
     pub fault: Option<String>,
+    /// The faults with which hours of the period ended, and how many hours did, by label. A fault that was gone before its
+    /// hour ended is in `failures` only.
+    pub faults: BTreeMap<String, u64>,
     /// How often the server could not read a cookie.
     pub naks: u64,
     /// Queries that were answered without NTS.
@@ -43,6 +46,8 @@ pub struct NtsSurvey {
     pub aead: Option<String>,
     /// The certificate of the key-exchange server.
     pub certificate: Option<Certificate>,
+    /// How often an hour of the period ended with another certificate than the hour before it, by serial number.
+    pub certificate_changes: u64,
     /// Days from the end of the period to the end of the certificate; negative when it has expired.
     pub days_left: Option<f64>,
 }
@@ -102,12 +107,81 @@ fn summary(series: &[Vec<NtsHour>], past: Span, polls: Polls) -> NtsSurvey {
         exchange_s: last.and_then(|hour| hour.took_s),
         longest_exchange_s: within().filter_map(|hour| hour.longest_s).reduce(f64::max),
         fault: last.and_then(|hour| hour.fault.clone()),
+        faults: faults(within()),
         naks: sum(|hour| hour.naks),
         downgrades: sum(|hour| hour.downgrades),
         fewest_cookies: fewest,
         cookie_octets: last.and_then(|hour| hour.cookie_octets),
         aead: last.and_then(|hour| hour.aead.clone()),
+        certificate_changes: series.iter().map(|hours| certificate_changes(hours)).sum(),
         days_left: certificate.as_ref().map(|it| it.left_s(end) / 86_400.0),
         certificate,
+    }
+}
+
+fn faults<'a>(hours: impl Iterator<Item = &'a NtsHour>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for label in hours.filter(|hour| hour.failures > 0).filter_map(|hour| hour.fault.clone()) {
+        *counts.entry(label).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// The first hour may be the last one before the period.
+fn certificate_changes(hours: &[NtsHour]) -> u64 {
+    let serials: Vec<&str> = hours.iter().filter_map(|hour| Some(&*hour.certificate.as_ref()?.serial)).collect();
+    serials.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_NS: i64 = 3_600_000_000_000;
+
+    fn certificate(serial: &str) -> Option<Certificate> {
+        let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
+        Some(Certificate {
+            subject: "CN=a".into(),
+            issuer: "CN=ca".into(),
+            serial: serial.into(),
+            not_before: day(0),
+            not_after: day(90),
+        })
+    }
+
+    fn hour(n: i64, failures: u64, fault: Option<&str>, serial: &str) -> NtsHour {
+        NtsHour {
+            from_ns: n * HOUR_NS,
+            exchanges: failures + 1,
+            failures,
+            took_s: Some(0.01),
+            longest_s: Some(0.01 * n as f64),
+            naks: 0,
+            downgrades: 0,
+            fewest_cookies: 8,
+            cookie_octets: Some(100),
+            aead: None,
+            fault: fault.map(str::to_owned),
+            certificate: certificate(serial),
+        }
+    }
+
+    #[test]
+    fn survey_counts_faults_and_certificate_changes() {
+        let hours = vec![
+            hour(1, 9, Some("refused"), "01"),
+            hour(2, 2, Some("timeout"), "02"),
+            hour(3, 1, Some("timeout"), "02"),
+            hour(4, 1, None, "03"),
+        ];
+        let found = summary(&[hours], Span { from_ns: 2 * HOUR_NS, to_ns: 5 * HOUR_NS }, Polls::default());
+        assert_eq!((found.exchanges, found.failures, found.fault, found.certificate_changes), (7, 4, None, 2));
+        assert_eq!(
+            found.faults,
+            BTreeMap::from([("timeout".to_owned(), 2)]),
+            "the hour before the period is not in it"
+        );
+        assert_eq!(found.longest_exchange_s, Some(0.04));
     }
 }
