@@ -45,9 +45,12 @@ function accused(verdict: Verdict): [string, preact.ComponentChildren, string][]
   if (verdict.state !== "server_wrong" && verdict.state !== "local_wrong") return [];
   const blamed = verdict.servers.filter((one) => one.blamed);
   if (blamed.length === 0) return [];
-  const names = blamed.slice(0, MOST_NAMED).map((one) => `${one.server}: ${one.authentication === "nts" ? "authenticated by NTS" : "not authenticated"}`);
-  const more = blamed.length > MOST_NAMED ? `, and ${blamed.length - MOST_NAMED} more` : "";
-  return [["Accused", names.join(", ") + more, "Authentication proves which server answered, not that its clock is right"]];
+  const parts = [["authenticated by NTS", blamed.filter((one) => one.authentication === "nts")], ["plain NTP", blamed.filter((one) => one.authentication !== "nts")]] as const;
+  const named = parts.filter(([, of]) => of.length > 0).map(([how, of]) => {
+    const more = of.length > MOST_NAMED ? ` and ${of.length - MOST_NAMED} more` : "";
+    return `${of.slice(0, MOST_NAMED).map((one) => one.server).join(", ")}${more}: ${how}`;
+  });
+  return [["Replies of the accused", named.join("; "), "Anybody on the way can forge plain NTP. NTS proves which server answered, not that its clock is right"]];
 }
 
 function facts(verdict: Verdict, rows: readonly ServerRow[], wish: Unit): [string, preact.ComponentChildren, string?][] {

@@ -114,9 +114,10 @@ impl Entry {
         if !matches!(self.state, State::ServerWrong | State::LocalWrong) {
             return text;
         }
-        for (what, wanted) in
-            [("Authenticated by NTS", Authentication::Nts), ("Not authenticated", Authentication::None)]
-        {
+        for (what, wanted) in [
+            ("Authenticated by NTS", Authentication::Nts),
+            ("Plain NTP, which can be forged on the way", Authentication::None),
+        ] {
             let of_kind = || self.blamed.iter().filter(move |blame| blame.authentication == Some(wanted));
             if of_kind().next().is_some() {
                 let names = list_names(of_kind().count(), of_kind().map(|blame| blame.server.as_str()));
@@ -288,7 +289,7 @@ mod tests {
         wrong.sentence = "They are wrong.".to_owned();
         history.record(&wrong);
         let said = history.entries().next().unwrap().sentence_with_authentication();
-        assert_eq!(said, "They are wrong. Authenticated by NTS: a, c. Not authenticated: b.");
+        assert_eq!(said, "They are wrong. Authenticated by NTS: a, c. Plain NTP, which can be forged on the way: b.");
         wrong.state = State::Path;
         history.record(&wrong);
         assert_eq!(history.entries().next().unwrap().sentence_with_authentication(), "They are wrong.");
