@@ -77,9 +77,10 @@ export function App() {
 
 function Header({ view }: { view: View }) {
   const health = picture.value?.health;
-  // Only a hub has something to show of a fleet.
-  const isHub = useResource(`version ${mayRead.value}`, async (signal) => (mayRead.value ? fleet.version(signal) : null)).data?.fleet_hub ?? false;
-  const tabsShown = TABS.filter((tab) => tab.view !== "fleet" || isHub || view === "fleet");
+  // Only a member of a fleet has something to show of it.
+  const version = useResource(`version ${mayRead.value}`, async (signal) => (mayRead.value ? fleet.version(signal) : null)).data;
+  const isMember = version !== null && (version.fleet_hub || version.fleet_agent);
+  const tabsShown = TABS.filter((tab) => tab.view !== "fleet" || isMember || view === "fleet");
   const tabs = useRef<HTMLElement>(null);
   useEffect(() => {
     // On a phone the tabs are wider than the screen.
@@ -125,6 +126,7 @@ function Body({ view }: { view: View }) {
   }
   // A server's charts do not wait for the list of all servers.
   if (view === "server") return <ServerView key={route.value.id} id={route.value.id} picture={now} />;
+  if (view === "compare" && !failure.value) return <CompareView picture={now} />;
   if (!now) {
     return failure.value
       ? <Failure what="The monitor" error={failure.value} retry={refresh} />

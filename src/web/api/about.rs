@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::config::FleetRole;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint};
 use crate::web::problem::Problem;
@@ -30,19 +31,24 @@ struct Version {
     vantage: String,
     /// When this process started.
     started: When,
-    /// Whether this service is the hub of a fleet. The endpoints below `fleet/` answer only there.
+    /// Whether this service is the hub of a fleet. The endpoints below `fleet/` answer only there, but for `fleet/agent`.
     fleet_hub: bool,
+    /// Whether this service is an agent of a fleet.
+    fleet_agent: bool,
 }
 
 /// `GET /api/v1/version`.
 pub async fn version(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    let config = state.config.borrow();
+    let role = config.fleet.as_ref().map(|fleet| fleet.role);
     let version = Version {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
-        vantage: state.config.borrow().monitor.vantage.clone(),
+        vantage: config.monitor.vantage.clone(),
         started: When(state.started.wall_ns),
-        fleet_hub: state.config.borrow().fleet.as_ref().is_some_and(|fleet| fleet.role.is_hub()),
+        fleet_hub: role.is_some_and(FleetRole::is_hub),
+        fleet_agent: role.is_some_and(FleetRole::is_agent),
     };
     respond::json(&request, &version)
 }

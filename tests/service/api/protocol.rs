@@ -6,7 +6,7 @@ use super::*;
 async fn the_version_and_configuration_are_shown() {
     let running = three().await;
     let version = running.get("/api/v1/version").await.json();
-    assert_eq!(keys(&version), ["name", "version", "api", "vantage", "started", "fleet_hub"]);
+    assert_eq!(keys(&version), ["name", "version", "api", "vantage", "started", "fleet_hub", "fleet_agent"]);
     assert_eq!((&version["name"], &version["vantage"]), (&json!("ntp-monitor"), &json!("here")));
     let config = running.get("/api/v1/config").await.json();
     assert_eq!(keys(&config), ["values", "sources"]);

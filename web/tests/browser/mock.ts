@@ -48,7 +48,7 @@ const CANNED: Record<string, () => unknown> = {
   "GET /api/v1/events": () => ({ from: canned.ago(3600), to: canned.ago(0), events: [] }),
   "GET /api/v1/history": () => ({ from: canned.ago(3600), to: canned.ago(0), left_out: 0, series: [] }),
   "GET /api/v1/config": () => canned.shown, "GET /api/v1/config/file": () => canned.file(), "GET /api/v1/config/schema": () => canned.schema,
-  "GET /api/v1/version": () => ({ version: "0.1.0", vantage: "ams-1", fleet_hub: false }), "POST /api/v1/config/check": () => canned.check(), "PUT /api/v1/config/file": () => canned.check(), "GET /api/v1/audit": canned.audit,
+  "GET /api/v1/version": () => ({ version: "0.1.0", vantage: "ams-1", fleet_hub: false, fleet_agent: false }), "POST /api/v1/config/check": () => canned.check(), "PUT /api/v1/config/file": () => canned.check(), "GET /api/v1/audit": canned.audit,
   "GET /api/v1/alerts": canned.alerts, "GET /api/v1/rules": canned.rules, "POST /api/v1/rules/check": () => ({ valid: true, faults: [] }),
   "GET /api/v1/silences": canned.silences, "POST /api/v1/silences": () => ({}), "GET /api/v1/notifiers": canned.notifiers, "GET /api/v1/servers/wild/sheet": canned.sheet, "GET /api/v1/reports": canned.reports,
   "GET /api/v1/known-servers": canned.known, "POST /api/v1/test": () => canned.tested(), "POST /api/v1/servers": () => canned.check(), "POST /api/v1/session/setup": canned.setUpDone,

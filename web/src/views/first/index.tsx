@@ -1,11 +1,30 @@
 /** The first view of a new monitor: add a server, try it before, take those that this host knows. */
 import { NeedsRole } from "../../components/act";
-import { Panel, ToneIcon } from "../../components/bits";
+import { fleet } from "../../api/client";
+import { Loading, Panel, ToneIcon } from "../../components/bits";
+import { href } from "../../state/address";
+import { useResource } from "../../state/resource";
 import { askToSignIn, may, session } from "../../state/session";
 import { setupError } from "../../state/setup";
 import { AddServer } from "./add";
 
 export function FirstServer() {
+  const version = useResource("version", fleet.version);
+  if (version.loading) return <Loading what="the monitor" />;
+  return version.data?.fleet_hub ? <OnlyHub /> : <First />;
+}
+
+/** A hub measures nothing itself unless it has servers, and its agents are what the reader came for. */
+function OnlyHub() {
+  return (
+    <section class="panel first" aria-label="The hub of a fleet">
+      <h1>This is the hub of a fleet</h1>
+      <p class="sentence">What its agents measure is on the page <a href={href("fleet")}>Fleet</a>. The hub itself polls no server. If it should measure too, give it the role “both” and <a href={href("config")}>servers</a>.</p>
+    </section>
+  );
+}
+
+function First() {
   return (
     <section class="panel first" aria-label="Add your first server">
       <h1>Add your first server</h1>

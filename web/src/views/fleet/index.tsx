@@ -1,5 +1,5 @@
 /** The fleet as its hub sees it: the verdict, every server from every vantage, and the vantages. */
-import { ApiError, fleet } from "../../api/client";
+import { fleet } from "../../api/client";
 import type { FleetSkew, FleetVantages, FleetVerdict } from "../../api/types";
 import { Badge, Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
 import { instant } from "../../format/time";
@@ -29,22 +29,24 @@ const STATES: Record<FleetVerdict["state"], string> = {
 /** As the beginning of a paragraph. */
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** At a hub the whole fleet, elsewhere what this agent says of itself. */
 export function FleetView() {
+  const version = useResource("version", fleet.version);
+  return (
+    <>
+      <h1 class="view-title">Fleet</h1>
+      {version.loading ? <Loading what="the fleet" /> : version.data?.fleet_hub === false ? <Agent /> : <Whole />}
+    </>
+  );
+}
+
+function Whole() {
   const verdict = useResource("fleet verdict", fleet.verdict, EVERY_MS);
   const matrix = useResource("fleet matrix", fleet.matrix, EVERY_MS);
   const vantages = useResource("fleet vantages", fleet.vantages, EVERY_MS);
   const skew = useResource("fleet skew", fleet.skew, EVERY_MS);
-  if (verdict.error instanceof ApiError && verdict.error.status === 404) {
-    return (
-      <>
-        <h1 class="view-title">Fleet</h1>
-        <Agent />
-      </>
-    );
-  }
   return (
     <>
-      <h1 class="view-title">Fleet</h1>
       {verdict.error && !verdict.data && <Failure what="The fleet" error={verdict.error} retry={verdict.retry} />}
       {verdict.loading && <Loading what="the fleet" />}
       {verdict.data && <Judgement verdict={verdict.data} />}
