@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::first_start::FirstStart;
 use super::systemd::Manager;
-use super::{Service, StartError, Surroundings};
+use super::{Service, StartError, Surroundings, memory};
 pub use crate::config::Inputs;
 use crate::config::{Changes, Loaded};
 use crate::log::LogControl;
@@ -155,6 +155,7 @@ async fn apply_config(
     let alone = tokio::task::spawn_blocking(move || loaded.into_config()).await;
     let config = alone.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()));
     let result = service.reload(config).await;
+    tokio::task::spawn_blocking(memory::give_back);
     match &result {
         Ok(changes) => {
             control.set_level(level);
