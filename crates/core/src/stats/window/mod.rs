@@ -89,8 +89,6 @@ pub struct ServerWindows {
     singles: Polls,
     /// Coarser and older from one to the next.
     tiers: Box<[Tier]>,
-    /// What is older belongs to no window.
-    longest: Window,
 }
 
 impl ServerWindows {
@@ -124,7 +122,6 @@ impl ServerWindows {
             state: ServerState::default(),
             singles: Polls::default(),
             tiers: needed.map(|(width_ns, keep_ns, _)| Tier::new(width_ns, keep_ns)).collect(),
-            longest,
         }
     }
 
@@ -212,14 +209,12 @@ impl ServerWindows {
     /// Makes room for a poll at `now_ns`: moves what is too old, or too much, one tier further.
     fn age(&mut self, now_ns: i64) {
         let hour_ago_ns = now_ns.saturating_sub(HOUR_NS);
-        let longest_ago_ns = now_ns.saturating_sub(self.longest.length_ns());
         while let Some(oldest_ns) = self.singles.front_ns() {
             let n = self.singles.len();
             if n < Self::FEW || (n < Self::MAX_SINGLE && oldest_ns >= hour_ago_ns) {
                 break;
             }
-            let oldest = self.singles.pop_front().filter(|oldest| oldest.at_ns >= longest_ago_ns);
-            if let (Some(oldest), Some(finest)) = (oldest, self.tiers.first_mut()) {
+            if let (Some(oldest), Some(finest)) = (self.singles.pop_front(), self.tiers.first_mut()) {
                 finest.add(&oldest);
             }
         }
