@@ -69,7 +69,7 @@ fn limit_arenas() {
 fn limit_arenas() {}
 
 /// Returns free memory to the system, which the allocator does not do by itself where memory in use lies behind it. To read
-/// the configuration of 20,000 servers takes 130 MB for a moment, of which this gives back 119 MB after a reload, in 8 ms.
+/// the configuration of 20,000 servers takes 130 MB for a moment; after a reload this gives back 119 MB of it, in 8 ms.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "no crate that is used here wraps malloc_trim")]
 pub(super) fn give_back() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Environment variables as an argument, so that nothing here depends on the process.
 pub type Environment = BTreeMap<String, String>;
 
-/// What stands in a value for bytes that are not UTF-8. A variable of this program with it is a fault.
+/// Replaces what is not UTF-8 in a value. A variable of this program with it is a fault.
 pub(super) const NOT_TEXT: char = char::REPLACEMENT_CHARACTER;
 
 /// The environment of this process, with [`NOT_TEXT`] in values that are not UTF-8, and without names that are not,

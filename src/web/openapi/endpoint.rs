@@ -136,7 +136,7 @@ pub const FROM: Parameter = query("from", "string", "Beginning: RFC 3339, now, o
 /// The end of a span.
 pub const TO: Parameter = query("to", "string", "End, likewise; now unless given.");
 /// The resolution of a history.
-pub const STEP: Parameter = query("step", "string", "The wished distance of two points: 5m, 1h, or seconds.");
+pub const STEP: Parameter = query("step", "string", "The desired distance between two points: 5m, 1h, or seconds.");
 
 const OWN_VANTAGE: Parameter =
     query("vantage", "string", "The vantage; this one unless given. Others keep this to themselves, and are 404.");

@@ -6,7 +6,7 @@ import type {
   SheetBody, Verdict,
 } from "./types";
 import type {
-  AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, SilenceWish,
+  AlertsBody, NotifiersBody, Replayed, ReportRow, ReportsBody, Rule, RuleCheck, RulesBody, SilencesBody, NewSilence,
   Tested,
 } from "./types";
 import type { FleetAgent, FleetMatrix, FleetSkew, FleetVantages, FleetVerdict, Version } from "./types";
@@ -29,8 +29,8 @@ function seen<T>(path: string, query: [string, string][] | Record<string, string
   return get<T>(path, isNamed ? entries : [...entries, ["vantage", vantage.value ?? ""]], signal);
 }
 
-function write<T>(method: NonNullable<Ask["method"]>, path: string, wish: Ask = {}): Promise<Answer<T>> {
-  return ask<T>(`${V1}/${path}`, { ...wish, method });
+function write<T>(method: NonNullable<Ask["method"]>, path: string, options: Ask = {}): Promise<Answer<T>> {
+  return ask<T>(`${V1}/${path}`, { ...options, method });
 }
 
 const server = (id: string): string => `servers/${encodeURIComponent(id)}`;
@@ -140,7 +140,7 @@ export const alerting = {
   replayRule: async (rule: Partial<Rule>, since: string, signal?: AbortSignal) =>
     (await write<Replayed>("POST", "rules/replay", { body: { rule, since }, signal, deadline_ms: PATIENT_MS })).body,
   silences: (signal?: AbortSignal) => get<SilencesBody>("silences", {}, signal),
-  silence: (wish: SilenceWish) => write<unknown>("POST", "silences", { body: wish }),
+  silence: (options: NewSilence) => write<unknown>("POST", "silences", { body: options }),
   endSilence: (id: number) => write<null>("DELETE", `silences/${id}`),
   notifiers: (signal?: AbortSignal) => get<NotifiersBody>("notifiers", {}, signal),
   testNotifier: async (name: string) =>

@@ -63,24 +63,24 @@ export async function answered(): Promise<void> {
 }
 
 /** Asks, and gives the body with its entity tag. */
-export function ask<T>(path: string, wish: Ask = {}): Promise<Answer<T>> {
-  const asked = request<T>(path, wish);
+export function ask<T>(path: string, options: Ask = {}): Promise<Answer<T>> {
+  const asked = request<T>(path, options);
   underWay.add(asked);
   const over = (): void => { underWay.delete(asked); };
   asked.then(over, over);
   return asked;
 }
 
-async function request<T>(path: string, wish: Ask): Promise<Answer<T>> {
-  const deadline_ms = wish.deadline_ms ?? DEADLINE_MS;
+async function request<T>(path: string, options: Ask): Promise<Answer<T>> {
+  const deadline_ms = options.deadline_ms ?? DEADLINE_MS;
   const deadline = AbortSignal.timeout(deadline_ms);
-  const response = await send(path, wish, deadline).catch((why: unknown) => {
-    if (wish.signal?.aborted) throw why;
+  const response = await send(path, options, deadline).catch((why: unknown) => {
+    if (options.signal?.aborted) throw why;
     const late = `The service did not answer within ${deadline_ms / 1000} s.`;
     throw new ApiError(0, deadline.aborted ? late : "The service cannot be reached.");
   });
   const body: unknown = await response.json().catch(() => null);
-  if (!(wish.admitted ?? ok)(response.status)) {
+  if (!(options.admitted ?? ok)(response.status)) {
     const wait_s = Number(response.headers.get("Retry-After"));
     throw new ApiError(response.status, refusal(response.status, body), body, wait_s > 0 ? wait_s : null);
   }
@@ -88,15 +88,15 @@ async function request<T>(path: string, wish: Ask): Promise<Answer<T>> {
   return { body: body as T, etag: response.headers.get("ETag") };
 }
 
-function send(path: string, wish: Ask, deadline: AbortSignal): Promise<Response> {
-  const query = new URLSearchParams(wish.query).toString();
+function send(path: string, options: Ask, deadline: AbortSignal): Promise<Response> {
+  const query = new URLSearchParams(options.query).toString();
   const headers: Record<string, string> = { Accept: "application/json" };
-  if (wish.body !== undefined) headers["Content-Type"] = "application/json";
-  if (wish.ifMatch) headers["If-Match"] = wish.ifMatch;
+  if (options.body !== undefined) headers["Content-Type"] = "application/json";
+  if (options.ifMatch) headers["If-Match"] = options.ifMatch;
   return fetch(`${path}${query ? `?${query}` : ""}`, {
-    method: wish.method ?? "GET",
+    method: options.method ?? "GET",
     headers,
-    signal: wish.signal ? AbortSignal.any([wish.signal, deadline]) : deadline,
-    ...(wish.body === undefined ? {} : { body: JSON.stringify(wish.body) }),
+    signal: options.signal ? AbortSignal.any([options.signal, deadline]) : deadline,
+    ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
   });
 }

@@ -20,8 +20,8 @@ export function axis(values: ((ticks: number[]) => string[]) | null, label?: str
 }
 
 /** An axis of seconds, all ticks in one unit; `signed` says the plus too. */
-export function secondsAxis(signed: boolean, wish: Unit = "auto", label?: string): uPlot.Axis {
-  return { ...axis((values) => unitTicks(values, signed, wish), label), size: wide };
+export function secondsAxis(signed: boolean, chosen: Unit = "auto", label?: string): uPlot.Axis {
+  return { ...axis((values) => unitTicks(values, signed, chosen), label), size: wide };
 }
 
 const TICK_PX = 7;

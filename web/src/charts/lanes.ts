@@ -29,21 +29,21 @@ export interface TimeGrid {
   zone: string;
 }
 
-export interface LanesWish extends TimeGrid {
+export interface LanesOptions extends TimeGrid {
   /** More are not drawn. */
   most: number;
 }
 
 /** The lanes, those with the most stretches first, and how many there was no room for. */
-export function lanes(stretches: readonly Stretch[], wish: LanesWish): { scene: Scene; left: number } {
+export function lanes(stretches: readonly Stretch[], chosen: LanesOptions): { scene: Scene; left: number } {
   const held = groupBy(stretches, (stretch) => stretch.lane);
   const order = [...held.keys()].sort((a, b) => (held.get(b)?.length ?? 0) - (held.get(a)?.length ?? 0) || a.localeCompare(b));
-  const drawn = order.slice(0, wish.most);
-  const { from_s, to_s, width } = wish;
+  const drawn = order.slice(0, chosen.most);
+  const { from_s, to_s, width } = chosen;
   const room = Math.min(width * 0.35, Math.max(60, ...drawn.map((name) => name.length * LABEL_PX + 16)));
   const x = (time_s: number): number => room + (Math.min(to_s, Math.max(from_s, time_s)) - from_s) / (to_s - from_s) * (width - room - 30);
   const bottom = TOP + drawn.length * LANE;
-  const marks = [...gridOfTime(wish, x, TOP, bottom)];
+  const marks = [...gridOfTime(chosen, x, TOP, bottom)];
   drawn.forEach((name, index) => {
     const middle = TOP + index * LANE + LANE / 2;
     marks.push({ kind: "text", x: 0, y: middle + 4, text: shortened(name, room), role: "ink", hint: name });

@@ -7,11 +7,11 @@ const NONE = "–";
 const MINUS = "−";
 
 /** The unit in which `seconds` reads best. */
-export function unitOf(seconds: number, wish: Unit = "auto"): { name: string; factor: number } {
+export function unitOf(seconds: number, chosen: Unit = "auto"): { name: string; factor: number } {
   const size = Math.abs(seconds);
-  const found = wish === "auto"
+  const found = chosen === "auto"
     ? FACTORS.find(([, factor]) => size >= factor * 0.9995) ?? (size === 0 ? FACTORS[2] : FACTORS[3])
-    : FACTORS.find(([name]) => name === wish);
+    : FACTORS.find(([name]) => name === chosen);
   const [name, factor] = found ?? ["s", 1];
   return { name, factor };
 }
@@ -27,22 +27,22 @@ export function threeDigits(value: number): string {
 }
 
 /** A duration, such as `81.2 µs`. */
-export function duration(seconds: number | null | undefined, wish: Unit = "auto"): string {
+export function duration(seconds: number | null | undefined, chosen: Unit = "auto"): string {
   if (seconds == null || !Number.isFinite(seconds)) return NONE;
-  const { name, factor } = unitOf(seconds, wish);
+  const { name, factor } = unitOf(seconds, chosen);
   return `${threeDigits(seconds / factor)} ${name}`;
 }
 
 /** An offset, such as `+81.2 µs`: the sign is always said. Plus: the server is ahead of this host. */
-export function offset(seconds: number | null | undefined, wish: Unit = "auto"): string {
-  const text = duration(seconds, wish);
+export function offset(seconds: number | null | undefined, chosen: Unit = "auto"): string {
+  const text = duration(seconds, chosen);
   return seconds != null && Number.isFinite(seconds) && seconds > 0 ? `+${text}` : text;
 }
 
 /** A tick of an axis: as few digits as tell it. */
-export function tick(seconds: number, signed: boolean, wish: Unit = "auto"): string {
+export function tick(seconds: number, signed: boolean, chosen: Unit = "auto"): string {
   if (seconds === 0) return "0";
-  const { name, factor } = unitOf(seconds, wish);
+  const { name, factor } = unitOf(seconds, chosen);
   const text = plainDigits(Number(Math.abs(seconds / factor).toPrecision(4)));
   return `${seconds < 0 ? MINUS : signed ? "+" : ""}${text} ${name}`;
 }
@@ -56,9 +56,9 @@ function plainDigits(value: number): string {
 const MOST_DECIMALS = 9;
 
 /** The ticks of one axis: all in the same unit, with as many decimals as tell neighbours apart. */
-export function ticks(seconds: readonly number[], signed: boolean, wish: Unit = "auto"): string[] {
+export function ticks(seconds: readonly number[], signed: boolean, chosen: Unit = "auto"): string[] {
   const largest = Math.max(0, ...seconds.map(Math.abs));
-  const { name, factor } = unitOf(largest, wish);
+  const { name, factor } = unitOf(largest, chosen);
   const values = seconds.map((value) => value / factor);
   const step = Math.abs((values[1] ?? 0) - (values[0] ?? 0)) || Math.abs(values[0] ?? 0) || 1;
   let decimals = 0;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ServerRow } from "../../src/api/types";
 import { reachBits } from "../../src/components/reach";
 import { href, keepVantage, parseRoute } from "../../src/state/address";
-import { arrange, tagsOf, visible, type Wish } from "../../src/views/overview/arrange";
+import { arrange, tagsOf, visible, type TableOptions } from "../../src/views/overview/arrange";
 import { barPaths, uptimeWords } from "../../src/charts/uptime";
 import { heatOf, runsOf } from "../../src/charts/heat";
 import type { HistorySeries } from "../../src/api/types";
@@ -15,9 +15,9 @@ import { actionWords } from "../../src/views/config/audit-words";
 
 const row = (name: string, more: Partial<ServerRow> = {}): ServerRow =>
   ({ id: name, name, address: null, tags: {}, state: "ok", offset_s: 0, refid: null, reach: "377", last_seen: null, ...more }) as ServerRow;
-const WISH: Wish = { text: "", state: "", is: "", folded: [], group: "", sort: "state", descending: false };
-const names = (rows: ServerRow[], wish: Partial<Wish>): string[] =>
-  arrange(rows, { ...WISH, ...wish }).map((line) => (line.kind === "server" ? line.row.name : `[${line.title}]`));
+const WISH: TableOptions = { text: "", state: "", is: "", folded: [], group: "", sort: "state", descending: false };
+const names = (rows: ServerRow[], chosen: Partial<TableOptions>): string[] =>
+  arrange(rows, { ...WISH, ...chosen }).map((line) => (line.kind === "server" ? line.row.name : `[${line.title}]`));
 
 describe("the table", () => {
   test("begins with what is wrong", () => {

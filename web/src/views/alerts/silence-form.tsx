@@ -1,7 +1,7 @@
 /** The form for a silence: which alerts, why, and until when. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
-import type { Alert, SilenceWish } from "../../api/types";
+import type { Alert, NewSilence } from "../../api/types";
 import { Choice } from "../../components/bits";
 import { Dialog } from "../../components/dialog";
 import { Field, FormError } from "../../components/fields";
@@ -22,8 +22,8 @@ export function SilenceDialog({ alert, onClose, onMade }: {
   const [servers, setServers] = useState(alert?.server ?? "");
   const [comment, setComment] = useState("");
   const [span, setSpan] = useState<string>("2h");
-  const making = useAction(async (wish: SilenceWish) => {
-    await alerting.silence(wish);
+  const making = useAction(async (chosen: NewSilence) => {
+    await alerting.silence(chosen);
     tell(`Silence for ${span}.`);
     await readAlerts();
     onMade?.();
@@ -33,10 +33,10 @@ export function SilenceDialog({ alert, onClose, onMade }: {
     : comment.trim() === "" ? "Give a reason, for people who look at this later."
       : parseSpan(span) === null ? "Enter a duration such as 30m, 2h or 7d." : null;
   const submit = async (): Promise<void> => {
-    const wish: SilenceWish = { comment: comment.trim(), for: span };
-    if (rule.trim()) wish.alert = rule.trim();
-    if (named.length > 0) wish.servers = named;
-    if (await making.start(wish)) onClose();
+    const chosen: NewSilence = { comment: comment.trim(), for: span };
+    if (rule.trim()) chosen.alert = rule.trim();
+    if (named.length > 0) chosen.servers = named;
+    if (await making.start(chosen)) onClose();
   };
   return (
     <Dialog title="Silence" onClose={onClose}>

@@ -55,10 +55,10 @@ function Charts({ host, shown, step_s, columns, events }: {
   host: string; shown: { from_s: number; to_s: number }; step_s: number | null; columns: NonNullable<ReturnType<typeof columnsOf>>;
   events: readonly EventEntry[];
 }) {
-  const wish = unit.value;
+  const chosen = unit.value;
   const shared = { of: host, window: shown, events, onZoom: zoomTo, onReset: resetSpan, time_s: columns.time_s };
-  const signed = (value: number | null): string => offset(value, wish);
-  const size = (value: number | null): string => duration(value, wish);
+  const signed = (value: number | null): string => offset(value, chosen);
+  const size = (value: number | null): string => duration(value, chosen);
   const steps = step_s === null ? "" : span(step_s);
   return (
     <div class="chart-grid">

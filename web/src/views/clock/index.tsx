@@ -44,8 +44,8 @@ export function ClockView({ picture }: { picture: Picture }) {
 
 function Opinion({ verdict }: { verdict: Verdict }) {
   const { local } = verdict;
-  const wish = unit.value;
-  const { sentence, tone } = opinion(verdict, wish);
+  const chosen = unit.value;
+  const { sentence, tone } = opinion(verdict, chosen);
   const known = verdict.majority !== null && local.estimate_s !== null && local.bound_s !== null;
   return (
     <section class={`verdict verdict-${tone}`} aria-label="What the servers say">
@@ -54,7 +54,7 @@ function Opinion({ verdict }: { verdict: Verdict }) {
         <div><p class="verdict-state">What the servers say</p><p class="big">{sentence}</p></div>
       </div>
       <Facts facts={[
-        ["True time against this clock", known ? `${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}` : "–", "Plus: this clock is behind"],
+        ["True time against this clock", known ? `${offset(local.estimate_s, chosen)} ± ${duration(local.bound_s, chosen)}` : "–", "Plus: this clock is behind"],
         ["Rate error", local.rate_ppm ? `${ppm(local.rate_ppm[0])} ± ${ppm(Math.max(local.rate_ppm[1], 1e-4)).replace("+", "")}` : "none detected", "Plus: this clock loses time"],
         ["Kind of error", local.kind ? KINDS[local.kind] : "–"],
         ["Since", local.since ? instant(local.since, zone.value) : "–"],

@@ -28,13 +28,13 @@ export function HeatPanel({ ids, tag, window }: { ids: readonly string[]; tag: s
   const drawn = useRef<HistoryBody | null>(null);
   if (read) drawn.current = read;
   const data = read ?? drawn.current;
-  const [of, wish] = [zone.value, unit.value];
+  const [of, chosen] = [zone.value, unit.value];
   const scene = useMemo(() => {
     if (!data) return null;
     const begins = data.series.map((series) => series.time[0]).filter((time): time is number => time !== undefined);
     const span = recorded(begins.length > 0 ? [Math.min(...begins)] : [], window.from_s, window.to_s);
-    return heatScene(data.series, { ...span, width, zone: of }, wish);
-  }, [data, width, of, wish, spanKey(window)]);
+    return heatScene(data.series, { ...span, width, zone: of }, chosen);
+  }, [data, width, of, chosen, spanKey(window)]);
   const left = ids.length - shown.length + (data?.left_out ?? 0);
   return (
     <Panel title={TITLE} note="Each row is a server. A click shows that server at that time." tools={data && scene && (

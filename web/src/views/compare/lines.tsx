@@ -42,9 +42,9 @@ export function LinesPanel({ ids, window, measure, centred, events }: {
   const joined = useMemo(() => tracks && join(tracks, measure, centred), [tracks, measure, centred]);
   if (error && !read) return <Failure what="The comparison" error={error} retry={retry} />;
   if (!joined || !tracks) return <Loading what="the comparison" />;
-  const wish = unit.value;
-  const write = (value: number | null): string => (measure === "offset" ? offset(value, wish) : measure === "loss" ? percent(value)
-    : measure === "score" ? plain(value, 1) : centred ? offset(value, wish) : duration(value, wish));
+  const chosen = unit.value;
+  const write = (value: number | null): string => (measure === "offset" ? offset(value, chosen) : measure === "loss" ? percent(value)
+    : measure === "score" ? plain(value, 1) : centred ? offset(value, chosen) : duration(value, chosen));
   const lines = tracks.map((track, index): Line => ({
     name: track.id, values: joined.columns[index] ?? [], colour: lineColour(index), dash: dashOf(index), write,
   }));

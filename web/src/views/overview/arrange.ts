@@ -15,7 +15,7 @@ export function tallyOf(row: Pick<ServerRow, "state" | "class" | "outcome">): Ta
   return row.state === "ok" && row.class === "truechimer" ? "ok" : "unjudged";
 }
 
-export interface Wish {
+export interface TableOptions {
   text: string;
   state: Condition | "";
   /** What a tile counts. */
@@ -58,10 +58,10 @@ function compare(a: ReturnType<Key>, b: ReturnType<Key>, descending: boolean): n
   return descending ? -order : order;
 }
 
-function admits(row: ServerRow, wish: Wish): boolean {
-  if (wish.state && row.state !== wish.state) return false;
-  if (wish.is && tallyOf(row) !== wish.is) return false;
-  const text = wish.text.trim().toLowerCase();
+function admits(row: ServerRow, options: TableOptions): boolean {
+  if (options.state && row.state !== options.state) return false;
+  if (options.is && tallyOf(row) !== options.is) return false;
+  const text = options.text.trim().toLowerCase();
   if (!text) return true;
   const tags = Object.entries(row.tags).map(([key, value]) => `${key}:${value}`);
   return [row.name, row.address, row.refid, ...tags].some((field) => field?.toLowerCase().includes(text));
@@ -71,13 +71,13 @@ function admits(row: ServerRow, wish: Wish): boolean {
 const groupOf = (row: ServerRow, tag: string): string => row.tags[tag] ?? "(no tag)";
 
 /** The lines of the table. Equal rows stay in the order of the configuration. */
-export function arrange(rows: readonly ServerRow[], wish: Wish): Line[] {
-  const key = KEYS[wish.sort];
-  const sorted = rows.filter((row) => admits(row, wish)).sort((a, b) => compare(key(a), key(b), wish.descending));
-  if (!wish.group) return sorted.map((row) => ({ kind: "server", row }));
+export function arrange(rows: readonly ServerRow[], options: TableOptions): Line[] {
+  const key = KEYS[options.sort];
+  const sorted = rows.filter((row) => admits(row, options)).sort((a, b) => compare(key(a), key(b), options.descending));
+  if (!options.group) return sorted.map((row) => ({ kind: "server", row }));
   const groups = new Map<string, ServerRow[]>();
   for (const row of sorted) {
-    const title = groupOf(row, wish.group);
+    const title = groupOf(row, options.group);
     const members = groups.get(title);
     if (members) members.push(row);
     else groups.set(title, [row]);
@@ -85,7 +85,7 @@ export function arrange(rows: readonly ServerRow[], wish: Wish): Line[] {
   return [...groups]
     .sort(([a], [b]) => collator.compare(a, b))
     .flatMap(([title, members]): Line[] => {
-      const folded = wish.folded.includes(title);
+      const folded = options.folded.includes(title);
       return [
         { kind: "group", title, count: members.length, folded, states: summary(members) },
         ...(folded ? [] : members.map((row): Line => ({ kind: "server", row }))),

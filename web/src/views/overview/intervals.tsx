@@ -15,10 +15,10 @@ const TITLE = "Correctness intervals";
 export function Intervals({ rows, verdict }: { rows: readonly ServerRow[]; verdict: Verdict }) {
   const [box, width] = useWidth(900);
   const [all, setAll] = useState(false);
-  const wish = unit.value;
+  const chosen = unit.value;
   const chart = useMemo(
-    () => intervalChart(rows, verdict.majority, width, all ? Infinity : SHORT, wish),
-    [rows, verdict, width, all, wish],
+    () => intervalChart(rows, verdict.majority, width, all ? Infinity : SHORT, chosen),
+    [rows, verdict, width, all, chosen],
   );
   const drawn = chart.scene.marks.length > 0 && chart.absent < rows.length;
   return (

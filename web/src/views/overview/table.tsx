@@ -9,7 +9,7 @@ import { monitorNowMs } from "../../state/live";
 import { unit } from "../../state/prefs";
 import { route, setQuery } from "../../state/route";
 import { uptime, useUptime } from "../../state/uptime";
-import { arrange, tagsOf, type Line, type SortKey, type Tally, type Wish } from "./arrange";
+import { arrange, tagsOf, type Line, type SortKey, type Tally, type TableOptions } from "./arrange";
 import { ServerLine } from "./row";
 import { useVisible } from "./window";
 
@@ -43,7 +43,7 @@ function toggleFold(title: string): void {
   setQuery({ fold: next.map(encodeURIComponent).join(",") || null });
 }
 
-function wishOf(query: URLSearchParams): Wish {
+function optionsOf(query: URLSearchParams): TableOptions {
   const sort = query.get("sort") ?? "state";
   const key = sort.replace(/^-/, "");
   const known = COLUMNS.some((column) => column.key === key);
@@ -70,20 +70,20 @@ function csv(lines: readonly Line[]): void {
 }
 
 export function ServerTable({ rows }: { rows: readonly ServerRow[] }) {
-  const wish = wishOf(route.value.query);
-  const lines = useMemo(() => arrange(rows, wish), [rows, JSON.stringify(wish)]);
+  const chosen = optionsOf(route.value.query);
+  const lines = useMemo(() => arrange(rows, chosen), [rows, JSON.stringify(chosen)]);
   const shown = lines.reduce((sum, line) => sum + Number(line.kind === "server"), 0);
   return (
-    <Panel title="Servers" tools={<><Toolbar rows={rows} wish={wish} /><Downloads of="the servers" csv={() => csv(lines)} /></>}>
+    <Panel title="Servers" tools={<><Toolbar rows={rows} chosen={chosen} /><Downloads of="the servers" csv={() => csv(lines)} /></>}>
       <p class="visually-hidden" role="status">{shown} of {rows.length} servers shown</p>
       {lines.length === 0
         ? <Empty>No server matches. <button type="button" class="link" onClick={() => setQuery({ q: null, state: null, is: null })}>Clear the filter</button></Empty>
-        : <Lines lines={lines} wish={wish} />}
+        : <Lines lines={lines} chosen={chosen} />}
     </Panel>
   );
 }
 
-function Toolbar({ rows, wish }: { rows: readonly ServerRow[]; wish: Wish }) {
+function Toolbar({ rows, chosen }: { rows: readonly ServerRow[]; chosen: TableOptions }) {
   const states = (Object.keys(CONDITIONS) as Condition[]).map((value) => {
     const count = rows.filter((row) => row.state === value).length;
     return { value, text: `${CONDITIONS[value].label} (${count})` };
@@ -91,23 +91,23 @@ function Toolbar({ rows, wish }: { rows: readonly ServerRow[]; wish: Wish }) {
   const tags = tagsOf(rows);
   return (
     <>
-      {wish.is && <button type="button" onClick={() => setQuery({ is: null })}>Only {IS[wish.is]} <span aria-hidden="true">✕</span><span class="visually-hidden">, show all</span></button>}
+      {chosen.is && <button type="button" onClick={() => setQuery({ is: null })}>Only {IS[chosen.is]} <span aria-hidden="true">✕</span><span class="visually-hidden">, show all</span></button>}
       <label class="search">
         <span class="visually-hidden">Filter servers</span>
-        <input type="search" placeholder="Name, address or tag" value={wish.text}
+        <input type="search" placeholder="Name, address or tag" value={chosen.text}
           onInput={(event) => setQuery({ q: event.currentTarget.value || null })} />
       </label>
-      <Select label="State" value={wish.state} onChange={(state) => setQuery({ state })}
+      <Select label="State" value={chosen.state} onChange={(state) => setQuery({ state })}
         options={[{ value: "", text: `All (${rows.length})` }, ...states]} />
       {tags.length > 0 && (
-        <Select label="Group by" value={wish.group} onChange={(group) => setQuery({ group, fold: null })}
+        <Select label="Group by" value={chosen.group} onChange={(group) => setQuery({ group, fold: null })}
           options={[{ value: "", text: "Nothing" }, ...tags.map((tag) => ({ value: tag, text: tag }))]} />
       )}
     </>
   );
 }
 
-function Lines({ lines, wish }: { lines: readonly Line[]; wish: Wish }) {
+function Lines({ lines, chosen }: { lines: readonly Line[]; chosen: TableOptions }) {
   const body = useRef<HTMLTableSectionElement>(null);
   const { first, end } = useVisible(body, lines.length, LINE);
   // Ages are in whole seconds; with many lines they are brought up to date with the data only.
@@ -118,12 +118,12 @@ function Lines({ lines, wish }: { lines: readonly Line[]; wish: Wish }) {
     <div class="table-box">
       <table class="servers" aria-rowcount={lines.length + 1}>
         <thead>
-          <tr>{COLUMNS.map((column) => <Heading key={column.name} column={column} wish={wish} />)}</tr>
+          <tr>{COLUMNS.map((column) => <Heading key={column.name} column={column} chosen={chosen} />)}</tr>
         </thead>
         <tbody ref={body}>
           {first > 0 && <Spacer height={first * LINE} />}
           {seen.map((line, index) => line.kind === "group"
-            ? <GroupLine key={`group ${line.title}`} tag={wish.group} line={line} />
+            ? <GroupLine key={`group ${line.title}`} tag={chosen.group} line={line} />
             : <ServerLine key={line.row.id} row={line.row} unit={unit.value} nowMs={nowMs} index={first + index + 2} days={uptime.value.get(line.row.id)} />)}
           {end < lines.length && <Spacer height={(lines.length - end) * LINE} />}
         </tbody>
@@ -132,15 +132,15 @@ function Lines({ lines, wish }: { lines: readonly Line[]; wish: Wish }) {
   );
 }
 
-function Heading({ column, wish }: { column: (typeof COLUMNS)[number]; wish: Wish }) {
+function Heading({ column, chosen }: { column: (typeof COLUMNS)[number]; chosen: TableOptions }) {
   const { key, text, name, hint } = column;
   if (key === null) return <th scope="col" class={`c-${name}`} title={hint}>{text}</th>;
-  const active = wish.sort === key;
-  const next = active && !wish.descending ? `-${key}` : key;
+  const active = chosen.sort === key;
+  const next = active && !chosen.descending ? `-${key}` : key;
   return (
-    <th scope="col" class={`c-${name}`} aria-sort={active ? (wish.descending ? "descending" : "ascending") : "none"} title={hint}>
+    <th scope="col" class={`c-${name}`} aria-sort={active ? (chosen.descending ? "descending" : "ascending") : "none"} title={hint}>
       <button type="button" class="sort" onClick={() => setQuery({ sort: next === "state" ? null : next })}>
-        {text}<span aria-hidden="true" class="arrow">{active ? (wish.descending ? "▾" : "▴") : ""}</span>
+        {text}<span aria-hidden="true" class="arrow">{active ? (chosen.descending ? "▾" : "▴") : ""}</span>
       </button>
     </th>
   );

@@ -34,14 +34,14 @@ export function Tiles({ picture }: { picture: Picture }) {
 
 function ClockTile({ picture }: { picture: Picture }) {
   const { local, majority } = picture.verdict;
-  const wish = unit.value;
-  const { tone } = opinion(picture.verdict, wish);
+  const chosen = unit.value;
+  const { tone } = opinion(picture.verdict, chosen);
   if (!majority || local.estimate_s === null || local.bound_s === null) {
     return <Tile to={href("clock")} tone="idle" big="?" small="this host's clock: not judged" />;
   }
   const wrong = tone === "bad";
   return (
-    <Tile to={href("clock")} tone={local.distrust && !wrong ? "idle" : tone} big={`${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}`}
+    <Tile to={href("clock")} tone={local.distrust && !wrong ? "idle" : tone} big={`${offset(local.estimate_s, chosen)} ± ${duration(local.bound_s, chosen)}`}
       small={wrong ? `this host's clock: ${local.sign === "fast" ? "ahead" : "behind"}` : "true time against this host's clock"} />
   );
 }

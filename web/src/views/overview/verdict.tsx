@@ -53,11 +53,11 @@ function accused(verdict: Verdict): [string, preact.ComponentChildren, string][]
   return [["Replies of the accused", named.join("; "), "Anybody on the way can forge plain NTP. NTS proves which server answered, not that its clock is right"]];
 }
 
-function facts(verdict: Verdict, rows: readonly ServerRow[], wish: Unit): [string, preact.ComponentChildren, string?][] {
+function facts(verdict: Verdict, rows: readonly ServerRow[], chosen: Unit): [string, preact.ComponentChildren, string?][] {
   const { majority, local } = verdict;
   const answering = rows.filter((row) => row.offset_s !== null).length;
   const estimate = !majority || local.estimate_s === null || local.bound_s === null ? "no majority to compare with"
-    : `${offset(local.estimate_s, wish)} ± ${duration(local.bound_s, wish)}`;
+    : `${offset(local.estimate_s, chosen)} ± ${duration(local.bound_s, chosen)}`;
   return [
     ["True time against this clock", <a href={href("clock")}>{estimate}</a>, "Plus: this clock is behind"],
     ["Majority", majority ? `${majority.members} of ${majority.of} agree, ${majority.independent} independent` : "none"],

@@ -31,19 +31,19 @@ export function Distribution({ id, window }: { id: string; window: Window }) {
 
 function Body({ id, series }: { id: string; series: SeriesStats }) {
   const { stats, histogram } = series;
-  const wish = unit.value;
+  const chosen = unit.value;
   return (
     <>
       <Facts facts={[
         ["Polls", count(stats.polls)],
         ["Lost", percent(stats.loss)],
-        ["Jitter", duration(stats.jitter_s, wish), "Over the last 8 polls"],
+        ["Jitter", duration(stats.jitter_s, chosen), "Over the last 8 polls"],
         ["Trend of the offset", stats.trend ? `${ppm(stats.trend.ppm)} (${ppm(stats.trend.ppm_lo)} to ${ppm(stats.trend.ppm_hi)})` : "–",
           "Fitted rate against this clock with its 95 % interval"],
         ["Outcomes", Object.entries(stats.outcomes).map(([name, n]) => `${words(name)} ${count(n)}`).join(", ")],
       ]} />
-      <Percentiles rows={[["Offset", stats.offset, (s) => offset(s, wish)], ["Offset, size", stats.offset_abs, (s) => duration(s, wish)],
-        ["Delay", stats.delay, (s) => duration(s, wish)]]} />
+      <Percentiles rows={[["Offset", stats.offset, (s) => offset(s, chosen)], ["Offset, size", stats.offset_abs, (s) => duration(s, chosen)],
+        ["Delay", stats.delay, (s) => duration(s, chosen)]]} />
       {histogram && <Bars id={id} histogram={histogram} />}
     </>
   );

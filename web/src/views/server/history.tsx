@@ -45,21 +45,21 @@ const FITS = [{ value: "", text: "Offset" }, { value: "bound", text: "± bound" 
 function Charts({ id, window, track, settings, events }: {
   id: string; window: Window; track: Track; settings: Settings | null; events: readonly EventEntry[];
 }) {
-  const wish = unit.value;
+  const chosen = unit.value;
   const fit = route.value.query.get("fit") ?? "";
   const shared = {
     of: id, window: recorded(track.time_s, window.from_s, window.to_s), events, onZoom: zoomTo, onReset: resetSpan,
   };
   const step = track.step_s === null ? "Every poll." : `Means over ${span(track.step_s)}. The band shows minimum and maximum.`;
-  const signed = (value: number | null): string => offset(value, wish);
-  const size = (value: number | null): string => duration(value, wish);
+  const signed = (value: number | null): string => offset(value, chosen);
+  const size = (value: number | null): string => duration(value, chosen);
   const stepped = track.step_s !== null;
   const offsetBands = useMemo((): Band[] => [
     { name: "Bound", low: track.boundLow, high: track.boundHigh, colour: "good", percentOpaque: 14, fits: fit === "bound", write: signed },
     ...(stepped ? [{ name: "Offset", low: track.offsetLow, high: track.offsetHigh, colour: "accent", percentOpaque: 20, fits: true, write: signed }] : []),
-  ], [track, fit, wish]);
+  ], [track, fit, chosen]);
   const delayBands = useMemo((): Band[] => stepped
-    ? [{ name: "Delay", low: track.delayLow, high: track.delayHigh, colour: "accent", percentOpaque: 20, fits: true, write: size }] : [], [track, wish]);
+    ? [{ name: "Delay", low: track.delayLow, high: track.delayHigh, colour: "accent", percentOpaque: 20, fits: true, write: size }] : [], [track, chosen]);
   const limits = useMemo(() => settings === null ? [] : [
     ...[-1, 1].map((sign) => ({ name: "warning", value: sign * settings.offset_warning_s, colour: "warn" })),
     ...[-1, 1].map((sign) => ({ name: "critical", value: sign * settings.offset_critical_s, colour: "bad" })),

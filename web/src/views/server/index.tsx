@@ -62,7 +62,7 @@ function Series({ series }: { series: readonly ServerRow[] }) {
 }
 
 function Head({ row, name }: { row: ServerRow; name: string }) {
-  const wish = unit.value;
+  const chosen = unit.value;
   const state = stateWords(row);
   const why = whySilent(row);
   return (
@@ -71,17 +71,17 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
       <p class="sentence">{inZone(row.sentence, zone.value)}{row.kind && <span class="muted"> ({KINDS[row.kind]})</span>}</p>
       <ServerActions id={row.id} name={name} />
       <Facts facts={[
-        ["Offset", <strong>{offset(row.offset_s, wish)}</strong>, "Plus: the server is ahead of this host"],
-        ["Root distance", `± ${duration(row.root_distance_s, wish)}`, "The largest possible error of the offset, if the server is right"],
-        ["Delay", duration(row.delay_s, wish)],
-        ["Jitter", duration(row.jitter_s, wish), "Over the last 8 polls"],
+        ["Offset", <strong>{offset(row.offset_s, chosen)}</strong>, "Plus: the server is ahead of this host"],
+        ["Root distance", `± ${duration(row.root_distance_s, chosen)}`, "The largest possible error of the offset, if the server is right"],
+        ["Delay", duration(row.delay_s, chosen)],
+        ["Jitter", duration(row.jitter_s, chosen), "Over the last 8 polls"],
         ["Reach", <Reach octal={row.reach} />],
         ["Stratum", row.stratum ?? "–"],
         ["Reference", row.refid ?? "–"],
-        ["Root delay", duration(row.root_delay_s, wish), "As the server states it"],
-        ["Root dispersion", duration(row.root_dispersion_s, wish), "As the server states it"],
+        ["Root delay", duration(row.root_delay_s, chosen), "As the server states it"],
+        ["Root dispersion", duration(row.root_dispersion_s, chosen), "As the server states it"],
         ["Clock last set", row.reference_age_s == null ? "–" : `${span(row.reference_age_s)} before`, "Before its last reply, as the server states it"],
-        ["Precision", duration(row.precision_s, wish), "As the server states it"],
+        ["Precision", duration(row.precision_s, chosen), "As the server states it"],
         ["Leap", leap(row.leap)],
         ["Timestamps by", row.timestamping ?? "–", "How our own two timestamps were taken"],
         ["Pool score", plain(row.score, 1), "As the NTP Pool scores: up to 20"],

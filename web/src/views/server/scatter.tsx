@@ -45,15 +45,15 @@ function csv(title: string, data: uPlot.AlignedData): void {
 }
 
 function options(): Omit<uPlot.Options, "width" | "height"> {
-  const wish = unit.value;
+  const chosen = unit.value;
   return {
     scales: { x: { time: false } },
-    axes: [{ ...secondsAxis(false, wish, "Delay"), size: 40, space: 90 }, secondsAxis(true, wish)],
+    axes: [{ ...secondsAxis(false, chosen, "Delay"), size: 40, space: 90 }, secondsAxis(true, chosen)],
     cursor: { drag: { x: false, y: false } },
     series: [
-      { label: "Delay", value: (_plot, value) => duration(value, wish) },
+      { label: "Delay", value: (_plot, value) => duration(value, chosen) },
       { label: "Offset", stroke: cssColour("accent"), paths: () => null, points: { ...DOTS, fill: cssColour("accent") },
-        value: (_plot, value) => offset(value, wish) },
+        value: (_plot, value) => offset(value, chosen) },
     ],
   };
 }
