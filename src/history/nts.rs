@@ -31,8 +31,7 @@ pub struct NtsSurvey {
     pub longest_exchange_s: Option<f64>,
     /// The fault of the last key exchange; `null` if it succeeded.
     pub fault: Option<String>,
-    /// The faults with which hours of the period ended, and how many hours did, by label. A fault that was gone before its
-    /// hour ended is in `failures` only.
+    /// In how many hours of the period key exchange failed for each reason, by label.
     pub faults: BTreeMap<String, u64>,
     /// How often the server could not read a cookie.
     pub naks: u64,
@@ -121,8 +120,8 @@ fn summary(series: &[Vec<NtsHour>], past: Span, polls: Polls) -> NtsSurvey {
 
 fn faults<'a>(hours: impl Iterator<Item = &'a NtsHour>) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    for label in hours.filter(|hour| hour.failures > 0).filter_map(|hour| hour.fault.clone()) {
-        *counts.entry(label).or_insert(0) += 1;
+    for label in hours.flat_map(|hour| &hour.faults) {
+        *counts.entry(label.clone()).or_insert(0) += 1;
     }
     counts
 }
@@ -150,7 +149,7 @@ mod tests {
         })
     }
 
-    fn hour(n: i64, failures: u64, fault: Option<&str>, serial: &str) -> NtsHour {
+    fn hour(n: i64, failures: u64, faults: &[&str], serial: &str) -> NtsHour {
         NtsHour {
             from_ns: n * HOUR_NS,
             exchanges: failures + 1,
@@ -162,7 +161,8 @@ mod tests {
             fewest_cookies: 8,
             cookie_octets: Some(100),
             aead: None,
-            fault: fault.map(str::to_owned),
+            fault: None,
+            faults: faults.iter().map(|label| (*label).to_owned()).collect(),
             certificate: certificate(serial),
         }
     }
@@ -170,16 +170,16 @@ mod tests {
     #[test]
     fn survey_counts_faults_and_certificate_changes() {
         let hours = vec![
-            hour(1, 9, Some("refused"), "01"),
-            hour(2, 2, Some("timeout"), "02"),
-            hour(3, 1, Some("timeout"), "02"),
-            hour(4, 1, None, "03"),
+            hour(1, 9, &["refused"], "01"),
+            hour(2, 2, &["timeout", "reset"], "02"),
+            hour(3, 1, &["timeout"], "02"),
+            hour(4, 0, &[], "03"),
         ];
         let found = summary(&[hours], Span { from_ns: 2 * HOUR_NS, to_ns: 5 * HOUR_NS }, Polls::default());
-        assert_eq!((found.exchanges, found.failures, found.fault, found.certificate_changes), (7, 4, None, 2));
+        assert_eq!((found.exchanges, found.failures, found.fault, found.certificate_changes), (6, 3, None, 2));
         assert_eq!(
             found.faults,
-            BTreeMap::from([("timeout".to_owned(), 2)]),
+            BTreeMap::from([("reset".to_owned(), 1), ("timeout".to_owned(), 2)]),
             "the hour before the period is not in it"
         );
         assert_eq!(found.longest_exchange_s, Some(0.04));

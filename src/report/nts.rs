@@ -81,8 +81,7 @@ pub fn table(servers: &[(String, [String; 11])]) -> Value {
     json!({
         "title": "Authentication (NTS)",
         "lead": "It proves which server answered, not that its clock is right. Days are left from the end of the period; \
-                 a full stock has 8 cookies. Key exchanges count by whole hours, with the reasons for which they still failed at \
-                 the end of an hour.",
+                 a full stock has 8 cookies. Key exchanges count by whole hours.",
         "columns": columns,
         "rows": servers.iter().map(row).collect::<Value>(),
     })

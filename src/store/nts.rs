@@ -33,6 +33,8 @@ pub struct NtsHour {
     pub aead: Option<String>,
     /// The label of the fault of the last key exchange, if it failed.
     pub fault: Option<String>,
+    /// The labels of all faults of the hour that polls showed.
+    pub faults: Vec<String>,
     pub certificate: Option<Certificate>,
 }
 
@@ -107,15 +109,18 @@ fn add(conn: &Connection, id: i64, news: &Counters, status: &Status) -> rusqlite
     let certificate = status.certificate().map(serde_json::to_string).transpose();
     let certificate = certificate.map_err(|why| rusqlite::Error::ToSqlConversionFailure(Box::new(why)))?;
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let fault = status.fault().map(|fault| fault.label);
     let took_s = status.last.as_ref().map(|last| last.took.as_secs_f64());
     conn.prepare_cached(
-        "INSERT INTO nts_hour VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+        "INSERT INTO nts_hour VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
          ON CONFLICT DO UPDATE SET exchanges = exchanges + excluded.exchanges, failures = failures + excluded.failures, \
          took_s = excluded.took_s, longest_s = coalesce(max(longest_s, excluded.longest_s), excluded.longest_s), \
          naks = naks + excluded.naks, downgrades = downgrades + excluded.downgrades, \
          fewest_cookies = min(fewest_cookies, excluded.fewest_cookies), \
          cookie_octets = coalesce(excluded.cookie_octets, cookie_octets), aead = excluded.aead, \
-         fault = excluded.fault, certificate = excluded.certificate",
+         fault = excluded.fault, certificate = excluded.certificate, \
+         faults = CASE WHEN excluded.faults IS NULL OR instr(' ' || faults || ' ', ' ' || excluded.faults || ' ') THEN faults \
+         ELSE coalesce(faults || ' ', '') || excluded.faults END",
     )?
     .execute(params![
         id,
@@ -128,8 +133,9 @@ fn add(conn: &Connection, id: i64, news: &Counters, status: &Status) -> rusqlite
         count(news.fewest_cookies as u64),
         status.cookie_len.map(|len| count(len as u64)),
         status.aead.map(|aead| aead.label()),
-        status.fault().map(|fault| fault.label),
+        fault,
         certificate,
+        fault.filter(|_| news.failures > 0),
     ])
     .map(drop)
 }
@@ -139,7 +145,7 @@ pub(super) fn of_series(conn: &Connection, id: i64, from_ns: i64, to_ns: i64) ->
     let (from_s, to_s) = (from_ns.div_euclid(HOUR_NS) * HOUR_S, to_ns.div_euclid(1_000_000_000));
     conn.prepare_cached(
         "SELECT hour_s, exchanges, failures, took_s, longest_s, naks, downgrades, fewest_cookies, cookie_octets, aead, \
-         fault, certificate FROM nts_hour WHERE series_id = ?1 AND hour_s < ?3 AND hour_s >= \
+         fault, certificate, faults FROM nts_hour WHERE series_id = ?1 AND hour_s < ?3 AND hour_s >= \
          coalesce((SELECT max(hour_s) FROM nts_hour WHERE series_id = ?1 AND hour_s < ?2), ?2) ORDER BY hour_s",
     )?
     .query_map(params![id, from_s, to_s], decode)?
@@ -149,6 +155,7 @@ pub(super) fn of_series(conn: &Connection, id: i64, from_ns: i64, to_ns: i64) ->
 fn decode(row: &Row<'_>) -> rusqlite::Result<NtsHour> {
     let count = |column| row.get::<_, i64>(column).map(|n| n.unsigned_abs());
     let certificate = row.get_ref(11)?.as_str_or_null()?;
+    let faults = row.get_ref(12)?.as_str_or_null()?.unwrap_or_default();
     Ok(NtsHour {
         from_ns: row.get::<_, i64>(0)?.saturating_mul(1_000_000_000),
         exchanges: count(1)?,
@@ -161,6 +168,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<NtsHour> {
         cookie_octets: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
         aead: row.get(9)?,
         fault: row.get(10)?,
+        faults: faults.split_whitespace().map(str::to_owned).collect(),
         // One that cannot be parsed counts as unknown.
         certificate: certificate.and_then(|text| serde_json::from_str(text).ok()),
     })

@@ -76,6 +76,25 @@ fn hours_have_what_happened_in_them_and_quiet_ones_no_row() {
 }
 
 #[test]
+fn hour_keeps_every_fault_that_was_gone_before_its_end() {
+    let (conn, mut counters) = (store(), NtsCounters::default());
+    let failing = |minute, failures, label| {
+        let mut sample = poll(minute, [failures + 1, failures, 0, 0, 8]);
+        let mut status = sample.nts.as_deref().unwrap().clone();
+        status.last.as_mut().unwrap().fault = Some(KeyFault { label, text: "".into() });
+        sample.nts = Some(Arc::new(status));
+        sample
+    };
+    note(&mut counters, &conn, &poll(0, [1, 0, 0, 0, 8]));
+    for (minute, label) in [(1, "timeout"), (2, "refused"), (3, "timeout")] {
+        note(&mut counters, &conn, &failing(minute, minute as u64, label));
+    }
+    note(&mut counters, &conn, &poll(4, [5, 0, 0, 0, 8]));
+    let hour = of_series(&conn, 1, 0, i64::MAX).unwrap().remove(0);
+    assert_eq!((hour.failures, hour.fault, hour.faults), (3, None, vec!["timeout".to_owned(), "refused".to_owned()]));
+}
+
+#[test]
 fn counters_of_a_new_session_start_from_zero() {
     let (conn, mut counters) = (store(), NtsCounters::default());
     note(&mut counters, &conn, &poll(1, [5, 0, 3, 0, 8]));

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/local.sql"),
     include_str!("migrations/sheet.sql"),
     include_str!("migrations/nts.sql"),
+    include_str!("migrations/nts_faults.sql"),
 ];
 
 /// The schema version of this release.
