@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
+use data_encoding::BASE64;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -17,7 +18,7 @@ use super::progress::{Progress, listed};
 use super::smtp::{Receipt, Security, Server};
 use super::{Failure, Notifier, Retry, Sending, words};
 use crate::config::{Email as Settings, MailTls, Notifier as Config};
-use crate::outbound::{self, Masks};
+use crate::outbound::{self, Hidden, Masks};
 use crate::report::message::Report;
 use ntp_monitor_core::alert::notification::{Instance, Notification, Status};
 use ntp_monitor_core::template::Page;
@@ -31,8 +32,15 @@ pub(super) struct Email {
     server: Server,
     from: Mailbox,
     to: Vec<Mailbox>,
-    /// The password, masked in answers that repeat it.
+    /// The password as it is and as it is sent, masked in answers that repeat it.
     masks: Masks,
+}
+
+/// The password, and how AUTH LOGIN and AUTH PLAIN (RFC 4616) send it.
+fn sent(user: &str, password: &Hidden) -> Vec<Hidden> {
+    let password = password.expose();
+    let encoded = [password.to_owned(), format!("\0{user}\0{password}")].map(|text| BASE64.encode(text.as_bytes()));
+    std::iter::once(password).chain(encoded.iter().map(String::as_str)).map(Hidden::from).collect()
 }
 
 impl Email {
@@ -51,7 +59,7 @@ impl Email {
             login: login.map(|(user, password)| Credentials::new(user.clone(), password.expose().to_owned())),
             timeout: config.timeout,
         };
-        let masks = Masks::of(login.map(|(_, password)| password));
+        let masks = Masks::of(&login.map(|(user, password)| sent(user, password)).unwrap_or_default());
         Ok(Self { server, from: settings.from.clone(), to: settings.to.clone(), masks })
     }
 
@@ -230,6 +238,14 @@ mod tests {
         assert_eq!(id("one"), id("one"));
         assert_ne!(id("one"), id("two"));
         assert!(id("one").ends_with("@example.net>"));
+    }
+
+    #[test]
+    fn password_is_masked_as_it_is_and_as_it_is_sent() {
+        let masks = Masks::of(&sent("user", &Hidden::from("hush")));
+        for repeated in ["hush", "aHVzaA==", "AHVzZXIAaHVzaA=="] {
+            assert_eq!(masks.apply(&format!("535 rejected {repeated}")), "535 rejected ********");
+        }
     }
 
     /// The values of two headers of the mail about a notification.
