@@ -58,7 +58,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub poll: Duration,
     /// Begin with a simulated history of this length, in which one of the good servers was wrong for six hours.
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "fleet")]
+    #[arg(long, value_name = "TIME", value_parser = history_length, conflicts_with = "fleet")]
     pub history: Option<Duration>,
     /// Run a fleet: a hub and four agents with scripted clocks, over a nats-server from NATS_SERVER or PATH.
     #[arg(long)]
@@ -165,6 +165,14 @@ async fn play_fleet(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dy
     }
     fleet.stop().await;
     Ok(())
+}
+
+/// The longest simulated history: two years take seconds to write.
+const LONGEST_HISTORY: Duration = Duration::from_secs(2 * 366 * 86_400);
+
+fn history_length(text: &str) -> Result<Duration, String> {
+    let length = parse_duration(text)?;
+    if length <= LONGEST_HISTORY { Ok(length) } else { Err("must not be longer than two years".to_owned()) }
 }
 
 fn long_token(text: &str) -> Result<String, &'static str> {

@@ -237,6 +237,19 @@ fn a_hasty_pool_draws_one_warning() {
 }
 
 #[test]
+fn silence_of_an_unknown_server_draws_a_warning() {
+    let silence = |server: &str| {
+        let text = format!(
+            "[[server]]\naddress = \"a.example\"\n[[silence]]\ncomment = \"nights\"\nservers = [{server:?}]\n\
+             weekdays = [\"Sat\"]\nstart = \"02:00\"\nfor = \"1h\"\n"
+        );
+        load_text("c.toml", &text, &[]).unwrap().warnings
+    };
+    assert_eq!(silence("a.example"), [""; 0]);
+    assert_eq!(silence("b.example"), ["silence \"nights\": \"b.example\" is neither the name nor a tag of any server"]);
+}
+
+#[test]
 fn number_that_is_not_finite_is_a_fault() {
     for (text, path) in [("[report]\nlimit = nan", "report.limit"), ("[[alert]]\nfor = -inf", "alert[0].for")] {
         let why = load_text("c.toml", text, &[("NTP_SERVER", "a.example")]).unwrap_err();

@@ -46,6 +46,9 @@ pub(super) fn alerting(
     let settings = settings(sections.settings, vantage, rules);
     let known: Vec<String> = sections.rules.iter().map(|(_, section)| section.name.clone()).collect();
     let specs = specs(sections.rules, default_rules, servers, rules, warnings);
+    for (_, section) in &sections.windows {
+        warn_about_servers(&format!("silence {:?}", section.comment), &section.servers, servers, warnings);
+    }
     let windows = sections.windows.into_iter().filter_map(|(n, section)| window(n, section, &known, rules)).collect();
     Rulebook { settings, rules: specs, windows }
 }
@@ -100,7 +103,7 @@ fn specs(
             rules.require(false, &path.key("name"), message);
             continue;
         }
-        warn_about_servers(&section, servers, warnings);
+        warn_about_servers(&format!("alert {:?}", section.name), section.servers.iter().flatten(), servers, warnings);
         if let Some(url) = &section.runbook_url {
             web_address(url, &path.key("runbook_url"), rules);
         }
@@ -213,11 +216,16 @@ fn changed(old: RuleSpec, new: raw::alerting::Alert) -> RuleSpec {
 }
 
 /// A server may be added later, so an unknown name is allowed.
-fn warn_about_servers(section: &raw::alerting::Alert, servers: &[Arc<Server>], warnings: &mut Vec<String>) {
-    for entry in section.servers.iter().flatten() {
+fn warn_about_servers<'s>(
+    section: &str,
+    entries: impl IntoIterator<Item = &'s String>,
+    servers: &[Arc<Server>],
+    warnings: &mut Vec<String>,
+) {
+    for entry in entries {
         let selector = Selector(vec![entry.split('@').next().unwrap_or(entry).to_owned()]);
         if !servers.iter().any(|server| selector.admits(&server.ident.name, &server.ident)) {
-            warnings.push(format!("alert {:?}: {entry:?} is neither the name nor a tag of any server", section.name));
+            warnings.push(format!("{section}: {entry:?} is neither the name nor a tag of any server"));
         }
     }
 }
