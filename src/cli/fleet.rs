@@ -1,4 +1,4 @@
-//! `ntp-monitor fleet`: what a fleet needs beside the service.
+//! `ntp-monitor fleet`: prepares files that a fleet needs in addition to the service.
 
 use std::collections::BTreeSet;
 use std::io::Write;

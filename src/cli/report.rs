@@ -154,7 +154,7 @@ pub(super) fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) ->
     Ok(())
 }
 
-/// All vantages together: the verdicts, and how far their clocks are apart.
+/// Prints the verdicts about all vantages together, and the differences between their clocks.
 pub(super) fn fleet(out: &mut impl Write, fleet: &FleetReport, color: bool) -> io::Result<()> {
     heading(out, "Fleet", color)?;
     earlier(out, fleet.verdicts.len(), VERDICTS_SHOWN)?;
