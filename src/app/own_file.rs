@@ -26,7 +26,7 @@ impl OwnFile {
     /// The paths according to the environment; `None` if there is neither a home directory nor a state directory.
     #[must_use]
     pub fn of(environment: &Environment) -> Option<Self> {
-        // Several directories are separated by colons; the first one is that of the unit itself.
+        // Several directories are separated by colons; the first one belongs to the unit itself.
         let state = environment.get("STATE_DIRECTORY").and_then(|list| absolute(list.split(':').next()?));
         if let Some(state) = state {
             return Some(Self { path: additions_of(&state), data_dir: state });

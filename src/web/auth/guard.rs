@@ -86,7 +86,7 @@ pub(super) fn scheme(request: &HttpRequest, http: &Http) -> &'static str {
     client::scheme(request.headers(), peer, &http.trusted_proxies, is_tls)
 }
 
-/// Paths without data to protect: the built page (without its data) and a style sheet.
+/// Whether a path has no data to protect: files of the built page, and a style sheet.
 fn is_open(path: &str) -> bool {
     path == "/plain.css" || page::is_built(path)
 }
