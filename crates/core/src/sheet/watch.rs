@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::dispersion::Dispersions;
 use super::grain::Grains;
 use super::question::{Question, Reaction};
-use super::steady::{Steady, Effect};
+use super::steady::{Effect, Steady};
 use super::{Change, KissSeen, Nts, Reference, Seen, Sender, Sheet, Trait, Value};
 use crate::clock::Stamp;
 use crate::ntp::{Check, Packet, RefId};
