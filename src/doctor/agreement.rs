@@ -29,7 +29,7 @@ pub(super) fn weigh(looks: Vec<Look>) -> Vec<Finding> {
     let clock = about_clock(&conclusion);
     let is_clock_wrong = clock.is_some();
     let judged = looks.into_iter().map(|look| match look.claim {
-        Some(claim) => doubted(look.finding, &claim, &conclusion, is_clock_wrong),
+        Some(claim) => compared(look.finding, &claim, &conclusion, is_clock_wrong),
         None => look.finding,
     });
     judged.chain(clock).collect()
@@ -46,12 +46,12 @@ fn about_clock(conclusion: &Conclusion) -> Option<Finding> {
     })
 }
 
-fn doubted(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wrong: bool) -> Finding {
+fn compared(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wrong: bool) -> Finding {
     if finding.level != Level::Ok {
         return finding;
     }
     let off = units::seconds(claim.offset_s.abs());
-    let (doubt, advice) = match conclusion {
+    let (remark, advice) = match conclusion {
         Conclusion::Bounded(bounded) if bounded.excluded.contains(&claim.server) => (
             format!("contradicts {}", bounded.by_whom()),
             "if most of the servers are right, this one is wrong: check its sources, or use another server",
@@ -66,7 +66,7 @@ fn doubted(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wr
             "one of the two clocks is wrong: with more or nearer servers a majority can tell which",
         ),
     };
-    let what = format!("{}; {doubt}", finding.what);
+    let what = format!("{}; {remark}", finding.what);
     Finding { level: Level::Warning, what, advice: Some(advice.to_owned()), ..finding }
 }
 

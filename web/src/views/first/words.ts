@@ -17,6 +17,6 @@ export function testWords(address: string, { address: asked, others, poll }: Ser
   const within = Math.abs(poll.offset_s) <= poll.root_distance_s;
   const said = `${offset(poll.offset_s, unit)} ± ${duration(poll.root_distance_s, unit)} from this host's clock`;
   const source = poll.stratum === null ? "" : `, stratum ${poll.stratum}${poll.refid ? ` (${poll.refid})` : ""}`;
-  const doubt = within ? "" : " One of the two clocks is wrong; with more servers a majority tells which.";
-  return { tone: within ? "good" : "warn", text: `${address}${where} answers: ${said}, round trip ${duration(poll.delay_s, unit)}${source}.${doubt}${more}` };
+  const remark = within ? "" : " One of the two clocks is wrong; with more servers a majority tells which.";
+  return { tone: within ? "good" : "warn", text: `${address}${where} answers: ${said}, round trip ${duration(poll.delay_s, unit)}${source}.${remark}${more}` };
 }
