@@ -1,8 +1,10 @@
 //! The processor time of a probe, stage by stage from the timer to store, CSV and InfluxDB line, compared with `rsntp`
 //! and a CSV line.
+//!
 //! `cargo bench --bench cost`; takes about three minutes. Each stage runs in a separate process of this program. The
 //! servers and the database that it uses run in the main process, so that their work is not counted.
 //! Goal: at most 60 µs.
+//!
 //! The column "engine ×" is the part that the engine's thread used. One stage runs the engine alone against servers
 //! that answer after 5 to 50 ms; with `--late` the stages with probers use such servers too. Other options, after `--`,
 //! each with a value: `--only TEXT` runs the stages whose names contain it (the peer and the idle service always run);

@@ -1,5 +1,6 @@
 //! The cost of the analysis of many servers: memory for each server, time for each sample, and the duration of
 //! operations on all servers. `cargo bench --bench many -- --servers 10000`; takes about a minute.
+//!
 //! Nothing is sent: the polls of an hour at 16 s are simulated. Each part runs in a process of its own, because its
 //! memory is measured as the growth of the resident set.
 

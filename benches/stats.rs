@@ -1,5 +1,7 @@
-//! The cost of statistics: time per sample, memory per server, stability of a million samples. `cargo bench --bench
-//! stats` Each figure is compared with a simple implementation in the same run. Times are the best of some runs.
+//! The cost of statistics: time per sample, memory per server, stability of a million samples.
+//! `cargo bench --bench stats`
+//!
+//! Each figure is compared with a simple implementation in the same run. Times are the best of some runs.
 
 #![allow(clippy::print_stdout, reason = "a table on stdout is what this program is for")]
 

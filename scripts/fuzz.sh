@@ -1,5 +1,6 @@
 #!/bin/sh
 # Fuzzes one target with libFuzzer: scripts/fuzz.sh [TARGET [SECONDS]]
+#
 # Without a target it runs one target of the core, chosen by the date, for 20 s, as CI does. It needs cargo and a C++
 # compiler, not cargo-fuzz and not nightly Rust. PROFILE=release takes longer to build and tries about ten times as many
 # inputs. Failing inputs are in fuzz/artifacts or crates/core/fuzz/artifacts. Commit the input to seeds/TARGET beside it

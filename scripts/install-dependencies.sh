@@ -2,7 +2,9 @@
 # Installs the tools for building, testing and linting, except Rust (and Node for the page), on Debian and derivatives.
 #
 #   scripts/install-dependencies.sh [build] [test] [lint] [fuzz] [package]        without arguments: all of them
-# Quick if nothing is missing. As root it installs with apt-get; otherwise it prints the command to run and exits with 1. It starts and enables no service, removes no package, and does not change the clock or the time service of this machine.
+#
+# Quick if nothing is missing. As root it installs with apt-get; otherwise it prints the command to run and exits with 1.
+# It starts and enables no service, removes no package, and does not change the clock or the time service of this machine.
 set -eu
 
 # Administrators' programs (chronyd) may not be on the PATH of other users.

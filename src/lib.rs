@@ -1,4 +1,5 @@
 //! ntp-monitor: finds out which NTP server or clock is wrong, by how much, since when, and with what confidence.
+//!
 //! ARCHITECTURE.md describes the modules. Read `app` first.
 
 pub mod actors;

@@ -1,5 +1,6 @@
 //! Lets `ntp-monitor health` find the running service wherever it listens and whatever it requires of readers: TLS,
 //! another port, a socket of systemd, tokens.
+//!
 //! The service keeps a [`Record`] with its address and a token of its own in a file in memory. Only root and the user
 //! of the service can open descriptors of the process, so the token is safe there. The file disappears with the
 //! process.

@@ -1,4 +1,5 @@
 //! `check`: a monitoring plugin (Nagios, Icinga, Sensu, Zabbix …). One line, performance data, exit status 0 to 3.
+//!
 //! Status 0 means that every server gave a time and none exceeds a limit. A value that could not be measured never
 //! gives 0.
 

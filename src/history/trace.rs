@@ -1,5 +1,6 @@
 //! The history of one server for charts. The resolution depends on the span and on the number of points that fit: every
 //! poll, or steps of ten seconds to a week. The figures are defined in the same way at every resolution.
+//!
 //! Short steps are computed from samples, whose number is limited; longer ones from rollups. Jitter needs the order of
 //! polls, which rollups do not have, so a long step computes it from its first samples, if there are any.
 

@@ -1,5 +1,6 @@
 //! The parameter `vantage`. Without it, the response is about this vantage. A hub also answers for every vantage whose
 //! samples it stores. Requests about other vantages are rejected, never answered with this vantage's data.
+//!
 //! The middleware removes the parameter from the query, so handlers do not see it.
 
 use std::collections::{BTreeMap, BTreeSet};

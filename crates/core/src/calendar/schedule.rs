@@ -1,4 +1,5 @@
 //! When a report is due: a time of day, on every day, or on some days of the week or of the month, in a zone.
+//!
 //! Daylight saving time: a time of day that is skipped in spring moves later by the length of the gap, so a report at
 //! 02:30 is due at 03:30. Of a time that occurs twice in autumn the first one counts, so there is one report each day,
 //! never two.

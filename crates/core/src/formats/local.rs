@@ -1,5 +1,6 @@
 //! The local rows: the input of the verdict from the kernel, the time daemon and the list of leap seconds, one row for
 //! each change.
+//!
 //! They are stored beside the samples, as `local-YYYY-MM-DD.csv` and in the store, so that a replay has the same data
 //! as the live service. Unknown values are empty cells; columns are found by name, and unknown columns are ignored.
 

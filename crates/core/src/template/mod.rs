@@ -1,4 +1,5 @@
 //! The template language of notifications, reports and pages: a small subset of Jinja over plain JSON values.
+//!
 //! There is `{{ … }}`, `{% if %}`, `{% for %}`, operators, and the filters in [`FILTERS`]. There are no assignments,
 //! calls or includes, so a template cannot keep or grow a value. Each step and each byte of a rendering is charged to a
 //! fixed allowance, and the parser limits nesting. So any template needs a bounded amount of stack, memory and time.

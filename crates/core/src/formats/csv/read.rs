@@ -1,6 +1,7 @@
 //! Reads recorded samples from files of this program and of others. Columns may be in any order; unknown columns are
 //! ignored, and only [`REQUIRED`] must be present. A bad row gives an error with its place and reason, and the rows
 //! after it are read. A header may be repeated, also with another order of columns, because users concatenate files.
+//!
 //! Defaults for missing values: this vantage (empty); no address; `kiss` without a reason has no code, `rejected`
 //! without a reason failed the origin check; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; a
 //! monotonic clock that ran with the wall clock and was never suspended; not authenticated; basic mode. Files contain

@@ -1,8 +1,10 @@
 //! One sample as one line of CSV.
+//!
 //! A record is exactly one line: line breaks in a text become blanks, so that a truncated file can be repaired, and its
 //! end found, without reading it from the start. A text that a spreadsheet would take for a formula (a leading `=`,
 //! `+`, `-`, `@` or tab) gets a leading apostrophe, which the reader removes. A text that begins with an apostrophe
 //! gets one too, so that the reader restores it exactly.
+//!
 //! Numbers are the shortest that read back to the same value, and never have an exponent. `time`, `mono_s`, `raw_s` and
 //! `boot_s` come from integers and show every nanosecond. A value that was not measured is an empty cell.
 
