@@ -5,7 +5,7 @@
 //! a reload within 2 s that disturbs no other server; 10 servers at 64 s: at most 20 MB.
 //!
 //! `-- --removal` removes 1,000 of 50,000 servers at 64 s by a reload instead. `-- --soak MINUTES` watches 2,000 servers
-//! (`--servers`) at 16 s for so long, a row each minute.
+//! (`--servers`) at 16 s for this time and prints a row each minute.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -157,7 +157,7 @@ fn soak(servers: &Servers, minutes: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the program uses in a minute, and for each poll.
+/// Prints the resources that the program uses in a minute, and for each poll.
 fn say_work(program: &Program, servers: &Servers) -> Result<(), Failure> {
     let (before, requests) = (program.used()?, servers.count());
     std::thread::sleep(SPAN);
@@ -184,7 +184,7 @@ fn share(part: Duration, whole: Duration) -> String {
     format!("{:.2} %", part.as_secs_f64() / whole.as_secs_f64() * 100.0)
 }
 
-/// How much later than it may be the latest request to one of `asked` came after the one before it.
+/// Prints the largest delay of a request to one of `asked`, relative to the longest allowed interval.
 fn say_gaps(what: &str, arrivals: &[Arrival], asked: &[Ipv4Addr]) {
     let mut last: HashMap<Ipv4Addr, (Instant, Duration)> = HashMap::new();
     for arrival in arrivals {
@@ -201,7 +201,7 @@ fn say_gaps(what: &str, arrivals: &[Arrival], asked: &[Ipv4Addr]) {
     say(what, &millis(beyond), &format!("{missing} servers not asked at all"));
 }
 
-/// The longest time in which no server was asked: how long the thread of all probers stood still.
+/// Prints the longest time without any request: how long the thread of all probers was blocked.
 fn say_silence(what: &str, arrivals: &[Arrival]) {
     let gaps = arrivals.windows(2).map(|pair| pair[1].at.saturating_duration_since(pair[0].at));
     say(what, &millis(gaps.max().unwrap_or_default()), "100 ms");

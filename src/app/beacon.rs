@@ -87,7 +87,7 @@ impl Beacon {
     /// Publishes where the service listens.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Errors of the system.
     pub(super) fn publish(&mut self, inputs: Option<&Inputs>, listening: &[Address], tls: bool) -> io::Result<()> {
         let Some(address) = listening.first() else { return Ok(()) };
         let (url, unix) = reachable(address, tls);

@@ -55,7 +55,7 @@ impl OwnFile {
     /// Creates the file, unless there is one, and the directories that it and the data need.
     ///
     /// # Errors
-    /// Those of the system, with the path.
+    /// Errors of the system, with the path.
     pub fn create(&self) -> Result<(), FileError> {
         let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.data_dir);
         made.map_err(|source| FileError::Io { doing: "created", path: self.data_dir.clone(), source, hint: "" })?;

@@ -27,7 +27,7 @@ pub const EXIT_UNKNOWN: u8 = 3;
 /// Measures, writes the plugin's line to `out` and returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &CheckArgs, tools: &Tools, out: &mut impl Write) -> io::Result<u8> {
     if let Some(wrong) = usage_fault(args) {
         writeln!(out, "NTP UNKNOWN - {wrong}")?;

@@ -81,7 +81,7 @@ struct Answer {
 /// Finds the answer and writes it; returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &ClockArgs, inputs: &Inputs, tools: &Tools, out: &mut impl Write) -> io::Result<u8> {
     let answer = find(args, inputs, tools).await;
     if args.json {

@@ -68,7 +68,7 @@ pub struct QueryArgs {
 /// Measures and writes the result to `out`; returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
     let results = measure(&args.measure, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {

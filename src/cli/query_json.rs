@@ -122,7 +122,7 @@ struct Request {
 /// Writes `results` as one JSON object and a newline.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub fn write(results: &[Measured], now: Stamp, out: &mut impl Write) -> io::Result<()> {
     let document = Document {
         time: units::rfc3339(now.wall_ns),

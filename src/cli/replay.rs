@@ -113,7 +113,7 @@ impl Recipe {
     }
 }
 
-/// What `--json` prints of one vantage.
+/// The `--json` output for one vantage.
 #[derive(Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
@@ -128,7 +128,7 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// What `--json` prints of several vantages.
+/// The `--json` output for several vantages.
 #[derive(Serialize)]
 struct PrintedFleet<'a> {
     vantages: BTreeMap<&'a str, Printed<'a>>,
@@ -138,7 +138,7 @@ struct PrintedFleet<'a> {
 /// Replays and prints; returns the exit status.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub fn run(
     args: &ReplayArgs,
     recipe: Recipe,
@@ -314,7 +314,7 @@ impl Done {
     }
 }
 
-/// The samples of the store since so long ago.
+/// Feeds the samples of the store of the last `since`.
 fn from_store(store: &Path, since: Duration, mut work: Work, keep_list: bool) -> Result<Work, StoreError> {
     let since_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     let from_ns = crate::clock::now().wall_ns.saturating_sub(since_ns);

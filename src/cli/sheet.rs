@@ -32,7 +32,7 @@ const UNANSWERED: usize = 2;
 /// Asks every server and writes their sheets to `out`; returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
     let found = ask_all(args, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {

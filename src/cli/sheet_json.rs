@@ -58,7 +58,7 @@ struct ServerSheet<'a> {
 /// Writes `found` as one JSON object and a newline.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub(super) fn write(found: &[Found], now: Stamp, out: &mut impl Write) -> io::Result<()> {
     let sheets = found.iter().map(|one| ServerSheet::of(one, now)).collect();
     serde_json::to_writer_pretty(&mut *out, &Document { time: units::rfc3339(now.wall_ns), draft: DRAFT, sheets })?;

@@ -14,7 +14,7 @@ const MAX_INTERFACE_LEN: usize = 15;
 /// Like [`split`], with the NTP port as the default.
 ///
 /// # Errors
-/// Those of [`split`].
+/// Errors of [`split`].
 pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
     let (host, port) = split(text)?;
     Ok((host, port.unwrap_or(NTP_PORT)))

@@ -28,7 +28,7 @@ pub(super) struct Layers {
     file: Option<File>,
 }
 
-/// The configuration file: its name, and the line of each key if its format tells.
+/// The configuration file: its name, and the line of each key if its format provides it.
 struct File {
     name: Arc<str>,
     lines: HashMap<KeyPath, usize>,

@@ -60,7 +60,7 @@ pub fn known_servers() -> Vec<KnownServer> {
     known_below(Path::new("/"))
 }
 
-/// As if `root` were the root directory.
+/// As [`known_servers`], with `root` in place of the root directory.
 fn known_below(root: &Path) -> Vec<KnownServer> {
     let mut known: Vec<KnownServer> = Vec::new();
     for (place, format) in PLACES {

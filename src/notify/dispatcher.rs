@@ -242,7 +242,7 @@ impl Dispatcher {
         self.sleep(pause).await
     }
 
-    /// The wait after so many failures of this kind.
+    /// The wait after this many failures of this kind.
     fn wait(&self, failure: &Failure, failures: u32) -> Duration {
         let pacing = self.settings.pacing;
         match failure.retry {

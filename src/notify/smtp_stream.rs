@@ -19,7 +19,7 @@ const LONGEST: usize = 1 << 20;
 /// Connects to a mail server; with `tls`, the connection is encrypted from the first byte.
 ///
 /// # Errors
-/// Those of the system and of TLS.
+/// Errors of the system and of TLS.
 pub(super) async fn connect(
     host: &str,
     port: u16,

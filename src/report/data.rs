@@ -46,8 +46,8 @@ impl Data {
         self.survey.coverage.sentence()
     }
 
-    /// One line for the majority and one for each server: standing, counts of polls, the shares of the evidence, and how it was
-    /// authenticated.
+    /// One line for the majority and one for each server: standing, counts of polls, the shares of the evidence, and the
+    /// authentication.
     pub(super) fn csv(&self, document: &Document) -> String {
         let titles = EVIDENCE.map(|title| title.replace(' ', "_"));
         let mut csv =

@@ -42,7 +42,7 @@ struct Other(Arc<str>);
 /// Replaces the parameter by a value for [`Vantage::of`], or rejects the request.
 ///
 /// # Errors
-/// Those of the handler.
+/// Errors of the handler.
 pub async fn resolve(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let row = openapi::row_of(request.request()).filter(|row| row.path.starts_with("/api/v1/"));
     let (Some(row), Some((asked, rest))) = (row, split(request.query_string())) else {

@@ -384,7 +384,7 @@ fn in_its_own_way(seed: u64, poll: f64, sign: f64, raw: bool) -> Vec<Case> {
         "own clock set back by an hour",
         poll,
         &|at| vec![Fault::LocalStep { at_s: at, size_s: -back }],
-        // What happened at this moment has two times on the own clock.
+        // Two times of this host's clock belong to this moment.
         &|at| {
             Some(Truth { state: State::LocalWrong, servers: vec![], kind: Some(Kind::Step), onset_s: (at - back, at) })
         },

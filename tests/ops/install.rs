@@ -78,7 +78,7 @@ fn setup_writes_below_its_root_and_a_dry_run_writes_nothing() {
         .output();
     assert!(check.unwrap().status.success());
 
-    // Again, and over a configuration of one's own.
+    // Run it again, with a changed configuration.
     fs::write(at("etc/ntp-monitor/servers.toml"), "mine").unwrap();
     assert!(setup(&[&base[..], &["--upgrade"]].concat()).status.success());
     assert_eq!(fs::read_to_string(at("etc/ntp-monitor/servers.toml")).unwrap(), "mine");

@@ -23,7 +23,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(90);
 /// rejections are recorded in the audit log.
 ///
 /// # Errors
-/// Those of the handler.
+/// Errors of the handler.
 pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let (Some(gate), Some(state)) = (request.app_data::<web::Data<Gate>>(), request.app_data::<web::Data<State>>())
     else {

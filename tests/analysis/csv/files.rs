@@ -148,7 +148,7 @@ fn a_crash_while_compressing_loses_nothing() {
     assert_eq!(names(dir.path()), ["samples-2026-11-21.csv"]);
     keep_house(&mut second, dir.path(), MIDNIGHT_NS + DAY_NS);
     drop(second);
-    // As if the crash had come just before the original was removed.
+    // Simulates a crash just before the original is removed.
     fs::write(&path, plain).unwrap();
     drop(writer(compressing));
     assert_eq!(names(dir.path()), ["samples-2026-11-21.csv.gz"]);

@@ -157,7 +157,7 @@ fn damaged_file_gets_its_rows_back_in_order_and_once() {
             fs::write(path.with_extension("new"), some).unwrap();
             fs::rename(path.with_extension("new"), path).unwrap();
         }),
-        // As an editor that writes in place, with its last line not ended.
+        // Like an editor that writes in place and does not end the last line.
         ("was changed", |path| fs::write(path, [fs::read(path).unwrap(), b"2026,x".to_vec()].concat()).unwrap()),
     ];
     for (incident, damage) in damages {

@@ -28,7 +28,7 @@ impl BodyTemplate {
     /// Parses a template and renders it once, with a notification in which every field is set.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The first error.
     pub fn check(source: &str) -> Result<(), String> {
         Self::new(source)?.render(&Notification::sample(Timestamp::UNIX_EPOCH)).map(drop)
     }

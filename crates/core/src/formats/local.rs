@@ -72,7 +72,7 @@ pub struct LocalRow {
 }
 
 impl LocalRow {
-    /// What is known at `wall_ns`, in nanoseconds since 1970.
+    /// The state at `wall_ns`, in nanoseconds since 1970.
     #[must_use]
     pub fn of(wall_ns: i64, vantage: &str, local: &LocalState, leap: &LeapSource) -> Self {
         let (kernel, daemon, list) = (local.kernel, local.daemon.as_ref(), leap.list.as_deref());
@@ -104,7 +104,7 @@ impl LocalRow {
         i64::try_from(self.time.as_nanosecond()).unwrap_or(0)
     }
 
-    /// What the kernel and the daemon said.
+    /// The recorded statements of the kernel and the daemon.
     #[must_use]
     pub fn state(&self) -> LocalState {
         let kernel = self.kernel_synchronised.map(|synchronised| KernelState {

@@ -16,7 +16,7 @@ use super::write::write_json;
 pub struct Filter {
     /// How it is called.
     pub name: &'static str,
-    /// What it makes of a value.
+    /// Its result, for the documentation.
     pub help: &'static str,
     /// The names of its parameters.
     pub parameters: &'static [&'static str],

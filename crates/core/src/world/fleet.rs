@@ -31,9 +31,9 @@ pub struct FleetWorld {
     pub queue_s: f64,
     /// The share of polls that are lost.
     pub loss: f64,
-    /// Whether stamps tell when the wall clock was set.
+    /// Whether stamps show that the wall clock was set.
     pub has_raw: bool,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Vec<FleetFault>,
 }
 
@@ -57,11 +57,11 @@ pub struct FleetFault {
     pub from_s: f64,
     /// When it ends.
     pub until_s: f64,
-    /// What happens.
+    /// The kind of fault.
     pub what: What,
 }
 
-/// What can go wrong.
+/// The kinds of faults.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     /// A server's clock is off by this much as seen from these vantages; from all if the list is empty.
