@@ -127,10 +127,10 @@ run() {
     fi
 }
 
-# What is in a directory of the service may be a link that the service made, so root changes nothing there: the owner of
-# the directory does, who can change no more than that. Packagers have no service.
+# A file in a directory of the service may be a link that the service made. So root changes nothing there itself, but
+# uses the rights of the directory's owner. Packagers have no service.
 
-# as_owner DIR COMMAND…: with the rights of the user who may change what DIR leads to.
+# as_owner DIR COMMAND…: runs the command with the rights of the user who can redirect DIR.
 as_owner() {
     owner=$(owner_of "$1")
     shift
@@ -141,7 +141,7 @@ as_owner() {
     fi
 }
 
-# The number of the first user but root to whom a path, what it links to, or a directory above it belongs.
+# The number of the first user other than root who owns a path, its link target, or a directory above it.
 owner_of() {
     place=$1
     while :; do
@@ -167,7 +167,7 @@ check_surroundings() {
     if [ "$action" = upgrade ] && ! is_installed; then
         die "nothing is installed below $destdir$prefix; run it without --upgrade"
     fi
-    # Files that setup.sh installed before the package may be removed, but no files of the package.
+    # Files that setup.sh installed before the package may be removed, but not files of the package.
     if is_package_installed && ! { [ "$action$purge" = uninstallno ] && [ "$prefix" != /usr ] && is_installed; }; then
         die "the Debian package $PROGRAM is installed; remove it first (apt-get remove $PROGRAM), or upgrade that"
     fi
@@ -260,7 +260,7 @@ put_program() {
     mv -f "$manifest.new" "$manifest"
 }
 
-# Manual pages and completions are made by the program itself.
+# The program itself generates manual pages and completions.
 put_pages() {
     if [ "$dry" = yes ]; then
         echo "would write: manual pages and completions below $share"
@@ -300,7 +300,7 @@ make_user() {
     fi
 }
 
-# Only root can put something else into the place of these directories.
+# Only root can replace these directories.
 make_directories() {
     for dir in "$etc" "$state" "$logs"; do
         [ -d "$dir" ] || run mkdir -p "$dir"
@@ -326,7 +326,7 @@ configure() {
     [ -n "$destdir" ] || share_configuration
 }
 
-# put_configuration NAME: writes what comes in, complete or not at all.
+# put_configuration NAME: writes its input atomically.
 put_configuration() {
     if [ "$dry" = yes ]; then
         echo "would write: $etc/$1"
@@ -337,13 +337,13 @@ put_configuration() {
         sh "$etc/$1"
 }
 
-# The service reads what root has put there. What it owns it can read, and a file of several names may be one of root's
-# elsewhere.
+# Makes the configuration readable for the service. Skips directories of other users, and files with several names,
+# which may be files of root elsewhere.
 share_configuration() {
     run find "$etc" -xdev '(' -type d ! -user root -o ! -type d -links +1 ')' -prune -o -exec chgrp -h "$PROGRAM" {} +
 }
 
-# env_value KEY: as the predecessor read it: the last line wins, one pair of quotes is removed.
+# env_value KEY: reads a value like the predecessor: the last line wins, and one pair of quotes is removed.
 env_value() {
     sed -n "s/^[[:space:]]*\(export[[:space:]][[:space:]]*\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" \
         "$destdir$PREDECESSOR/.env" | tail -n 1 |
@@ -439,7 +439,7 @@ find_store() {
     check_store_owner
 }
 
-# Who may write the configuration says where the store is, and must not lead root to files of others.
+# Anyone who can write the configuration chooses the path of the store, which must not lead root to files of others.
 check_store_owner() {
     [ -z "$destdir" ] && [ -e "$store" ] || return 0
     for file in "$etc" "$etc/servers.toml"; do
@@ -467,7 +467,8 @@ keep_old() {
     for file in "$bin" "$destdir$units/$PROGRAM.service"; do
         if [ -e "$file" ]; then run cp -p "$file" "$before/"; fi
     done
-    # The old program cannot read a store that the new one has migrated. The program takes the rights of the owner.
+    # The old program cannot read a store that the new one has migrated. The program switches to the rights of the
+    # owner.
     if [ -z "$destdir" ] && [ -e "$store" ]; then
         run "$binary" backup "$kept_store" --store "$store" --force ||
             die "the store cannot be copied, so there would be no way back; free some room and try again"
@@ -481,7 +482,7 @@ start_service() {
             "--config /etc/ntp-monitor/servers.toml"
         return 0
     fi
-    # A package that was removed leaves the unit masked.
+    # A removed package leaves the unit masked.
     if [ "$(package_state)" = config-files ]; then run systemctl unmask "$PROGRAM.service"; fi
     run systemctl daemon-reload
     # Earlier failures must not prevent systemd from starting this version.

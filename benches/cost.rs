@@ -1,15 +1,15 @@
-//! What a probe costs in processor time, stage by stage from the timer to store, CSV and InfluxDB line, with `rsntp`
-//! and a CSV line beside it.
+//! The processor time of a probe, stage by stage from the timer to store, CSV and InfluxDB line, compared with `rsntp`
+//! and a CSV line.
 //!
-//! `cargo bench --bench cost`; takes about three minutes. Each stage is a process of its own, which this one starts
-//! again for it; the servers and the database that it talks to live in this process, so that their work is not counted.
+//! `cargo bench --bench cost`; takes about three minutes. Each stage runs in a separate process of this program. The
+//! servers and the database that it uses run in the main process, so that their work is not counted.
 //! Goal: at most 60 µs.
 //!
-//! The column "engine ×" is the part that the engine's thread used. One stage runs the engine alone against servers that
-//! answer after 5 to 50 ms; `--late` makes the stages with probers do so too. Other options, after `--`, each with a
-//! value: `--only TEXT` runs the stages whose names contain it (the peer and the idle service always run); `--rounds`,
-//! `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of the plain loops) replace what the constants say;
-//! `--under "perf record -g -o /tmp/perf.data"` starts the stages of `--only`, and no others, under that program.
+//! The column "engine ×" is the part that the engine's thread used. One stage runs the engine alone against servers
+//! that answer after 5 to 50 ms; with `--late` the stages with probers use such servers too. Other options, after `--`,
+//! each with a value: `--only TEXT` runs the stages whose names contain it (the peer and the idle service always run);
+//! `--rounds`, `--servers`, `--poll`, `--span` (seconds) and `--exchanges` (of the plain loops) replace the constants;
+//! `--under "perf record -g -o /tmp/perf.data"` starts only the stages of `--only`, under that program.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -50,7 +50,7 @@ type Failure = Box<dyn std::error::Error>;
 /// 200 servers, each every 320 ms: 625 polls a second, as many as 10,000 servers make at 16 s.
 const SERVERS: usize = 200;
 const POLL: &str = "320ms";
-/// The same service with hardly a poll: what it costs without them.
+/// Poll interval of the idle service, whose cost is subtracted.
 const IDLE_POLL: &str = "1h";
 const ROUNDS: usize = 2;
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -58,16 +58,16 @@ const SPAN_S: u64 = 10;
 /// Exchanges of the plain loops.
 const EXCHANGES: u64 = 6000;
 
-/// Replies over a network take this long. In a loop against servers that answer at once, no thread ever sleeps, which
-/// hides most of the cost of a paced query.
+/// The delay of replies over a network. Against servers that answer at once, no thread ever sleeps, which hides most of
+/// the cost of a paced query.
 const DELAY: std::ops::Range<Duration> = Duration::from_millis(5)..Duration::from_millis(50);
 
-/// The interval of the instants at which servers become due together (`probe::schedule`).
+/// The interval of the common instants at which servers become due (`probe::schedule`).
 const INSTANTS: Duration = Duration::from_millis(20);
 
 const STAGE: &str = "NTP_MONITOR_BENCH_STAGE";
 const PORT: &str = "NTP_MONITOR_BENCH_PORT";
-/// The port of the servers that keep their replies back.
+/// The port of the servers that delay their replies.
 const LATE_PORT: &str = "NTP_MONITOR_BENCH_LATE_PORT";
 const URL: &str = "NTP_MONITOR_BENCH_URL";
 
@@ -114,7 +114,7 @@ fn compare() -> Result<(), Failure> {
         for stage in STAGES.into_iter().filter(|stage| *stage == PEER || stage.contains(&only)) {
             let before = around.sink.lines();
             let Spent { probes, cpu_us, wall_us, waits, stored, engine_us } = run_stage(stage, &around)?;
-            // These stages run the engine without the service, whose idle time is taken off the others.
+            // These stages run the engine without the service, whose idle time is subtracted from the others.
             let is_loop = STAGES[..3].contains(&stage);
             let rest = if is_loop { 0.0 } else { idle.cpu_us / idle.wall_us * wall_us };
             let each = (cpu_us - rest) / probes;
@@ -169,7 +169,7 @@ fn poll() -> String {
     option("--poll").unwrap_or_else(|| POLL.to_owned())
 }
 
-/// Runs the chosen stages under another program and says nothing of its own but their names and totals.
+/// Runs the chosen stages under another program and prints only their names and totals.
 fn profile(only: &str) -> Result<(), Failure> {
     let around = Around::start()?;
     for stage in STAGES.into_iter().filter(|stage| stage.contains(only)) {
@@ -179,7 +179,7 @@ fn profile(only: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the stages talk to.
+/// The servers and the database that the stages use.
 struct Around {
     servers: Servers,
     late_servers: Servers,
@@ -201,7 +201,7 @@ struct Spent {
     waits: f64,
     /// Bytes that reached the disk.
     stored: f64,
-    /// Of the processor time, that of the engine's thread.
+    /// The processor time of the engine's thread.
     engine_us: f64,
 }
 
@@ -266,7 +266,7 @@ fn load(port: u16, dir: &Path, poll: &str) -> Result<Config, Failure> {
     Ok(config::load(Some(&file), &Environment::new(), &[])?.config)
 }
 
-/// Says what was spent since `before`, in the words that [`run_stage`] reads.
+/// Prints the resources used since `before`, in the format that [`run_stage`] reads.
 fn tell(probes: u64, before: &Reading) {
     let spent = Reading::now();
     let (cpu_us, wall_us) = (spent.cpu_us - before.cpu_us, spent.wall_us - before.wall_us);
@@ -342,7 +342,7 @@ async fn engine_loop(port: u16) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Queries at the pace of the service, due at common instants as its schedule makes them, without the rest of it.
+/// Queries at the pace of the service, due at common instants as in its schedule, without the other parts.
 async fn engine_paced(port: u16) -> Result<(), Failure> {
     let (samples, engines) = Counted::engines();
     let engine = engines.choose(EngineChoice::Kernel);
@@ -406,7 +406,7 @@ async fn watch(counted: &AtomicU64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The engine that is on by default, with a counter of samples around it.
+/// The default engine with a counter of samples.
 struct Counted {
     engine: Arc<dyn ProbeEngine>,
     samples: Arc<AtomicU64>,

@@ -1,4 +1,4 @@
-//! What a hub costs: the verdict of a round, and what it receives. `cargo bench --bench fleet`
+//! The cost of a hub: the verdict of a round, and receiving samples. `cargo bench --bench fleet`
 //!
 //! Every server is seen by every vantage (servers of our own), and by five vantages (the usual plan). Times of verdicts
 //! are processor time, the best of some rounds. What a hub receives takes the way of the program behind NATS: messages
@@ -135,7 +135,7 @@ fn options(path: &Path) -> Options {
     }
 }
 
-/// What one vantage sends in one second: a sample of each server, in messages of 50.
+/// The messages of one vantage in one second: a sample of each server, 50 in each message.
 fn messages(vantage: usize, second: u64, at_ns: i64, sees: Sees) -> Vec<(String, Vec<u8>)> {
     let name = format!("v{vantage:03}");
     let sample = |server: usize| {

@@ -1,7 +1,7 @@
-//! What the heaviest answers cost: the list of 10,000 servers, their metrics, one day of one server, 1000 streams.
+//! The cost of the heaviest responses: the list of 10,000 servers, their metrics, one day of one server, 1000 streams.
 //!
 //! `cargo bench --bench http`; takes about a minute. The program runs as a process of its own, with a day of samples in
-//! its store; the servers that it polls live in this process.
+//! its store; the servers that it polls run in this process.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -47,7 +47,7 @@ fn main() -> Result<(), Failure> {
     while servers.count() < MANY && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(100));
     }
-    // With so many series the picture is made every ten seconds.
+    // With this many series a snapshot is made every ten seconds.
     std::thread::sleep(Duration::from_secs(12));
     println!("{:<44} {:>10} {:>10} {:>10}", "answer", "median", "worst", "size");
     program.measure("list of 10,000 servers", "/api/v1/servers?limit=10000")?;

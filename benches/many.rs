@@ -1,8 +1,8 @@
-//! What the analysis of many servers costs: memory of a server, time of a sample, and how long what concerns all of
-//! them takes at once. `cargo bench --bench many -- --servers 10000`; takes about a minute.
+//! The cost of the analysis of many servers: memory for each server, time for each sample, and the duration of
+//! operations on all servers. `cargo bench --bench many -- --servers 10000`; takes about a minute.
 //!
-//! Nothing is sent: the polls of an hour at 16 s are made up. Each part runs in a process of its own, because its memory
-//! is measured as the growth of the resident set.
+//! Nothing is sent: the polls of an hour at 16 s are simulated. Each part runs in a process of its own, because its
+//! memory is measured as the growth of the resident set.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -91,7 +91,7 @@ fn measure(part: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The analysis as the service runs it, and what concerns all servers at once.
+/// The analysis as in the service, and operations on all servers at once.
 fn whole(polls: &mut Polls, before: f64) -> Result<(), Failure> {
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
     let mut published = None;

@@ -45,7 +45,7 @@ const WAYS: [Way; 4] = [
     Way { name: "interleaved, NTS", has_nts: true, is_interleaved: true },
 ];
 
-/// What a client measured.
+/// The measurements of a client.
 #[derive(Default)]
 struct Figures {
     offsets_s: Vec<f64>,
@@ -108,7 +108,7 @@ fn resident_kb() -> f64 {
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok()).map_or(f64::NAN, |pages| pages * 4.0)
 }
 
-/// What all sessions share.
+/// The parts that all sessions share.
 struct Shared {
     tools: NtsTools,
     nts: Nts,
@@ -179,7 +179,7 @@ impl Figures {
         self.offsets_s.iter().sum::<f64>() / self.offsets_s.len() as f64 * 1e6
     }
 
-    /// Without the worst twentieth on each side, which are interruptions by other processes.
+    /// The deviation without the worst twentieth on each side, which other processes cause.
     fn deviation_us(&self) -> f64 {
         let mut sorted = self.offsets_s.clone();
         sorted.sort_by(f64::total_cmp);

@@ -1,5 +1,5 @@
-//! The start of the real program with many servers that have NTS: how its key exchanges are spread, how long they take, and
-//! what NTS costs for each server in memory and processor time, beside the same servers without NTS.
+//! The start of the real program with many servers with NTS: how its key exchanges are spread, how long they take, and
+//! the memory and processor time of NTS for each server, compared with the same servers without NTS.
 //!
 //! `cargo bench --bench nts -- --servers 10000`; takes some minutes. A chronyd answers at every address of 127.0.0.0/8 and
 //! makes all key exchanges. Needs chronyd and chronyc.
@@ -105,7 +105,7 @@ fn run(server: &NtsServer, count: usize, defaults: &str) -> Result<Figures, Fail
     Ok(Figures { memory_mb, height_mb, cpu_s, exchanges, per_second, ..figures })
 }
 
-/// The most that was added within a second.
+/// The largest increase within a second.
 fn steepest(course: &[(Instant, u64)]) -> f64 {
     let mut from = 0;
     let mut most = 0;

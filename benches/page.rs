@@ -25,7 +25,7 @@ use support::{Setting, addresses};
 type Failure = Box<dyn std::error::Error>;
 
 const MANY: usize = 1000;
-/// As many as the heat map draws.
+/// The number of servers that the heat map draws.
 const WITH_HISTORY: usize = 64;
 const HISTORY_S: f64 = 90.0 * 86_400.0;
 /// Charts of 90 days are made of hourly sums, whose number does not depend on the interval.

@@ -1,7 +1,7 @@
-//! How far off the engines are: many probes at once against a chronyd that serves the clock of this very host, so that
-//! the true offset is zero. Kernel engine, the same with NTS, and `rsntp` take turns within the same run; idle, and with
-//! every core busy. NTS has eight cookies, so its probes are eight at once. Then polls one by one, without and with NTS, of
-//! chronyd and of `ntp-daemon` (crate ntpd), where that is installed or `NTP_DAEMON` names it.
+//! The errors of the engines: many probes at once against a chronyd that serves the clock of this host, so that the
+//! true offset is zero. The kernel engine without and with NTS and `rsntp` alternate within the same run, idle and with
+//! every core busy. NTS has eight cookies, so it makes eight probes at once. Then single polls, without and with NTS,
+//! of chronyd and of `ntp-daemon` (crate ntpd), if that is installed or `NTP_DAEMON` names it.
 //!
 //! `cargo bench --bench precision`. Needs chronyd. Goals: p99 of |offset| at most 5 µs idle, 10 µs busy and with NTS.
 
@@ -28,7 +28,7 @@ use ntp_monitor_core::sample::{Authentication, Measure};
 
 const PROBES_AT_ONCE: usize = 200;
 const ROUNDS: usize = 20;
-/// Polls of each server one by one, and how often.
+/// The number and interval of single polls of each server.
 const POLLS: usize = 500;
 const INTERVAL: Duration = Duration::from_millis(20);
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ async fn burst(engine: &dyn ProbeEngine, chronyd: &Chronyd, tally: &mut Tally) {
     }
 }
 
-/// As many probes as [`burst`] makes, as many at once as there are cookies. Only authentic replies count.
+/// As many probes as [`burst`], but only as many at once as there are cookies. Only authentic replies count.
 async fn authentic_burst(engine: &KernelEngine, session: &ProbeSession, tally: &mut Tally) {
     for _ in 0..PROBES_AT_ONCE / FULL_STOCK {
         session.prepare().await;

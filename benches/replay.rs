@@ -1,4 +1,4 @@
-//! How fast recordings replay: a year of five servers at 64 s, beside reading the same file and doing nothing with it.
+//! The speed of a replay: a year of five servers at 64 s, compared with only reading the same file.
 //!
 //! `cargo bench --bench replay`. Goal: under 10 s. One machine, one run: compare within a run only.
 

@@ -1,11 +1,11 @@
-//! What many servers, and few, cost the real program: processor time, memory, start, and reload.
+//! The cost of many and of few servers for the real program: processor time, memory, start, and reload.
 //!
 //! `cargo bench --bench scale`; takes about four minutes. The program runs as a process of its own; the servers that it
 //! polls live in this one. Goals, 10,000 servers at 16 s: at most 3 % of a core and 110 MB, 0.5 s to the first sample,
-//! a reload within 2 s that disturbs nobody; 10 servers at 64 s: at most 20 MB.
+//! a reload within 2 s that disturbs no other server; 10 servers at 64 s: at most 20 MB.
 //!
 //! `-- --removal` removes 1,000 of 50,000 servers at 64 s by a reload instead. `-- --soak MINUTES` watches 2,000 servers
-//! (`--servers`) at 16 s for so long, a row each minute.
+//! (`--servers`) at 16 s for this time and prints a row each minute.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -21,14 +21,14 @@ use support::servers::{Arrival, Servers};
 use support::{Failure, addresses};
 
 const MANY: usize = 10_000;
-/// How many of them a reload moves to another address.
+/// The number of servers that a reload moves to another address.
 const MOVED: usize = 100;
 const POLL: Duration = Duration::from_secs(16);
 /// Polls are spread over up to a sixteenth more than the interval.
 const LONGEST_GAP: Duration = Duration::from_secs(17);
 const SPAN: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Servers of the soak, of the removal, and how many the removal removes.
+/// The number of servers in the soak, in the removal, and the number removed.
 const SOAKED: usize = 2000;
 const MOST: usize = 50_000;
 const REMOVED: usize = 1000;
@@ -108,7 +108,7 @@ fn removal(servers: &Servers) -> Result<(), Failure> {
     say_silence("longest time without any request", &servers.arrivals(requests));
 
     let requests = servers.count();
-    // Names are numbers, so the last ones are removed: the others keep their names.
+    // Names are numbers, so the last servers are removed and the others keep their names.
     let (kept, gone) = asked.split_at(MOST - REMOVED);
     write_config(servers, kept, "64s", dir.path())?;
     let hung_up = Instant::now();
@@ -124,7 +124,7 @@ fn removal(servers: &Servers) -> Result<(), Failure> {
     say_memory(&program, "500 MB")
 }
 
-/// What grows while nothing changes: one row each minute.
+/// Prints a row each minute, to show what grows while nothing changes.
 fn soak(servers: &Servers, minutes: u32) -> Result<(), Failure> {
     let count = option("--servers").map_or(Ok(SOAKED), |text| text.parse())?;
     println!("{count} servers at {} s", POLL.as_secs());
@@ -157,7 +157,7 @@ fn soak(servers: &Servers, minutes: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the program uses in a minute, and for each poll.
+/// Prints the resources that the program uses in a minute, and for each poll.
 fn say_work(program: &Program, servers: &Servers) -> Result<(), Failure> {
     let (before, requests) = (program.used()?, servers.count());
     std::thread::sleep(SPAN);
@@ -184,7 +184,7 @@ fn share(part: Duration, whole: Duration) -> String {
     format!("{:.2} %", part.as_secs_f64() / whole.as_secs_f64() * 100.0)
 }
 
-/// How much later than it may be the latest request to one of `asked` came after the one before it.
+/// Prints the largest delay of a request to one of `asked`, relative to the longest allowed interval.
 fn say_gaps(what: &str, arrivals: &[Arrival], asked: &[Ipv4Addr]) {
     let mut last: HashMap<Ipv4Addr, (Instant, Duration)> = HashMap::new();
     for arrival in arrivals {
@@ -201,7 +201,7 @@ fn say_gaps(what: &str, arrivals: &[Arrival], asked: &[Ipv4Addr]) {
     say(what, &millis(beyond), &format!("{missing} servers not asked at all"));
 }
 
-/// The longest time in which no server was asked: how long the thread of all probers stood still.
+/// Prints the longest time without any request: how long the thread of all probers was blocked.
 fn say_silence(what: &str, arrivals: &[Arrival]) {
     let gaps = arrivals.windows(2).map(|pair| pair[1].at.saturating_duration_since(pair[0].at));
     say(what, &millis(gaps.max().unwrap_or_default()), "100 ms");
@@ -218,7 +218,7 @@ fn first_request(program: &Program, servers: &Servers, from: usize) -> Result<Du
     wait_for(servers, from, program.started, |_| true)
 }
 
-/// How long after `since` the first request to a server came that is as wanted, looking from the `from`-th request on.
+/// The time from `since` to the first matching request, searched from the `from`-th request on.
 fn wait_for(
     servers: &Servers,
     from: usize,

@@ -1,6 +1,7 @@
-//! What statistics cost: time per sample, memory per server, stability of a million samples. `cargo bench --bench stats`
+//! The cost of statistics: time per sample, memory per server, stability of a million samples.
+//! `cargo bench --bench stats`
 //!
-//! Each figure is compared with the plain way of doing the same work in the same run. Times are the best of some runs.
+//! Each figure is compared with a simple implementation in the same run. Times are the best of some runs.
 
 #![allow(clippy::print_stdout, reason = "a table on stdout is what this program is for")]
 

@@ -1,4 +1,4 @@
-//! What the store costs: writing with rollups and outbox beside plain SQLite rows and a CSV file, and reading.
+//! The cost of the store: writing with rollups and outbox, compared with plain SQLite rows and a CSV file, and reading.
 //!
 //! `cargo bench --bench store`; takes well under a minute. One machine, one run: compare within a table only.
 
@@ -43,7 +43,7 @@ fn options(path: &Path) -> Options {
     }
 }
 
-/// A number in [0, 1) that looks random: offsets of one value only would flatter every format.
+/// A pseudo-random number in [0, 1): offsets of one value only would make every format look better than it is.
 fn noise(n: i64) -> f64 {
     let mixed = n.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1_u64 << 53) as f64
@@ -55,7 +55,7 @@ fn ticks(seconds: f64, per_second: f64) -> f64 {
 }
 
 const FRACTIONS: f64 = 4_294_967_296.0;
-/// What servers say of their own delay and dispersion has 16 bits after the point.
+/// The delay and dispersion that servers state have 16 bits after the point.
 const SHORT: f64 = 65_536.0;
 
 /// A poll as the service records it: the root distance holds the delay, what the server claims, and the time of the
@@ -114,7 +114,7 @@ fn rounds(idents: &[Arc<ServerIdent>], rounds: i64) -> Vec<Arc<Sample>> {
 fn line_encoder() -> Option<Encoder> {
     Some(Box::new(|s, body| {
         let m = s.measure.unwrap_or(Measure { offset_s: 0.0, delay_s: 0.0, root_distance_s: 0.0 });
-        // A Vec takes everything.
+        // Writing to a Vec cannot fail.
         let _ = writeln!(
             body,
             "ntp_sample,vantage=bench,server={},address=192.0.2.1:123 offset_s={},delay_s={},root_distance_s={},\

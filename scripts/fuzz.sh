@@ -1,10 +1,10 @@
 #!/bin/sh
 # Fuzzes one target with libFuzzer: scripts/fuzz.sh [TARGET [SECONDS]]
 #
-# Without a target it takes that of the day among the targets of the core, for 20 s, as CI does. It needs cargo and a C++
+# Without a target it runs one target of the core, chosen by the date, for 20 s, as CI does. It needs cargo and a C++
 # compiler, not cargo-fuzz and not nightly Rust. PROFILE=release takes longer to build and tries about ten times as many
-# inputs. What it finds is in fuzz/artifacts or crates/core/fuzz/artifacts; put the input into seeds/TARGET beside it with
-# the mend, so that the test `corpora` replays it.
+# inputs. Failing inputs are in fuzz/artifacts or crates/core/fuzz/artifacts. Commit the input to seeds/TARGET beside it
+# together with the fix, so that the test `corpora` replays it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -28,9 +28,9 @@ if ! command -v "${CXX:-c++}" >/dev/null; then
     exit 1
 fi
 
-# The versions that are tested; cargo adds libFuzzer to them. The targets are workspaces of their own.
+# Use the tested versions; cargo adds libFuzzer to them. The targets are separate workspaces.
 cp Cargo.lock "$dir/Cargo.lock"
-# What cargo-fuzz sets. Safe code needs no sanitizer to fail: it panics, aborts, or runs out of time or memory.
+# The flags of cargo-fuzz. Safe code needs no sanitizer to fail: it panics, aborts, or runs out of time or memory.
 counters='-Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters'
 tables='-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares'
 # With --target, build scripts and macros are not instrumented.

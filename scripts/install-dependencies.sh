@@ -1,32 +1,31 @@
 #!/bin/sh
-# Installs what building, testing and linting need beyond Rust (and Node for the page), on Debian and its relatives.
+# Installs the tools for building, testing and linting, except Rust (and Node for the page), on Debian and derivatives.
 #
 #   scripts/install-dependencies.sh [build] [test] [lint] [fuzz] [package]        without arguments: all of them
 #
-# Quick when nothing is missing. As root it installs with apt-get; otherwise it says what to run and exits 1. It starts
-# no service, enables none that it installed, removes no package, and leaves the clock and the time service of this
-# machine alone.
+# Quick if nothing is missing. As root it installs with apt-get; otherwise it prints the command to run and exits with 1.
+# It starts and enables no service, removes no package, and does not change the clock or the time service of this machine.
 set -eu
 
-# Administrators' programs (chronyd) are not on everybody's PATH.
+# Administrators' programs (chronyd) may not be on the PATH of other users.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 CARGO_DENY=0.20.2
 CARGO_MACHETE=0.9.2
 CARGO_DEB=3.8.0
 POLICY=/usr/sbin/policy-rc.d
 SAVED=$POLICY.ntp-monitor-saved
-# Units that the packages below bring and would start at the next boot.
+# Units of the packages below, which would start at the next boot.
 UNITS='chrony prometheus victoria-metrics'
 
 say() { printf 'dependencies: %s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# need CHECK ARGUMENT PACKAGE: the package is wanted unless the check succeeds.
+# need CHECK ARGUMENT PACKAGE: installs the package unless the check succeeds.
 missing=
 need() {
     "$1" "$2" || missing="$missing $3"
 }
-# Fonts where programs look for them, of this kind in their name.
+# Whether a font with this kind in its name is installed.
 has_font() { find /usr/share/fonts /usr/local/share/fonts -iname "*$1*.[to]tf" 2>/dev/null | grep -q .; }
 c_headers() { has cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
 
@@ -56,22 +55,22 @@ need_group() {
         need has jq jq
         # Certificates and signatures made by another program.
         need has openssl openssl
-        # Other people's programs that results are held against come from PyPI, into an environment of their own.
+        # Programs from PyPI that results are compared with are installed into a virtual environment.
         need python_can_venv python3 python3-venv
-        # The systemd unit is checked, and the program run under its limits, also where no systemd runs.
+        # The systemd unit is checked, and the program runs under its restrictions, even without a running systemd.
         need has systemd-analyze systemd
         need has bwrap bubblewrap
         need seccomp_module /usr/bin/python3 python3-seccomp
-        # The service is also run under a systemd that is really booted.
+        # The service also runs under a booted systemd.
         need has systemd-nspawn systemd-container
-        # A clock that jumps for one process alone, and a network without buffers.
+        # A clock that jumps for one process only, and a network without buffers.
         need faketime libfaketime.so.1 libfaketime
         need has tc iproute2
-        # Packages are made, checked, and installed into a fresh Debian.
+        # Packages are built, checked, and installed into a fresh Debian.
         need has debootstrap debootstrap
         need has lintian lintian
         need_package
-        # PNG pictures of reports have text only where there is a font.
+        # PNG charts of reports need a font for their text.
         need has_font sans fonts-dejavu-core
         # The page is tested in a real browser.
         if [ -f web/package.json ]; then need has chromium chromium; fi
@@ -96,13 +95,13 @@ lacks_cargo_deb() { ! cargo deb --version >/dev/null 2>&1; }
 lacks_cargo_machete() { ! cargo machete --version >/dev/null 2>&1; }
 lacks_cargo_deny() { ! cargo deny --version >/dev/null 2>&1; }
 
-# Until restore_policy, no package starts a service (see invoke-rc.d(8)). A policy that is there already, as in
-# containers, is put back.
+# Until restore_policy, no package starts a service (see invoke-rc.d(8)). An existing policy, as in containers, is
+# restored.
 deny_services() {
     trap restore_policy EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    # One saved already is the real one: an earlier run was killed before it could put it back.
+    # A saved policy is the original: an earlier run was killed before it could restore it.
     if [ -e "$POLICY" ] && [ ! -e "$SAVED" ]; then mv "$POLICY" "$SAVED"; fi
     printf '#!/bin/sh\n# Put here by ntp-monitor while it installs packages; may be deleted.\nexit 101\n' >"$POLICY"
     chmod 755 "$POLICY"
@@ -124,10 +123,10 @@ new_units() {
 apt() { apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 "$@"; }
 apt_install() { apt install --yes --no-install-recommends --no-remove "$@" >/dev/null; }
 
-# Debian lets only one time service be installed: where there is another, apt-get would remove it for chrony's package.
+# Debian allows only one installed time service: apt-get would remove another one to install chrony.
 chrony_replaces_a_package() { apt-get --simulate install chrony 2>/dev/null | grep -q '^Remv '; }
 
-# Takes chrony's programs out of its package without installing it. Its libraries are installed.
+# Extracts chrony's programs from its package without installing it. Its libraries are installed.
 unpack_chrony() {
     say "another time service is installed and stays: of chrony only /usr/local/sbin/chronyd and" \
         "/usr/local/bin/chronyc are installed, and not started"
@@ -155,7 +154,7 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     deny_services
     apt update || say "apt-get update failed; trying with the package lists that are here"
-    # All but chrony at once; one by one where that fails, so that one that cannot be installed does not cost the rest.
+    # All except chrony at once; if that fails, one by one, so that the others are installed even if one cannot be.
     # shellcheck disable=SC2086,SC2046 # lists of words
     apt_install $(printf '%s\n' $missing | grep -vx chrony) || say "not all at once; trying them one by one"
     failed=
@@ -182,14 +181,14 @@ install_cargo_machete() {
     cargo install --quiet --locked --debug "cargo-machete@$CARGO_MACHETE"
 }
 
-# It makes packages, it is in none: what it was compiled for matters less than how long that takes.
+# This tool builds packages and is not part of them, so a short compile time matters more than its speed.
 install_cargo_deb() {
     say "building cargo-deb $CARGO_DEB, once"
     cargo install --quiet --locked --debug "cargo-deb@$CARGO_DEB"
 }
 
-# The fresh Debian that packages are installed into; tests work on a copy-on-write view of it. Where it cannot be made,
-# they take this machine's own root instead, so that is no failure.
+# A fresh Debian in which packages are installed; tests use a copy-on-write view of it. If it cannot be created, tests
+# use this machine's root instead, so that is not a failure.
 FRESH=${NTP_MONITOR_FRESH_DEBIAN:-/var/cache/ntp-monitor-tests/debian}
 lacks_fresh_debian() { [ "$(id -u)" -eq 0 ] && has debootstrap && [ ! -e "$FRESH/lib/systemd/systemd" ]; }
 
@@ -238,5 +237,5 @@ if [ $deny = yes ]; then install_cargo_deny; fi
 if [ $machete = yes ]; then install_cargo_machete; fi
 if [ $deb = yes ]; then install_cargo_deb; fi
 if [ $fresh = yes ] && lacks_fresh_debian; then make_fresh_debian; fi
-# Without it the tests of fleets are skipped, and say so.
+# Without it, the tests of fleets are skipped with a message.
 if [ $nats = yes ]; then scripts/fetch-nats-server.sh oldest || say "nats-server cannot be fetched; tests of fleets are skipped"; fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what a release consists of, from a program that is built already, into target/package (or PACKAGE_DIR).
+# Creates the files of a release from a built program in target/package (or PACKAGE_DIR).
 #
 #   scripts/package.sh deb [PROFILE]     the Debian package
 #   scripts/package.sh dist [PROFILE]    an archive for setup.sh, its software bill of materials, and checksums; of the
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 what=${1:-}
 profile=${2:-release}
 case $profile in
-# Compressing takes longer than anything else, and what is made for a test is thrown away.
+# Compression takes most of the time, and packages for tests are discarded.
 dev) target=${CARGO_TARGET_DIR:-target}/debug fast=--fast level=1 ;;
 *) target=${CARGO_TARGET_DIR:-target}/$profile fast='' level=9 ;;
 esac
@@ -29,11 +29,11 @@ out=${PACKAGE_DIR:-target/package}
 # Named in Cargo.toml.
 generated=target/package/generated
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-# Two builds of one commit are the same to the byte.
+# Makes two builds of one commit identical.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 
-# Pages and completions are made by the program itself.
+# The program itself generates manual pages and completions.
 generate() {
     [ -x "$program" ] || {
         say "there is no $program; build it first"

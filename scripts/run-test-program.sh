@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs a test program for cargo (see `make test`). A program that hangs, or that is interrupted, is ended together with
-# everything it started; cargo then goes on with the next program.
+# Runs a test program for cargo (see `make test`). A program that hangs or is interrupted is killed together with all
+# processes that it started; cargo then continues with the next program.
 #
 #   scripts/run-test-program.sh PROGRAM [ARGUMENT...]
 #

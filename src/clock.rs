@@ -3,8 +3,8 @@
 use nix::time::{ClockId, clock_gettime};
 use ntp_monitor_core::clock::{Clock, Stamp};
 
-/// 2242-03-16, in seconds since 1970. Linux lets no clock be set beyond 2232; without a limit, nanoseconds since 1970
-/// overflow in 2262.
+/// 2242-03-16, in seconds since 1970. Linux does not allow clocks to be set beyond 2232; without a limit, nanoseconds
+/// since 1970 would overflow in 2262.
 const LAST_S: i64 = 1 << 33;
 
 /// The clocks of this machine.
@@ -20,7 +20,7 @@ impl Clock for SystemClock {
 /// Reads the clocks of this machine. The four reads together take well under a microsecond.
 #[must_use]
 pub fn now() -> Stamp {
-    // Read first, and not below zero: a pause between two reads must not look like a suspension.
+    // Read first, and clamped to zero, so that a pause between two reads does not look like a suspension.
     let boot = read(ClockId::CLOCK_BOOTTIME);
     let mono_ns = read(ClockId::CLOCK_MONOTONIC);
     let raw = read(ClockId::CLOCK_MONOTONIC_RAW);

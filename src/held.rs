@@ -29,7 +29,7 @@ impl FileId {
     }
 }
 
-/// What is at a path now, compared with the file that was opened there.
+/// The current state of a path, compared with the file that was opened there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtPath {
     Same {

@@ -1,6 +1,6 @@
-//! ntp-monitor: who is wrong, by how much, since when, and how sure.
+//! ntp-monitor: finds out which NTP server or clock is wrong, by how much, since when, and with what confidence.
 //!
-//! The map of the code is in ARCHITECTURE.md; `app` is the file to read first.
+//! ARCHITECTURE.md describes the modules. Read `app` first.
 
 pub mod actors;
 pub mod app;

@@ -1,4 +1,4 @@
-//! The program. Arguments and exit codes only; everything else is the library's.
+//! The program: only arguments and exit codes. Everything else is in the library.
 
 use std::process::ExitCode;
 

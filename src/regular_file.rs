@@ -11,7 +11,7 @@ use nix::libc::O_NONBLOCK;
 /// Reads a regular file of at most `largest` bytes.
 ///
 /// # Errors
-/// Those of the system, and [`is_unsuitable`] ones.
+/// Errors of the system, and [`is_unsuitable`] ones.
 pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     content(open(path)?, largest)
 }
@@ -19,7 +19,7 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
 /// Opens a regular file for reading; nothing else is opened or waited for.
 ///
 /// # Errors
-/// Those of the system, and [`is_unsuitable`] ones.
+/// Errors of the system, and [`is_unsuitable`] ones.
 pub fn open(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true))
 }
@@ -27,7 +27,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Opens or makes a regular file; nothing else is opened or waited for.
 ///
 /// # Errors
-/// Those of the system, and [`is_unsuitable`] ones.
+/// Errors of the system, and [`is_unsuitable`] ones.
 pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Opening has side effects on some devices and blocks on a pipe, so check the type first.
     match require(path) {
@@ -42,7 +42,7 @@ pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 /// Whether there is a regular file at `path`, for libraries that open it themselves.
 ///
 /// # Errors
-/// Those of the system, and [`is_unsuitable`] ones.
+/// Errors of the system, and [`is_unsuitable`] ones.
 pub fn require(path: &Path) -> io::Result<()> {
     require_regular(&path.metadata()?)
 }
@@ -50,7 +50,7 @@ pub fn require(path: &Path) -> io::Result<()> {
 /// Reads a regular file of at most `largest` bytes as UTF-8.
 ///
 /// # Errors
-/// Those of [`read`], and invalid UTF-8.
+/// Errors of [`read`], and invalid UTF-8.
 pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
     text(read(path, largest)?)
 }
@@ -76,7 +76,7 @@ fn require_regular(file: &Metadata) -> io::Result<()> {
 /// none.
 ///
 /// # Errors
-/// Those of the system, and [`is_unsuitable`] ones.
+/// Errors of the system, and [`is_unsuitable`] ones.
 pub fn content(file: File, largest: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(largest + 1).read_to_end(&mut content)?;

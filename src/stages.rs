@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const ONE_IN: u64 = 1024;
-/// Upper limits of the buckets of a histogram. One more bucket holds what took longer.
+/// Upper limits of the buckets of a histogram. One more bucket holds longer times.
 const LIMITS: [Duration; 13] = [
     Duration::from_micros(1),
     Duration::from_micros(2),
@@ -23,7 +23,7 @@ const LIMITS: [Duration; 13] = [
     Duration::from_millis(100),
 ];
 
-/// What happens to a poll in this process.
+/// The stages of a poll in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// The kernel engine sends the request and reads its transmit timestamp.
@@ -61,7 +61,7 @@ impl Stage {
         }
     }
 
-    /// What was measured of this stage since the process started.
+    /// The measured times of this stage since the process started.
     #[must_use]
     pub fn times(self) -> Times {
         self.histogram().read()
@@ -73,7 +73,7 @@ impl Stage {
     }
 }
 
-/// Does the `work` of one poll, and measures it if it is this one's turn.
+/// Does the `work` of one poll, and measures it if this poll is selected.
 pub fn measure<T>(stage: Stage, work: impl FnOnce() -> T) -> T {
     let histogram = stage.histogram();
     if histogram.pass(1) == 0 {
@@ -134,7 +134,7 @@ impl Histogram {
         }
     }
 
-    /// Counts polls that pass. Returns how many of them are measured: the first one of all, and each 1,024th.
+    /// Counts polls. Returns how many of them are measured: the very first, and each 1,024th.
     fn pass(&self, polls: u64) -> u64 {
         let before = self.passed.fetch_add(polls, Ordering::Relaxed);
         (before + polls).div_ceil(ONE_IN) - before.div_ceil(ONE_IN)
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_counted_up_to_and_with_the_limit_of_their_bucket() {
+    fn bucket_includes_its_upper_limit() {
         let histogram = Histogram::new();
         histogram.record(Duration::from_micros(1), 1);
         histogram.record(Duration::from_nanos(1001), 2);

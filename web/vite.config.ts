@@ -14,6 +14,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },
-  // The service answers changes from its own page only, so it must be asked by the name that the browser shows.
+  // The service accepts changes from its own page only, so the proxy keeps the host name that the browser shows.
   server: { proxy: Object.fromEntries(["/api", "/health"].map((path) => [path, { target: service, changeOrigin: false }])) },
 });

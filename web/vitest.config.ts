@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
     testTimeout: 120_000,
-    // Two browsers and two demos at once would measure each other.
+    // Two browsers and two demos at once would disturb each other's measurements.
     fileParallelism: false,
   },
 });

@@ -1,4 +1,4 @@
-//! What the benches of the whole service share: peers on loopback, and configurations that name them.
+//! Shared parts of the benches of the whole service: peers on loopback, and configurations for them.
 
 #![allow(dead_code, reason = "each bench uses the part that it needs")]
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub type Failure = Box<dyn std::error::Error>;
 
-/// What a configuration of a bench says; the rest is as everybody has it.
+/// The settings of a bench; the others have their defaults.
 pub struct Setting<'a> {
     pub data_dir: &'a Path,
     pub servers: &'a [Ipv4Addr],
@@ -34,7 +34,7 @@ impl Setting<'_> {
             self.data_dir, self.poll, self.more
         );
         for (n, address) in self.servers.iter().enumerate() {
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
                 "[[server]]\nname = \"server-{n:05}\"\naddress = \"{address}:{}\"\nown = {}\n",

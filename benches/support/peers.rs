@@ -1,4 +1,4 @@
-//! Other programs that do the same work, as far as they are installed: processor time of a query.
+//! The processor time of a query in other programs, as far as they are installed.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ const EXCHANGES: u64 = 3000;
 /// Servers that chronyd asks.
 const CHRONYD_SERVERS: usize = 50;
 
-/// What a query costs in processor time, user and system.
+/// The processor time of a query, user and system.
 pub struct Cost {
     pub peer: &'static str,
     /// Absent when the peer is not installed.
@@ -55,7 +55,7 @@ fn python() -> Option<Vec<PathBuf>> {
         .then(|| vec!["python3".into(), peers().join("loop.py")])
 }
 
-/// The cost of a query in a loop. That of starting the program is taken off.
+/// The cost of a query in a loop, without the cost of starting the program.
 fn of_loop(
     program: Option<Vec<PathBuf>>,
     servers: &Servers,
@@ -112,7 +112,7 @@ fn of_chronyd(servers: &Servers, asked: &[Ipv4Addr], dir: &Path) -> Result<Optio
     command.args(["-x", "-d", "-U", "-u", user.trim()]).arg("-f").arg(&config);
     let chronyd = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let Ok(chronyd) = chronyd.map(Running) else { return Ok(None) };
-    // It begins with one server after the other.
+    // It starts with one server after the other, so wait until all are polled.
     std::thread::sleep(Duration::from_secs(15));
     let (requests, before) = (servers.count(), scheduled_us(chronyd.0.id())?);
     std::thread::sleep(Duration::from_secs(15));

@@ -1,4 +1,4 @@
-//! The real program as a process of its own, and what the kernel says of it.
+//! The real program in a separate process, and its resources according to the kernel.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ pub struct Program {
     dir: PathBuf,
 }
 
-/// What a process has used so far.
+/// The resources that a process has used so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Used {
     /// User and system, in steps of 10 ms.
     pub cpu: Duration,
-    /// Waits of all threads that still run; each is a wake-up later.
+    /// Waits of all threads that still run; each ends with a wake-up.
     pub waits: u64,
     /// Bytes that reached the disk, and those passed to the system.
     pub stored: u64,
@@ -57,7 +57,7 @@ impl Program {
 
     pub fn used(&self) -> Result<Used, Failure> {
         let stat = self.proc("stat")?;
-        // The name, which may hold anything, ends with the last parenthesis; times are fields 14 and 15.
+        // The name, which may contain anything, ends at the last parenthesis; times are fields 14 and 15.
         let (_, fields) = stat.rsplit_once(')').ok_or("unknown form of /proc/PID/stat")?;
         let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
         let io = self.proc("io")?;
@@ -75,7 +75,7 @@ impl Program {
         })
     }
 
-    /// Resident memory now and at its height, in MB.
+    /// Current and maximum resident memory, in MB.
     pub fn memory_mb(&self) -> Result<[f64; 2], Failure> {
         let status = self.proc("status")?;
         let mb = |name| field(&status, name).map(|kb| kb as f64 * 1024.0 / 1e6).ok_or("no memory in /proc/PID/status");

@@ -1,5 +1,5 @@
-//! An NTP server at every loopback address: one socket, one thread, which remembers who was asked and when. It answers
-//! from the address that was asked, because the engines accept nothing else; at once, or after a random delay.
+//! An NTP server at every loopback address: one socket and one thread, which records the address and time of each
+//! request. It answers from the polled address, because the engines accept no other; at once, or after a random delay.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +19,7 @@ use ntp_monitor_core::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
 
 /// The servers; their thread ends with the process.
 pub struct Servers {
-    /// On which port they answer.
+    /// The port on which they answer.
     pub port: u16,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
 }
@@ -36,7 +36,7 @@ impl Servers {
         Self::answering_after(Duration::ZERO..Duration::ZERO)
     }
 
-    /// Servers that keep each reply back for a random time.
+    /// Servers that delay each reply by a random time.
     pub fn answering_after(delay: Range<Duration>) -> std::io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
@@ -50,7 +50,7 @@ impl Servers {
         std::thread::Builder::new().name("late replies".into()).spawn(move || send_late(&sender, &kept_back))?;
         std::thread::Builder::new().name("servers".into()).spawn(move || {
             loop {
-                // An error is the echo of an earlier reply to a client that is gone.
+                // An error is the ICMP response to an earlier reply whose client is gone.
                 let Ok(Some(request)) = receive(&socket) else { continue };
                 let server = Ipv4Addr::from(u32::from_be(request.route.ipi_addr.s_addr));
                 seen.lock().unwrap_or_else(PoisonError::into_inner).push(Arrival { at: request.at, server });
@@ -105,7 +105,7 @@ fn reply(socket: &UdpSocket, request: &Request) -> nix::Result<()> {
     sendmsg(socket.as_raw_fd(), &[IoSlice::new(&reply)], &from, MsgFlags::empty(), Some(&request.client)).map(drop)
 }
 
-/// Sends each reply when its time has come.
+/// Sends each reply when it is due.
 fn send_late(socket: &UdpSocket, requests: &Receiver<(Instant, Request)>) {
     let mut waiting = BinaryHeap::new();
     let mut kept: std::collections::HashMap<u64, Request> = std::collections::HashMap::new();

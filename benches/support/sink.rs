@@ -1,4 +1,4 @@
-//! An InfluxDB that acknowledges every write and keeps nothing but the number of lines.
+//! A fake InfluxDB that acknowledges every write and only counts the lines.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ impl LineSink {
         std::thread::Builder::new().name("sink".into()).spawn(move || {
             for stream in listener.incoming().flatten() {
                 let counter = Arc::clone(&counter);
-                // A client that goes away ends its thread; nobody else is concerned.
+                // The thread ends with its client; other clients are not affected.
                 std::thread::spawn(move || swallow(stream, &counter));
             }
         })?;

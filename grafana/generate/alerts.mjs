@@ -1,5 +1,5 @@
 // The alerts, once for both data sources: a value for each server or vantage, and the limit that it must not pass.
-// What they say uses `.Labels`, which Prometheus and Grafana both know; `$labels` would be taken for an environment
+// Their texts use `.Labels`, which both Prometheus and Grafana support; `$labels` would be taken for an environment
 // variable by Grafana's provisioning. VALUE stands for the value.
 
 import * as flux from './flux.mjs';

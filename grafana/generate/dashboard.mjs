@@ -1,11 +1,11 @@
-// From a board and a data source to the JSON that Grafana imports.
+// Converts a board and a data source to the JSON that Grafana imports.
 
 import * as flux from './flux.mjs';
 import * as prom from './prometheus.mjs';
 import { EVENTS } from './events.mjs';
 import { KINDS } from './kinds.mjs';
 
-/** The data sources: how Grafana calls them, and where their queries come from. */
+/** The data sources: their names in Grafana, and the source of their queries. */
 export const SOURCES = { influxdb: { name: 'InfluxDB', language: flux }, prometheus: { name: 'Prometheus', language: prom } };
 
 const GRID_WIDTH = 24;

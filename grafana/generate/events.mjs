@@ -1,4 +1,4 @@
-// What is marked on every time line: the events that both data sources can tell.
+// The events that are marked on every time line: those that both data sources have.
 
 import * as flux from './flux.mjs';
 import * as prom from './prometheus.mjs';
@@ -10,7 +10,7 @@ function texts(title, text, tags) {
   return `map(fn: (r) => ({time: r._time, title: ${title}, text: ${text}, tags: ${tags}}))`;
 }
 
-/** Where a field of a server differs from the poll before. */
+/** Times at which a field of a server differs from the previous poll. */
 function changes(field, title) {
   return pipe(
     flux.ofServers('ntp_sample', field),
@@ -22,7 +22,7 @@ function changes(field, title) {
   );
 }
 
-/** When something began to be so: what goes on for days must not cover every time line. */
+/** The start of a state: a state that lasts for days must not cover every time line. */
 function began(series, condition) {
   return `${series} ${condition} unless ${series} offset 1m ${condition}`;
 }

@@ -36,7 +36,7 @@ export function each(fn = 'mean', every = 'v.windowPeriod') {
   return `aggregateWindow(every: ${every}, fn: ${fn}, createEmpty: false)`;
 }
 
-/** Only these columns beside time and value; the tags among them name the series. */
+/** Keeps only these columns besides time and value; the tags among them name the series. */
 export function keep(...tags) {
   return `keep(columns: ${JSON.stringify(['_time', '_value', ...tags]).replaceAll(',', ', ')})`;
 }
@@ -46,7 +46,7 @@ export function value(expression) {
   return `map(fn: (r) => ({r with _value: ${expression}}))`;
 }
 
-/** Brings fields of one moment into one row. */
+/** Joins the fields of one moment into one row. */
 export const pivot = 'pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")';
 
 function coded(codes, otherwise) {
@@ -71,7 +71,7 @@ export function standing() {
   return [...ofServers('ntp_stats', ['class', 'blamed', 'reach']), pivot, value(bits.join(' + '))];
 }
 
-/** Adds what one fixed averaging time of `tdev` needs. */
+/** Adds the stages for one fixed averaging time of `tdev`. */
 export function tdev(tau) {
   return pipe(
     ofServers('ntp_sample', 'offset_s'),
@@ -81,7 +81,7 @@ export function tdev(tau) {
   );
 }
 
-/** A query of a panel, as Grafana keeps it. */
+/** A query of a panel in Grafana's JSON. */
 export function target(refId, { query }) {
   const needsMath = query.includes('math.');
   return {
@@ -128,7 +128,7 @@ export function variables() {
   ];
 }
 
-/** Marks of what happened: Grafana takes the columns `title`, `text` and `tags` of one table. */
+/** Annotations: Grafana reads the columns `title`, `text` and `tags` of one table. */
 export function annotation({ query }) {
   return { target: { refId: 'events', query } };
 }

@@ -1,7 +1,7 @@
 // The panel types in use, all of Grafana 10, each with its usual options. A panel adds to them.
 
 const LEGEND = { calcs: ['lastNotNull', 'min', 'max'], displayMode: 'table', placement: 'bottom', showLegend: true };
-/** For many series: what is one above the other in a table takes all of a panel. */
+/** For many series: a legend as a table would take the whole panel. */
 export const LEGEND_IN_LINES = { ...LEGEND, calcs: ['lastNotNull'], displayMode: 'list' };
 const ONE_VALUE = { calcs: ['lastNotNull'], fields: '', values: false };
 const HIDDEN = { legend: false, tooltip: false, viz: false };
@@ -127,7 +127,7 @@ export function steps(...pairs) {
   return { mode: 'absolute', steps: pairs.map(([value, color]) => ({ color, value })) };
 }
 
-/** One colour whatever the value. */
+/** One colour for all values. */
 export const PLAIN = steps([null, 'blue']);
 
 /** Magnitudes of an offset in seconds against the usual limits: 25 ms is a warning, 100 ms critical. */

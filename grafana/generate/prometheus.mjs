@@ -53,7 +53,7 @@ export function tdev(tau, twice) {
   return `sqrt(avg_over_time(((${second}) ^ 2)[$__range:${tau}]) / 6)`;
 }
 
-/** A query of a panel, as Grafana keeps it. */
+/** A query of a panel in Grafana's JSON. */
 export function target(refId, { expr, legend, instant = false, table = false }) {
   return {
     datasource: { type: 'prometheus', uid: '${datasource}' },
@@ -103,7 +103,7 @@ export function variables() {
   ];
 }
 
-/** Marks of what happened, in the fields that Grafana has for this data source. */
+/** Annotations, in Grafana's fields for this data source. */
 export function annotation({ expr, title, text, tags }) {
   return { expr, titleFormat: title, textFormat: text, tagKeys: tags, step: '60s', useValueForTime: false };
 }

@@ -32,7 +32,7 @@ export function prometheusRules() {
   return { groups: [{ name: 'ntp-monitor', interval: '30s', rules }] };
 }
 
-/** Figures that are asked for again and again, for long times and for other dashboards. */
+/** Recorded figures for frequent queries, long time spans and other dashboards. */
 export function recordingRules() {
   const offset = 'ntp_monitor_offset_seconds';
   const rules = [

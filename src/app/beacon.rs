@@ -1,8 +1,9 @@
 //! Lets `ntp-monitor health` find the running service wherever it listens and whatever it requires of readers: TLS,
 //! another port, a socket of systemd, tokens.
 //!
-//! The service keeps a [`Record`] with its address and a token of its own in a file in memory. The kernel lets only the
-//! user of the service, and root, open descriptors of the process, so the token is safe there and nothing is left behind.
+//! The service keeps a [`Record`] with its address and a token of its own in a file in memory. Only root and the user
+//! of the service can open descriptors of the process, so the token is safe there. The file disappears with the
+//! process.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -18,7 +19,7 @@ use crate::web::listen::Address;
 /// The name of the file in memory. `/proc/PID/fd` shows it after `/memfd:`.
 const NAME: &str = "ntp-monitor-health";
 
-/// What a service says about itself.
+/// The data that a service publishes about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// `http://HOST:PORT` or `https://HOST:PORT`, reachable on this host; `http://localhost` for a Unix socket.
@@ -51,8 +52,8 @@ impl Start {
         Self { config: inputs.file.as_ref().map(absolute), flags: inputs.flags.clone(), variables: hash }
     }
 
-    /// Whether a command that was started like this means a service that was started like `other`. Anything that the
-    /// command does not specify matches.
+    /// Whether a command that was started like this refers to a service that was started like `other`. Anything that
+    /// the command does not specify matches.
     #[must_use]
     pub fn means(&self, other: &Self) -> bool {
         let same_place = match (&self.config, self.variables.is_empty()) {
@@ -86,7 +87,7 @@ impl Beacon {
     /// Publishes where the service listens.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Errors of the system.
     pub(super) fn publish(&mut self, inputs: Option<&Inputs>, listening: &[Address], tls: bool) -> io::Result<()> {
         let Some(address) = listening.first() else { return Ok(()) };
         let (url, unix) = reachable(address, tls);
@@ -120,7 +121,7 @@ pub(super) fn page(address: &Address, tls: bool) -> Option<String> {
     unix.is_none().then_some(url)
 }
 
-/// The records of all services whose processes this user may look into.
+/// The records of all services whose processes this user may inspect.
 ///
 /// # Errors
 /// When there is no `/proc`.
@@ -134,7 +135,7 @@ pub fn find() -> io::Result<Vec<Record>> {
     Ok(found)
 }
 
-/// The records in one process. Processes end, and most belong to other users.
+/// The records in one process. Errors are ignored, because processes end and most belong to other users.
 fn records(descriptors: &Path) -> Vec<Record> {
     let open = fs::read_dir(descriptors).into_iter().flatten().flatten().map(|entry| entry.path());
     let ours = open.filter(|path| fs::read_link(path).is_ok_and(|target| is_record(&target)));

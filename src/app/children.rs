@@ -87,7 +87,7 @@ pub(super) fn health(
             HealthKeeper::new(ServerHealthLog::default(), observed, publish, log, notice)
         });
         listener.connect(keeper.clone());
-        // The counts of earlier processes arrive later, when they have been read; nothing waits for them.
+        // The counts of earlier processes arrive once they have been read; nothing waits for them.
         actix_rt::spawn(recall::rates(store.clone(), Arc::clone(&observed.clock), keeper.clone(), log.clone()));
         Box::new(move || keeper.do_send(StopNow)) as _
     });
@@ -100,17 +100,17 @@ pub(super) struct Heard {
     pub leap: watch::Receiver<LeapSource>,
 }
 
-/// Where the actor of the analysis runs, and where its address is found.
+/// The thread on which the actor of the analysis runs, and the slot for its address.
 pub(super) struct Place {
     pub thread: AnalysisThread,
     pub slot: AddressSlot<Statistician>,
 }
 
-/// What an earlier process leaves to the analysis.
+/// The data of earlier processes from which the analysis continues.
 pub(super) struct Past {
     /// The last hour of samples.
     pub recalled: Recalled,
-    /// The verdict, which is being read; no poll waits for this.
+    /// The verdict, which is still being read; no poll waits for it.
     pub judgement: BoxFuture<'static, Judgement>,
 }
 

@@ -22,15 +22,15 @@ use crate::messages::targets::SetServers;
 use crate::store::{Store, StoreHandle, Writer};
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// The plan is examined at least this often, because a machine may have been suspended meanwhile.
+/// The plan is checked at least this often, because the host may have been suspended.
 const LOOK: Duration = Duration::from_secs(5);
 /// How often the fleet is examined; it is judged once per round of its polls.
 const ROUND: Duration = Duration::from_secs(1);
-/// How much a hub reads from its store when it starts, so that the verdict does not begin from nothing.
+/// The time span of samples that a hub reads from its store when it starts, so that it has a verdict at once.
 const RECALLED: Duration = Duration::from_secs(600);
 const MOST_RECALLED: usize = 200_000;
 
-/// The same writer, which also keeps the journal that the agent sends.
+/// Makes the writer also keep the journal that the agent sends.
 pub(super) fn journalling(writer: Writer, fleet: &Fleet, store: &Store) -> Writer {
     let vantage = fleet.name.clone();
     let pack = move |incarnation: &str, first_seq: u64, samples: &[Arc<_>]| {
@@ -214,7 +214,7 @@ fn presence(config: &Config, snapshot: &Snapshot, store: &StoreHandle, boards: &
     }
 }
 
-/// The state of NTS at the address of a server where it is worst.
+/// The worst NTS state among the addresses of a server.
 fn nts(server: &Server, snapshot: &Snapshot) -> Option<NtsState> {
     server.nts.as_ref()?;
     let now = jiff::Timestamp::now();

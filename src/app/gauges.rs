@@ -33,7 +33,7 @@ pub(super) fn of_writer<C: Send + 'static>(queue: SinkQueue<Arc<Sample>>, handle
 
 /// The gauge of InfluxDB.
 pub(super) fn of_influx(store: StoreHandle, state: Arc<SenderState>) -> SinkGauge {
-    // The store counts over its whole life; health reports the drops of this process.
+    // The store counts across restarts; health reports the drops of this process only.
     let dropped_before = store.outbox_gauge().dropped_lines;
     Arc::new(move |now: Stamp| {
         let (outbox, sender) = (store.outbox_gauge(), state.gauge());

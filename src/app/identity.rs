@@ -1,11 +1,11 @@
-//! The lasting name of this monitor. Every series and every incident contains it, so it must not change when only the
-//! host name changes: when a container is created again, or a host is renamed.
+//! The permanent name of this monitor. Every series and every incident contains it, so it must not change with the host
+//! name, for example when a container is created again or a host is renamed.
 
 use slog::{Logger, warn};
 
 use crate::config::Config;
 
-/// Uses the name in the store, unless the configuration sets one, and warns about a name that is accidental.
+/// Uses the name in the store, unless the configuration sets one, and warns about a generated name.
 pub(super) fn keep(config: &mut Config, stored: &str, log: &Logger) {
     if config.monitor.is_named {
         return;

@@ -1,4 +1,4 @@
-//! Records what the verdict takes from the kernel, the time daemon and the list of leap seconds, whenever it changes:
+//! Records the input of the verdict from the kernel, the time daemon and the list of leap seconds, whenever it changes:
 //! in the store, and beside the CSV files of samples. A row that cannot be written is retried with the next reading.
 
 use std::collections::VecDeque;

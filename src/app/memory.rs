@@ -1,9 +1,8 @@
-//! How much memory the process may use, and a use of the address space that fits into it.
+//! Checks the memory limits of the process, and makes the allocator fit into a limited address space.
 //!
 //! The allocator of glibc reserves 64 MiB of address space for each thread, up to eight times the number of processors.
-//! Where the address space is limited (`ulimit -v`), nothing is then left for the stacks of further threads: after a
-//! quiet time no thread can be started, and the parts of the service that need one fail. So the allocator is limited
-//! to two reservations for all threads.
+//! If the address space is limited (`ulimit -v`), there is then no room for the stacks of new threads, and the parts of
+//! the service that need a thread fail. So the allocator is limited to two reservations for all threads.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 /// The service does not start with a smaller address space, in bytes. In tests it ran with 100 MB and aborted with 80
 /// MB.
 const ADDRESS_SPACE: u64 = 128 << 20;
-/// With less memory the kernel is likely to kill the service, in bytes. It needs 25 MB for ten servers.
+/// With less memory (in bytes) the kernel is likely to kill the service. It needs 25 MB for ten servers.
 const MEMORY: u64 = 48 << 20;
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
@@ -47,7 +46,7 @@ fn judge(address_space: Option<u64>, memory: Option<u64>) -> Result<Option<Strin
     }))
 }
 
-/// The smallest limit among the control group that `/proc/self/cgroup` names and those around it.
+/// The smallest limit of the control group in `/proc/self/cgroup` and its parents.
 fn group_limit(groups: &str, read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let root = PathBuf::from(CONTROL_GROUPS);
@@ -68,12 +67,12 @@ fn limit_arenas() {
 #[cfg(not(target_env = "gnu"))]
 fn limit_arenas() {}
 
-/// Returns free memory to the system, which the allocator does not do by itself where memory in use lies behind it. To read
-/// the configuration of 20,000 servers takes 130 MB for a moment; after a reload this gives back 119 MB of it, in 8 ms.
+/// Returns free memory to the system. The allocator does not return memory that is followed by used memory. Reading the
+/// configuration of 20,000 servers takes 130 MB for a moment; after a reload this returns 119 MB of it, in 8 ms.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "no crate that is used here wraps malloc_trim")]
 pub(super) fn give_back() {
-    // SAFETY: the call takes a number, and only gives back pages that hold nothing.
+    // SAFETY: the call takes a number, and returns only unused pages.
     let _ = unsafe { nix::libc::malloc_trim(0) };
 }
 

@@ -155,7 +155,7 @@ impl Service {
     pub async fn reload(&mut self, mut new: Config) -> Result<Changes, StartError> {
         places::plan(&new)?.stay()?;
         self.beacon.admit(&mut new);
-        // With a long list of servers this takes time, and polls come due meanwhile.
+        // With many servers this takes time, and polls become due meanwhile.
         let running = self.config();
         let compared = tokio::task::spawn_blocking(move || {
             new.keep_vantage(&running.monitor.vantage);

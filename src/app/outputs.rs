@@ -26,13 +26,13 @@ use crate::store::{Encoder, Store, StoreHandle};
 use ntp_monitor_core::health::child::Role;
 use ntp_monitor_core::sample::Sample;
 
-/// Holds 105 s of samples at 625 a second (10,000 servers at 16 s) while the store does not take any. A store that
+/// Room for 105 s of samples at 625 a second (10,000 servers at 16 s) while the store cannot be written. A store that
 /// retries failed writes holds the same number in addition.
 const JOURNAL_QUEUE: usize = 65_536;
 const CSV_QUEUE: usize = 65_536;
 /// Part of the shutdown time that is reserved for the web server and for closing the store.
 const RESERVE: Duration = Duration::from_secs(1);
-/// When outputs stop, InfluxDB gets this long to take what is in the outbox. The rest is sent after the next start.
+/// When outputs stop, this is the time to send the outbox to InfluxDB. The rest is sent after the next start.
 const SEND_WITHIN: Duration = Duration::from_secs(2);
 /// At a reload the old outputs get this long to write their queues; the rest passes to their successors.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);

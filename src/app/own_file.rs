@@ -26,7 +26,7 @@ impl OwnFile {
     /// The paths according to the environment; `None` if there is neither a home directory nor a state directory.
     #[must_use]
     pub fn of(environment: &Environment) -> Option<Self> {
-        // Several directories are separated by colons; the first one is that of the unit itself.
+        // Several directories are separated by colons; the first one belongs to the unit itself.
         let state = environment.get("STATE_DIRECTORY").and_then(|list| absolute(list.split(':').next()?));
         if let Some(state) = state {
             return Some(Self { path: additions_of(&state), data_dir: state });
@@ -55,7 +55,7 @@ impl OwnFile {
     /// Creates the file, unless there is one, and the directories that it and the data need.
     ///
     /// # Errors
-    /// Those of the system, with the path.
+    /// Errors of the system, with the path.
     pub fn create(&self) -> Result<(), FileError> {
         let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.data_dir);
         made.map_err(|source| FileError::Io { doing: "created", path: self.data_dir.clone(), source, hint: "" })?;

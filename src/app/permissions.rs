@@ -17,7 +17,7 @@ use crate::config::Config;
 /// The permitted bits in the mode of a file and of a directory.
 const FILE: u32 = 0o640;
 const DIRECTORY: u32 = 0o7750;
-/// The mode of a directory for everybody: all may write, and only owners may delete.
+/// The mode of a shared directory: all users may write, and only owners may delete.
 const SHARED: u32 = 0o1002;
 
 /// The result of [`tighten`].
@@ -45,7 +45,7 @@ pub fn tighten(config: &Config) -> Tightened {
         entries.iter().for_each(|file| done.look_at(file, FILE));
         ours.extend(entries);
     }
-    // The deepest first: a directory that contains another of our directories is ours only if that one is.
+    // The deepest directory first: a directory that contains another one is ours only if the inner one is.
     let mut dirs: Vec<PathBuf> = places(config).into_iter().map(|(dir, _)| dir).collect();
     dirs.push(config.monitor.data_dir.clone());
     dirs.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
@@ -115,7 +115,7 @@ impl Tightened {
 fn restrict(path: &Path, allowed: u32) -> io::Result<bool> {
     let looked = fs::symlink_metadata(path)?;
     let is_wanted = looked.is_dir() == (allowed == DIRECTORY) && (looked.is_dir() || looked.is_file());
-    // A directory that everybody may use, as /tmp: an empty one looks like ours.
+    // A directory that all users may use, such as /tmp. An empty one would look like ours.
     let is_shared = looked.is_dir() && looked.mode() & SHARED == SHARED;
     if !is_wanted || is_shared || looked.mode() & 0o7777 & !allowed == 0 || looked.uid() != geteuid().as_raw() {
         return Ok(false);

@@ -1,5 +1,5 @@
-//! What the service reads from the store at start: the last poll of each address, success counts, and samples that are
-//! missing in the CSV files.
+//! Reads from the store at start: the last poll of each address, success counts, and samples that are missing in the
+//! CSV files.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use ntp_monitor_core::stats::analysis::Recalled;
 
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
 const HOUR_NS: i64 = 60 * MINUTE_NS;
-/// Maximum number of samples read before the first poll: an hour of a thousand servers, which takes a fraction of a
+/// Maximum number of samples read before the first poll: one hour of a thousand servers, read in a fraction of a
 /// second.
 const MOST_RECALLED: usize = 60_000;
 /// How far back from their newest row the CSV files are compared with the store; the store is never further ahead.
@@ -42,7 +42,7 @@ pub(super) async fn ledger(store: &Store, now: Stamp) -> Result<(Ledger, Sheets)
     Ok((Ledger::new(past, store.begin()?, now), Sheets::continuing(sheets, now)))
 }
 
-/// A question counts like a poll for the minimum interval.
+/// Adds the last questions, which count as polls for the minimum interval.
 fn asked_since(past: &mut HashMap<SocketAddr, Past>, sheets: &[(SeriesKey, Kept)]) {
     for (key, kept) in sheets {
         let known = key.address.and_then(|address| past.get_mut(&address));
@@ -148,8 +148,7 @@ pub(super) fn lost_rows(reader: &Reader, dir: &Path, catch_up: &CatchUp) -> Resu
     Ok(())
 }
 
-/// The source of rows that another program removed from the CSV files. The store does not have them yet while it is
-/// behind.
+/// The source of rows that another program removed from the CSV files. A store that is behind does not have them yet.
 pub(super) fn journal(store: StoreHandle) -> csv::Journal {
     Arc::new(move |span, about| {
         let writer = store.writer().gauge();
@@ -160,7 +159,7 @@ pub(super) fn journal(store: StoreHandle) -> csv::Journal {
     })
 }
 
-/// The samples of a span, by time; about so many, because those of one instant are never separated.
+/// About `about` samples of a span, by time. Samples of one instant are never separated.
 fn rows(reader: &Reader, span: Range<i64>, about: usize) -> Result<Vec<Arc<Sample>>, StoreError> {
     let mut rows: Vec<Arc<Sample>> = Vec::new();
     for stored in reader.since_here(span.start) {
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn question_after_the_last_poll_counts_for_the_floor() {
+    fn later_question_counts_for_the_minimum_interval() {
         let address: SocketAddr = "192.0.2.1:123".parse().unwrap();
         let (key, at) = (SeriesKey::here(&"a".into(), Some(address)), |wall_ns| Stamp::new(wall_ns, 0, 0));
         let mut book = Book::default();

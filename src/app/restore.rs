@@ -11,7 +11,7 @@ use ntp_monitor_core::stats::judgement::Judgement;
 const DISORDER_NS: i64 = 60 * 1_000_000_000;
 /// Without a usable state, the verdict is computed again from the samples of this span …
 const AGAIN_NS: i64 = 24 * 3600 * 1_000_000_000;
-/// … if they are at most so many, which takes about a second.
+/// … if there are at most this many, which takes about a second.
 const MOST: usize = 100_000;
 
 /// The result of restoring.
@@ -24,7 +24,7 @@ struct Found {
 }
 
 /// The verdict, its history and its events as the last process would have them now, for the servers `names`. Samples
-/// from `started` on are not read, because this process measured them.
+/// after `started` are not read, because this process measured them.
 pub(super) async fn judgement(store: StoreHandle, started: Stamp, names: Vec<String>, log: Logger) -> Judgement {
     match store.read(move |reader| restore(reader, started, &names)).await {
         Ok(Found { judgement, fault, samples }) => {

@@ -31,7 +31,7 @@ pub async fn run(
     log: &Logger,
     control: &LogControl,
 ) -> Result<ExitCode, StartError> {
-    // Signals are registered first, so that one that arrives during the start does not end it half-way.
+    // Signals are registered first, so that a signal during the start does not end the process half-way.
     let signals = Signals::listen();
     for warning in &loaded.warnings {
         warn!(log, "{warning}");
@@ -58,8 +58,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
-    /// Where file sizes are limited (LimitFSIZE=), SIGXFSZ would end the process. Because it is handled, the write
-    /// fails instead, as on a full disk.
+    /// If file sizes are limited (LimitFSIZE=), SIGXFSZ would end the process. Because it is handled, the write fails
+    /// instead, as on a full disk.
     _file_too_large: Signal,
 }
 
@@ -115,7 +115,7 @@ fn listen(kind: SignalKind) -> Signal {
 async fn reload(service: &mut Service, inputs: &Inputs, log: &Logger, control: &LogControl) {
     control.reopen();
     let reader = inputs.clone();
-    // Reading a long list of servers takes time, and polls come due meanwhile.
+    // Reading many servers takes time, and polls become due meanwhile.
     let read = tokio::task::spawn_blocking(move || reader.load_again()).await;
     let loaded = match read {
         Ok(Ok(loaded)) => loaded,
@@ -151,7 +151,7 @@ async fn apply_config(
         warn!(log, "{warning}");
     }
     let level = loaded.config.log.level;
-    // The sources of all values are dropped here. With a long list of servers that takes time, and polls come due meanwhile.
+    // The sources of all values are dropped here. With many servers that takes time, and polls become due meanwhile.
     let alone = tokio::task::spawn_blocking(move || loaded.into_config()).await;
     let config = alone.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()));
     let result = service.reload(config).await;

@@ -46,7 +46,7 @@ use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::local::LocalState;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// Binds the address of the web server, so that a start that cannot succeed fails before anything runs.
+/// Binds the address of the web server. This comes first, so that a failure occurs before anything runs.
 pub(super) fn bind(config: &Config, log: &Logger) -> Result<Listeners, StartError> {
     let listeners = Listeners::open(config.http.listen)?;
     if listeners.handed_over {

@@ -41,7 +41,7 @@ impl Service {
     /// Stops the analysis once it has saved its state, so that the outputs end after that.
     async fn end_statistics(&self, until: Instant) {
         if let Some(statistician) = self.statistician.get() {
-            // If this actor is dead it has no state.
+            // A dead actor has no state to save.
             let _ = by(until, statistician.send(KeepState)).await;
         }
         self.supervisor.do_send(Release { name: children::STATS.into() });

@@ -18,7 +18,7 @@ use crate::web::auth::setup::SetupLink;
 use crate::web::listen::ListenError;
 use ntp_monitor_core::clock::Clock;
 
-/// Name resolution times out after this; it is retried soon.
+/// Time limit of one name resolution; it is retried soon after.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
 /// Dependencies of the service that tests and `demo` replace.
 pub struct Surroundings {
@@ -47,7 +47,7 @@ impl Surroundings {
         }
     }
 
-    /// The same, with an editable configuration.
+    /// Makes the configuration editable.
     #[must_use]
     pub fn editing(self, inputs: Inputs) -> Self {
         Self { inputs: Some(inputs), ..self }

@@ -11,18 +11,18 @@ use crate::actors::census::Census;
 use crate::messages::lifecycle::Ping;
 use ntp_monitor_core::health::child::ChildState;
 
-/// A flood of requests delays the answer of the web server by the time that all of them take. Only a stuck thread is
-/// silent for longer than this, so no client can cause a restart.
+/// Requests delay the answer of the web server by the time that they take. Even a flood of them takes less than this,
+/// so only a stuck thread causes a restart, and no client can.
 const FLOODED_AT_MOST: Duration = Duration::from_secs(300);
 
-/// A part, and for how long it has been silent.
+/// A part, and how long it has not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) name: String,
     pub(super) silent_for: Duration,
 }
 
-/// Those of `parts` that have been silent for longer than `patience`.
+/// The parts that have not answered for longer than `patience`.
 pub(super) fn silent(parts: &[Part], patience: Duration) -> Vec<&str> {
     parts.iter().filter(|part| part.silent_for > patience).map(|part| part.name.as_str()).collect()
 }

@@ -14,7 +14,7 @@ const SHOWN: usize = 200;
 /// Writes the alerts that would have fired, and the number of notifications.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub(super) fn write(out: &mut impl Write, report: &AlertReport, color: bool) -> io::Result<()> {
     heading(out, "Alerts", color)?;
     if report.alerts.is_empty() {

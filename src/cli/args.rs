@@ -62,7 +62,7 @@ pub struct MeasureArgs {
 }
 
 impl MeasureArgs {
-    /// Every server to ask: those of `-H` first.
+    /// All servers to ask; those of `-H` come first.
     pub(super) fn targets(&self) -> Vec<&Target> {
         self.hostnames.iter().chain(&self.hosts).collect()
     }
@@ -106,7 +106,7 @@ impl MeasureArgs {
     }
 }
 
-/// A duration with its unit (`25ms`, `1.5s`), or a bare number of seconds.
+/// Parses a duration with a unit (`25ms`, `1.5s`), or a bare number of seconds.
 ///
 /// # Errors
 /// When it is neither.
@@ -124,7 +124,7 @@ fn parse_key_server(text: &str) -> Result<(Host, u16), String> {
     Ok((host, port.unwrap_or(KEY_EXCHANGE_PORT)))
 }
 
-/// The content of a file with certificates.
+/// Reads a file with certificates.
 fn read_authorities(path: &str) -> Result<Arc<str>, String> {
     let text = regular_file::read_text(Path::new(path), LARGEST_PEM).map_err(|why| why.to_string())?;
     certificates(Some(&text))?;
@@ -159,7 +159,7 @@ impl Target {
         Ok(Self { name: text.to_owned(), host: host.to_string(), port })
     }
 
-    /// The host, for the certificate that it must have.
+    /// The host name or address, which the certificate must match.
     pub(super) fn host(&self) -> Host {
         self.host.parse().map_or_else(|_| Host::Name(self.host.clone()), Host::Address)
     }

@@ -1,6 +1,7 @@
 //! `check`: a monitoring plugin (Nagios, Icinga, Sensu, Zabbix …). One line, performance data, exit status 0 to 3.
 //!
-//! Green means that every server gave a time and none is off. Whatever could not be measured is never green.
+//! Status 0 means that every server gave a time and none exceeds a limit. A value that could not be measured never
+//! gives 0.
 
 use super::measure::{Tools, measure};
 use super::measured::Measured;
@@ -26,7 +27,7 @@ pub const EXIT_UNKNOWN: u8 = 3;
 /// Measures, writes the plugin's line to `out` and returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &CheckArgs, tools: &Tools, out: &mut impl Write) -> io::Result<u8> {
     if let Some(wrong) = usage_fault(args) {
         writeln!(out, "NTP UNKNOWN - {wrong}")?;
@@ -36,7 +37,7 @@ pub async fn run(args: &CheckArgs, tools: &Tools, out: &mut impl Write) -> io::R
     write_line(args, &results, out)
 }
 
-/// What is wrong with arguments that are right one by one.
+/// Conflicts between arguments that are valid on their own.
 fn usage_fault(args: &CheckArgs) -> Option<&'static str> {
     if args.critical < args.warning {
         return Some("--critical must not be below --warning");
@@ -45,7 +46,7 @@ fn usage_fault(args: &CheckArgs) -> Option<&'static str> {
     (args.jitter.is_some() && !has_jitter).then_some("--jitter needs at least two requests, for example -n 4")
 }
 
-/// Wrong usage in one line, as plugins state it.
+/// A usage error in one line, in the format of plugins.
 #[must_use]
 pub fn usage_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
@@ -56,14 +57,14 @@ pub fn usage_line(error: &clap::Error) -> String {
 
 fn write_line(args: &CheckArgs, results: &[Measured], out: &mut impl Write) -> io::Result<u8> {
     let states: Vec<State> = results.iter().map(|measured| judge(args, measured)).collect();
-    // The parser demands a host, and each gives a result; without any, nothing was measured.
+    // The parser requires a host, and each host gives a result; without one, nothing was measured.
     let worst = states.iter().copied().max().unwrap_or(State::Unknown);
     let text = match results {
         [only] => describe(args, only),
         many => describe_all(args, many, &states),
     };
     write!(out, "NTP {} - {}", worst.label(), text.replace('|', "/"))?;
-    // Names decide about labels, not what they resolve to: graphs must outlive a change of DNS.
+    // Labels depend on names, not on resolved addresses: graphs must continue after a change of DNS.
     let is_labelled = args.measure.targets().len() > 1 || args.measure.all;
     let performance = results.iter().filter_map(|measured| performance(args, measured, is_labelled));
     let performance: Vec<String> = performance.collect();
@@ -107,8 +108,8 @@ fn announced(measured: &Measured) -> Option<Leap> {
     matches!(leap, Leap::Insert | Leap::Delete).then_some(leap)
 }
 
-/// Whether the server answered our request with unusable times; the other checks fail for strangers' packets, or for
-/// reasons of this host.
+/// Whether the server answered our request with unusable times. The other checks fail for packets of other senders, or
+/// because of this host.
 fn is_servers_fault(check: Check) -> bool {
     match check {
         Check::ZeroTimestamp
@@ -180,7 +181,7 @@ fn leap_words(args: &CheckArgs, measured: &Measured) -> Option<String> {
 }
 
 /// `'label'=value[unit];warning;critical;min;max` for each number, separated by blanks. `None` when nothing was
-/// measured: a gap in a graph is honest.
+/// measured, so that a graph shows a gap.
 fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Option<String> {
     measured.measure()?;
     let labelled = |what: &str, value: String| format!("{}={value}", label(args, measured, what, is_labelled));
@@ -191,7 +192,8 @@ fn performance(args: &CheckArgs, measured: &Measured, is_labelled: bool) -> Opti
     Some(values.chain([loss]).chain(certificate).collect::<Vec<_>>().join(" "))
 }
 
-/// A label may hold anything but `=` and `'`. Only with `--all` it has the address, which tells the results apart.
+/// A label may contain anything but `=` and `'`. With `--all` it contains the address, because several results have the
+/// same name.
 fn label(args: &CheckArgs, measured: &Measured, what: &str, is_labelled: bool) -> String {
     let address = measured.address.map(|address| Address::from(address).to_string());
     let server = match address.filter(|address| args.measure.all && measured.name != *address) {

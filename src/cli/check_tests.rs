@@ -51,7 +51,7 @@ fn one_good_server_is_one_line_with_performance_data() {
 }
 
 #[test]
-fn thresholds_count_in_both_directions_and_at_their_very_value() {
+fn thresholds_apply_to_both_signs_and_at_the_exact_value() {
     let args = args("a -w 25ms -c 0.1");
     for (offset_s, status) in [(0.024_9, 0), (0.025, 1), (-0.025, 1), (0.1, 2), (-5.0, 2), (f64::NAN, 3)] {
         assert_eq!(line(&args, &[sampled("a", offset_s)]).1, status, "{offset_s}");
@@ -107,7 +107,7 @@ fn reference_age_has_limits_of_its_own() {
 }
 
 #[test]
-fn every_limit_counts_and_marks_the_value_that_it_is_about() {
+fn every_limit_is_applied_and_marks_its_value() {
     let leaping = |leap| {
         let mut report = report(0.0);
         report.reply.as_mut().unwrap().leap = leap;

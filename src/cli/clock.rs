@@ -1,4 +1,4 @@
-//! `ntp-monitor clock`: whether this host's clock is right, in one sentence.
+//! `ntp-monitor clock`: says in one sentence whether this host's clock is right.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -81,7 +81,7 @@ struct Answer {
 /// Finds the answer and writes it; returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &ClockArgs, inputs: &Inputs, tools: &Tools, out: &mut impl Write) -> io::Result<u8> {
     let answer = find(args, inputs, tools).await;
     if args.json {
@@ -108,14 +108,14 @@ async fn find(args: &ClockArgs, inputs: &Inputs, tools: &Tools) -> Answer {
     of_conclusion(&conclude(&claims(&results)), asked, args.within)
 }
 
-/// Servers on this host read the clock that they would judge.
+/// Servers on this host are ignored, because they read the clock that is being checked.
 fn has_other_hosts(verdict: &Value) -> bool {
     let addresses = verdict["servers"].as_array().into_iter().flatten().filter_map(|server| server["address"].as_str());
     let mut hosts = addresses.filter_map(|address| split_address(address).ok());
     hosts.any(|(host, _)| !matches!(host, Host::Address(ip) if ip.is_loopback()))
 }
 
-/// The configured servers, or those that this host knows.
+/// The configured servers, or those that this host's time daemon and DHCP name.
 fn hosts(inputs: &Inputs) -> Vec<Target> {
     let configured = inputs.load().map(|loaded| loaded.config.servers).unwrap_or_default();
     if configured.is_empty() {
@@ -128,7 +128,7 @@ fn hosts(inputs: &Inputs) -> Vec<Target> {
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     elsewhere: usize,
-    /// On this host; they are ignored.
+    /// Servers on this host; they are ignored.
     here: usize,
 }
 

@@ -140,8 +140,8 @@ impl Cli {
         })
     }
 
-    /// Runs the command and returns the exit status. An error that depends on the rights of another user names that
-    /// user.
+    /// Runs the command and returns the exit status. If an error may be caused by the rights of another user, it names
+    /// that user.
     pub fn run(self) -> ExitCode {
         let status = self.execute();
         if let (true, Some(became)) = (status != ExitCode::SUCCESS, privilege::became()) {
@@ -153,7 +153,7 @@ impl Cli {
     fn execute(self) -> ExitCode {
         let given = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
         let command = self.command.unwrap_or(Command::Run);
-        // `health` finds every service, however it was started.
+        // `health` finds a running service no matter how it was started.
         let inputs = if matches!(command, Command::Health(_)) { given } else { own_file::completed(given) };
         match command {
             Command::Run => service(inputs),
@@ -382,7 +382,7 @@ fn with_store(
     }
 }
 
-/// Switches to the user that `plan` names before `work` begins.
+/// Switches to the user that `plan` names, then runs `work`.
 fn settled(plan: Result<Plan, Refusal>, work: impl FnOnce() -> ExitCode) -> ExitCode {
     match plan.and_then(Plan::settle) {
         Ok(()) => work(),
@@ -402,12 +402,12 @@ fn finish(status: std::io::Result<u8>) -> ExitCode {
     status.map_or_else(|why| unprinted(&why, ExitCode::FAILURE), ExitCode::from)
 }
 
-/// As [`finish`] for a monitoring plugin, for which 1 is a warning about a server.
+/// As [`finish`] for a monitoring plugin, where status 1 means a warning about a server.
 fn plugin(status: std::io::Result<u8>) -> ExitCode {
     status.map_or_else(|why| unprinted(&why, ExitCode::from(check::EXIT_UNKNOWN)), ExitCode::from)
 }
 
-/// A reader that closed the pipe (`… | head`) needs no message, but nothing more can be printed.
+/// Reports an error of stdout, except for a closed pipe (`… | head`).
 fn unprinted(why: &std::io::Error, status: ExitCode) -> ExitCode {
     if why.kind() != std::io::ErrorKind::BrokenPipe {
         complain(&format!("cannot write the output: {why}"));

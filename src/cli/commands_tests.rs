@@ -15,7 +15,7 @@ fn every_help_example_parses_as_a_command_line() {
         let lines: Vec<&str> = examples.filter_map(|line| line.trim().strip_prefix("ntp-monitor ")).collect();
         assert!(command.has_subcommands() || !lines.is_empty(), "{} has none:\n{help}", command.get_name());
         for line in lines {
-            // What follows is the shell's, or two blanks and an explanation.
+            // The rest belongs to the shell, or is an explanation after two blanks.
             let said = line.split("  ").next().unwrap_or_default().split(['|', '>']).next().unwrap_or_default();
             let words = ["ntp-monitor"].into_iter().chain(said.split_whitespace());
             let read = Cli::try_parse_from(words);

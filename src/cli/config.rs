@@ -1,4 +1,4 @@
-//! `ntp-monitor config`: check, show, schema, example. Text and exit codes; the configuration itself is the library's.
+//! `ntp-monitor config`: check, show, schema, example. Only text and exit codes; [`crate::config`] does the rest.
 
 use std::io::Write;
 use std::path::Path;
@@ -46,12 +46,12 @@ pub enum ConfigCommand {
 pub(super) const NO_FILE: &str =
     "No file was named: --config servers.toml does; `ntp-monitor config example > servers.toml` begins one.";
 
-/// The faults, and what to do when they come from there being no file.
+/// The faults, with a hint if they are caused by a missing file.
 pub(super) fn in_words(faults: &Faults, file: Option<&Path>) -> String {
     if file.is_some() { faults.to_string() } else { format!("{faults}\n{NO_FILE}") }
 }
 
-/// What the commands look at.
+/// The sources of the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigInputs<'a> {
     pub file: Option<&'a Path>,

@@ -25,7 +25,7 @@ use ntp_monitor_core::ntp::KissCode;
 
 /// The name of the configuration file in the directory.
 const FILE: &str = "servers.toml";
-/// A token of the configuration has no fewer characters.
+/// Minimum length of a token in the configuration.
 const SHORTEST_TOKEN: usize = 16;
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -65,28 +65,28 @@ pub struct DemoArgs {
     pub fleet: bool,
 }
 
-/// So many of the first servers are right.
+/// Number of servers with a right clock; they come first.
 const RIGHT: usize = 3;
 
-/// A server of the playground.
-struct Actor {
+/// A scripted server of the demo.
+struct DemoServer {
     name: &'static str,
     what: &'static str,
     script: Script,
 }
 
-fn cast() -> Vec<Actor> {
-    let actor = |name, what, script| Actor { name, what, script };
+fn demo_servers() -> Vec<DemoServer> {
+    let server = |name, what, script| DemoServer { name, what, script };
     vec![
-        actor("good-1", "right", Script::good()),
-        actor("good-2", "right", Script::good()),
-        actor("good-3", "right", Script::good()),
-        actor("ahead", "80 ms ahead, and sure of itself", Script::good().offset_ns(80_000_000)),
-        actor("drifting", "50 ppm fast", Script::good().drifting(50.0)),
-        actor("lossy", "answers 70 % of requests", Script::good().losing(0.3)),
-        actor("limiting", "kisses RATE from the fifth request on", Script::good().kissing(KissCode::RATE, 4)),
-        actor("unsynchronised", "says that it has no time", Script::good().unsynchronised()),
-        actor(
+        server("good-1", "right", Script::good()),
+        server("good-2", "right", Script::good()),
+        server("good-3", "right", Script::good()),
+        server("ahead", "80 ms ahead, and sure of itself", Script::good().offset_ns(80_000_000)),
+        server("drifting", "50 ppm fast", Script::good().drifting(50.0)),
+        server("lossy", "answers 70 % of requests", Script::good().losing(0.3)),
+        server("limiting", "kisses RATE from the fifth request on", Script::good().kissing(KissCode::RATE, 4)),
+        server("unsynchronised", "says that it has no time", Script::good().unsynchronised()),
+        server(
             "spoofed",
             "a forged reply comes first, the right one after",
             Script::good().replying([ReplyKind::WrongOrigin, ReplyKind::Good]),
@@ -94,9 +94,9 @@ fn cast() -> Vec<Actor> {
     ]
 }
 
-/// Runs the playground until its time is over or a signal arrives.
+/// Runs the demo until its time is over or a signal arrives.
 pub async fn run(args: DemoArgs) -> ExitCode {
-    match play(args).await {
+    match run_demo(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             let _ = writeln!(std::io::stderr(), "ntp-monitor demo: {why}");
@@ -105,7 +105,7 @@ pub async fn run(args: DemoArgs) -> ExitCode {
     }
 }
 
-async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
+async fn run_demo(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
     let (dir, _removed_at_the_end) = match args.dir.clone() {
         Some(dir) => (dir, None),
         None => {
@@ -114,12 +114,12 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     if args.fleet {
-        return play_fleet(&args, &dir).await;
+        return run_fleet_demo(&args, &dir).await;
     }
     let mut servers = Vec::new();
-    for actor in cast() {
+    for server in demo_servers() {
         let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        servers.push((ScriptedServer::start(any_port, actor.script.clone()).await?, actor));
+        servers.push((ScriptedServer::start(any_port, server.script.clone()).await?, server));
     }
     permissions::limit_new_files();
     std::fs::create_dir_all(&dir)?;
@@ -144,7 +144,7 @@ async fn play(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn play_fleet(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+async fn run_fleet_demo(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     permissions::limit_new_files();
     std::fs::create_dir_all(dir)?;
     let dir = dir.canonicalize()?;
@@ -179,9 +179,9 @@ fn long_token(text: &str) -> Result<String, &'static str> {
     if text.len() >= SHORTEST_TOKEN { Ok(text.to_owned()) } else { Err("must have at least 16 characters") }
 }
 
-/// The configuration is an ordinary file, so a user can reproduce everything that the demo shows.
+/// Writes the configuration as an ordinary file, so a user can reproduce everything that the demo shows.
 fn configure(
-    servers: &[(ScriptedServer, Actor)],
+    servers: &[(ScriptedServer, DemoServer)],
     dir: &std::path::Path,
     args: &DemoArgs,
     token: &str,
@@ -195,10 +195,10 @@ fn configure(
         dir.canonicalize().unwrap_or_else(|_| dir.to_owned()),
         args.listen
     );
-    for (server, actor) in servers {
-        let address = server.address().to_string();
+    for (scripted, server) in servers {
+        let address = scripted.address().to_string();
         let keys =
-            serde_json::json!({ "name": actor.name, "address": address, "own": true, "tags": { "group": "demo" } });
+            serde_json::json!({ "name": server.name, "address": address, "own": true, "tags": { "group": "demo" } });
         text = ServerEdit::Add(keys.as_object().cloned().unwrap_or_default()).apply(&text)?;
     }
     let file = dir.join(FILE);
@@ -207,15 +207,15 @@ fn configure(
 }
 
 fn introduce(
-    servers: &[(ScriptedServer, Actor)],
+    servers: &[(ScriptedServer, DemoServer)],
     service: &Service,
     dir: &std::path::Path,
     token: &str,
 ) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Nine NTP servers on this host, and a monitor that watches them:\n")?;
-    for (server, actor) in servers {
-        writeln!(out, "  {:<16}{:<22}{}", actor.name, server.address(), actor.what)?;
+    for (scripted, server) in servers {
+        writeln!(out, "  {:<16}{:<22}{}", server.name, scripted.address(), server.what)?;
     }
     for address in service.listening() {
         writeln!(out, "\nPage:           http://{address}/")?;

@@ -18,7 +18,7 @@ use crate::sim::{Script, ScriptedServer};
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the agents differ by: the error of the clock, and the queue in front of the replies.
+/// The differences between the agents: clock error, and delay of the replies.
 struct AgentScript {
     name: &'static str,
     what: &'static str,
@@ -33,7 +33,7 @@ const AGENTS: [AgentScript; 4] = [
     AgentScript { name: "nyc", what: "behind a queue of 40 ms", clock_s: 0.0, queue_s: 0.04 },
 ];
 
-/// An engine whose host has a wrong clock and a slow way back.
+/// An engine that simulates a wrong clock of the host and delayed replies.
 struct Scripted {
     inner: Arc<dyn ProbeEngine>,
     clock_s: f64,
@@ -59,7 +59,7 @@ fn scripted(mut report: ProbeReport, clock_s: f64, queue_s: f64) -> ProbeReport 
     report
 }
 
-/// A running demo; everything ends with it.
+/// A running demo; all its parts end when it is dropped.
 pub struct FleetDemo {
     _nats: Nats,
     _servers: Vec<ScriptedServer>,
@@ -77,7 +77,7 @@ impl Drop for Nats {
     }
 }
 
-/// The program of NATS: `NATS_SERVER`, the one that `make demo-fleet` fetches, or that of PATH.
+/// The path of nats-server: `NATS_SERVER`, the one that `make demo-fleet` fetches, or that of PATH.
 fn nats_server() -> Result<PathBuf, String> {
     let named = std::env::var_os("NATS_SERVER").map(PathBuf::from);
     let fetched = PathBuf::from("target/tools/nats-server/nats-server");
@@ -150,7 +150,7 @@ impl FleetDemo {
         Ok(Self { _nats: nats, _servers: servers, agents, hub })
     }
 
-    /// Says where everything is.
+    /// Prints the addresses and paths of all parts.
     ///
     /// # Errors
     /// When nothing can be written.

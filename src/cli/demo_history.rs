@@ -1,5 +1,5 @@
-//! A simulated past for `ntp-monitor demo --history`: what the good servers would have measured, one of them wrong for six
-//! hours, so that long charts have something to show.
+//! A simulated history for `ntp-monitor demo --history`, so that long charts have data: samples of the good servers,
+//! one of which was wrong for six hours.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::sinks::worker::BatchWriter;
 use crate::store::{Options, Store};
 use ntp_monitor_core::world::{Fault, World};
 
-/// Rollups are made of five minutes, so more polls would change no chart.
+/// Rollups cover five minutes, so more polls would change no chart.
 const POLL_S: f64 = 300.0;
 const BATCH: usize = 4096;
-/// The wrong server, counted from 0, how wrong it was, and for how long.
+/// Index of the wrong server; its error and how long it lasted.
 const WRONG: usize = 1;
 const SIZE_S: f64 = 0.04;
 const WRONG_FOR_S: f64 = 6.0 * 3600.0;
-/// How long ago that was, if the past is long enough.
+/// How long ago that was, if the history is long enough.
 const WRONG_AGO_S: f64 = 3.0 * 86_400.0;
 
-/// Writes the past of the first `servers` of `config` into its store, which no service has open.
+/// Writes the history of the first `servers` of `config` into its store. No service may have it open.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -30,7 +30,7 @@ pub(super) fn write(config: &Config, servers: usize, length: Duration) -> Result
     let length_s = length.as_secs_f64();
     let mut world = World::lan(7, servers.min(config.servers.len()), POLL_S, length_s);
     world.start_unix_s = crate::clock::now().wall_ns / 1_000_000_000 - length_s as i64;
-    // The monotonic clock of an earlier time means nothing now.
+    // Readings of the monotonic clock from an earlier boot are not comparable.
     world.has_raw = false;
     for (server, configured) in world.servers.iter_mut().zip(&config.servers) {
         server.ident = Arc::clone(&configured.ident);

@@ -1,4 +1,4 @@
-//! `ntp-monitor doctor`: what an examination found, as text or JSON, and the exit code.
+//! `ntp-monitor doctor`: prints the findings as text or JSON, and sets the exit code.
 
 use std::io::{self, Write};
 

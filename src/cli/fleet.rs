@@ -1,4 +1,4 @@
-//! `ntp-monitor fleet`: what a fleet needs beside the service.
+//! `ntp-monitor fleet`: prepares files that a fleet needs in addition to the service.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -62,7 +62,7 @@ pub struct NatsConfArgs {
 /// Runs a command.
 ///
 /// # Errors
-/// What could not be done, for a person.
+/// The failed step, as a message for people.
 pub fn run(command: &FleetCommand, out: &mut impl Write) -> Result<(), String> {
     match command {
         FleetCommand::NatsConf(args) => nats_conf(args, out),

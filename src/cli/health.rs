@@ -34,7 +34,7 @@ pub struct HealthArgs {
     pub accept_degraded: bool,
 }
 
-/// What a monitoring plugin says.
+/// Text and exit status in the format of a monitoring plugin.
 struct Answer {
     code: u8,
     text: String,

@@ -1,4 +1,4 @@
-//! What was known of the clock of each vantage while samples were recorded.
+//! The recorded state of each vantage's clock at the time of the samples.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write;
@@ -8,11 +8,11 @@ use crate::sinks::csv;
 use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::stats::replay::Replay;
 
-/// The local rows of each vantage that are not in force yet, by time.
+/// The local rows of each vantage that are not in effect yet, by time.
 #[derive(Debug, Default)]
 pub struct LocalRows {
     waiting: BTreeMap<String, VecDeque<LocalRow>>,
-    /// The list of leap seconds is given, and that of the rows does not count.
+    /// Whether the user gave a list of leap seconds, which replaces that of the rows.
     keep_list: bool,
 }
 
@@ -29,7 +29,7 @@ impl LocalRows {
         Self { waiting, keep_list }
     }
 
-    /// Passes on the rows that came into force up to `wall_ns`.
+    /// Applies the rows that took effect up to `wall_ns`.
     pub fn apply(&mut self, vantage: &str, wall_ns: i64, replay: &mut Replay) {
         let Some(rows) = self.waiting.get_mut(vantage) else { return };
         while rows.front().is_some_and(|row| row.wall_ns() <= wall_ns)
@@ -43,7 +43,8 @@ impl LocalRows {
     }
 }
 
-/// Divides files into those of samples and those of local rows: the given ones, and those beside files of samples.
+/// Divides files into sample files and files with local rows. The latter are the given ones and those beside sample
+/// files.
 #[must_use]
 pub fn divide(files: &[PathBuf]) -> (Vec<PathBuf>, BTreeSet<PathBuf>) {
     let (given, samples): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| csv::is_local(file));
@@ -58,7 +59,7 @@ pub fn divide(files: &[PathBuf]) -> (Vec<PathBuf>, BTreeSet<PathBuf>) {
     (samples, given.into_iter().chain(beside).map(named).collect())
 }
 
-/// The rows of these files; a file that cannot be read is reported.
+/// Reads the rows of these files; reports a file that cannot be read.
 pub fn read<'a>(files: impl IntoIterator<Item = &'a PathBuf>, complaints: &mut impl Write) -> Vec<LocalRow> {
     let mut rows = Vec::new();
     for file in files {

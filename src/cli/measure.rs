@@ -38,7 +38,7 @@ pub struct Tools {
     pub resolver: Arc<dyn Resolve>,
 }
 
-/// The sessions with NTS of a command that measures again and again: keys and cookies serve until they are used up.
+/// The NTS sessions of a command that measures repeatedly: keys and cookies are used until they run out.
 #[derive(Default)]
 pub struct Sessions(HashMap<(String, SocketAddr), Arc<ProbeSession>>);
 
@@ -55,7 +55,7 @@ pub async fn measure(args: &MeasureArgs, tools: &Tools, progress: impl FnMut(usi
     measure_again(args, tools, &mut Sessions::default(), progress).await
 }
 
-/// As [`measure`], with the sessions of the measurements before.
+/// As [`measure`], with the sessions of earlier measurements.
 pub async fn measure_again(
     args: &MeasureArgs,
     tools: &Tools,
@@ -71,7 +71,7 @@ pub async fn measure_again(
         NtsTools { resolver: Arc::clone(&tools.resolver), trust: Arc::default(), clock: Arc::new(SystemClock) };
     for (nth, job) in jobs.iter().enumerate() {
         let Job { name, found, .. } = job;
-        // Until its task ends, and if it panics, this is the result.
+        // This is the result until the task ends, and if it panics.
         let fault = Outcome::Fault("the engine panicked".into());
         results.push(Measured::new(
             name,
@@ -105,11 +105,11 @@ pub async fn measure_again(
     results
 }
 
-/// What is asked under one name.
+/// The requests for one name.
 struct Job {
     name: String,
     host: Host,
-    /// The address to ask, and those of the same name to ask when it does not answer.
+    /// The address to ask, followed by others of the same name to try if it does not answer.
     found: Result<Vec<SocketAddr>, Outcome>,
 }
 
@@ -125,7 +125,7 @@ pub(super) async fn addresses(args: &MeasureArgs, tools: &Tools) -> Vec<(String,
     jobs.map(|job| (job.name, job.host, job.found.map(|addresses| addresses[0]))).collect()
 }
 
-/// The least time between two requests to `address`.
+/// Minimum time between two requests to `address`.
 pub(super) fn polite_interval(address: SocketAddr) -> Duration {
     if address.ip().is_loopback() { Server::OWN_FLOOR } else { POLITE_INTERVAL }
 }
@@ -143,7 +143,7 @@ async fn find(args: &MeasureArgs, tools: &Tools) -> Vec<Job> {
                 let port = target.port.unwrap_or(args.port);
                 let addresses: Vec<_> = resolution.addresses.iter().map(|address| address.at(port)).collect();
                 let groups: Vec<_> = match args.all {
-                    // Keys are those of one address, and each key exchange costs the server more than a request.
+                    // Keys belong to one address, and a key exchange costs the server more than a request.
                     false if args.nts => vec![vec![addresses[0]]],
                     true => addresses.into_iter().map(|address| vec![address]).collect(),
                     false => vec![alternating(&addresses)],
@@ -170,7 +170,7 @@ fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     in_turn.flatten().flatten().copied().take(ATTEMPTS).collect()
 }
 
-/// No job falls back to an address that another job asks anyway; otherwise that host would be asked twice at a time.
+/// Removes fallback addresses that another job asks anyway, so that no host is asked twice at a time.
 fn keep_apart(jobs: &mut [Job]) {
     let mut asked: HashSet<SocketAddr> = jobs.iter().filter_map(Job::address).collect();
     for addresses in jobs.iter_mut().filter_map(|job| job.found.as_mut().ok()) {
@@ -179,17 +179,17 @@ fn keep_apart(jobs: &mut [Job]) {
     }
 }
 
-/// Which of the jobs that ask one address it is.
+/// The position of a job among the jobs that ask one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Turn {
-    /// The first of these jobs, among all.
+    /// Index of the first of these jobs.
     first_job: usize,
-    /// How many of them come before this one.
+    /// Number of these jobs before this one.
     turn: u32,
 }
 
-/// When the requests of one job are sent: only at `start` plus a multiple of `interval`, so that jobs that share an
-/// address stay apart, however long replies take.
+/// When the requests of one job are sent: at `start` plus a multiple of `interval`. So jobs that share an address stay
+/// apart, even if replies take long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pace {
     start: Duration,
@@ -198,7 +198,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// `sharing` jobs ask this address: together they are no faster than one.
+    /// `sharing` jobs ask this address; together they send no more often than one job would.
     fn of(args: &MeasureArgs, address: SocketAddr, sharing: usize, turn: Turn) -> Self {
         let floor = polite_interval(address);
         let step = args.interval.unwrap_or(floor).max(floor);
@@ -210,7 +210,7 @@ impl Pace {
         }
     }
 
-    /// How long after the first request the next one leaves, when `elapsed` has passed since.
+    /// Time of the next request, relative to the first one, which was `elapsed` ago.
     fn next(&self, elapsed: Duration) -> Duration {
         let slots_over = elapsed.as_nanos() / self.interval.as_nanos().max(1);
         self.interval.saturating_mul(u32::try_from(slots_over + 1).unwrap_or(u32::MAX))
@@ -262,7 +262,8 @@ async fn authenticated(engine: &dyn ProbeEngine, session: &ProbeSession, timeout
     }
 }
 
-/// Asks each address a moment after the one before, until one answers. If none does, the result is that of the first.
+/// Asks the addresses one after the other, a moment apart, until one answers. If none does, returns the result of the
+/// first.
 async fn first_answer(
     engine: &dyn ProbeEngine,
     addresses: &[SocketAddr],
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn other_peoples_servers_get_two_seconds_between_requests() {
+    fn requests_to_remote_servers_are_two_seconds_apart() {
         let remote = "192.0.2.1:123".parse().unwrap();
         let alone = Turn { first_job: 0, turn: 0 };
         let pace = Pace::of(&args("a -n 3 -i 10ms"), remote, 1, alone);

@@ -13,7 +13,7 @@ use ntp_monitor_core::sample::{Evidence, Measure, Outcome};
 /// The result for one server.
 #[derive(Debug, PartialEq)]
 pub struct Measured {
-    /// The server as it was named.
+    /// The server as the user named it.
     pub name: String,
     /// Where it was asked; `None` when its name did not resolve.
     pub address: Option<SocketAddr>,
@@ -24,7 +24,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// The result of requests made at `address`, or without one. `first` makes sure that there is a result at all.
+    /// The result of requests to `address`. `first` guarantees that there is at least one report.
     #[must_use]
     pub fn new(name: &str, address: Option<SocketAddr>, first: ProbeReport) -> Self {
         Self { name: name.to_owned(), address, reports: vec![first], nts: None }
@@ -96,13 +96,13 @@ impl Measured {
         self.sent() - self.reports.iter().filter(|report| answered(&report.outcome)).count().min(self.sent())
     }
 
-    /// Replies that were refused on the way, oldest first, as far as they were kept.
+    /// Replies that were refused, oldest first, as far as they were kept.
     pub fn rejected(&self) -> impl Iterator<Item = &Arc<Evidence>> {
         self.reports.iter().flat_map(|report| &report.rejected)
     }
 }
 
-/// What the servers that were measured claim; two names of one address are one witness.
+/// The claims of the measured servers; two names of one address count once.
 pub(super) fn claims(results: &[Measured]) -> Vec<Claim> {
     let mut seen: Vec<SocketAddr> = Vec::new();
     let mut claims = Vec::new();

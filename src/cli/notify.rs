@@ -1,4 +1,4 @@
-//! `ntp-monitor notify`: which notifiers there are, and a test of one.
+//! `ntp-monitor notify`: lists notifiers and tests one.
 
 use std::io::Write;
 
@@ -27,7 +27,7 @@ pub enum NotifyCommand {
     },
 }
 
-/// Does what was asked and returns the exit status.
+/// Runs the command and returns the exit status.
 ///
 /// # Errors
 /// When `out` or `err` cannot be written.

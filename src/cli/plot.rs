@@ -200,7 +200,7 @@ fn said(why: StoreError) -> String {
 }
 
 impl Wanted<'_> {
-    /// Keeps as many servers as the chart has room for, and reports which are omitted.
+    /// Keeps as many servers as fit into the chart, and reports which are omitted.
     fn narrow(&mut self, notes: &mut Vec<String>) -> Result<(), String> {
         let most = match self.args.kind {
             Kind::Comparison => usize::MAX,

@@ -68,7 +68,7 @@ pub struct QueryArgs {
 /// Measures and writes the result to `out`; returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
     let results = measure(&args.measure, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {
@@ -84,7 +84,7 @@ pub(super) fn exit_status(results: &[Measured]) -> u8 {
     if is_complete { EXIT_OK } else { EXIT_FAILURE }
 }
 
-/// One line on stderr that rewrites itself and is gone when all is done. Nothing depends on it, so errors are ignored.
+/// One line on stderr that is overwritten and removed at the end. Progress is optional, so errors are ignored.
 fn show_progress(terminal: Terminal, done: usize, total: usize) {
     if !terminal.progress {
         return;
@@ -185,7 +185,7 @@ fn address(address: SocketAddr) -> String {
     }
 }
 
-/// The state of a server in a word or two, beside the others.
+/// The state of a server compared with the others, in one or two words.
 pub(super) fn state_word(measured: &Measured, conclusion: &Conclusion) -> Cow<'static, str> {
     match (measured.outcome(), conclusion) {
         _ if conclusion.excluded().contains(&measured.name) => "disagrees".into(),
@@ -227,7 +227,7 @@ fn remarks(measured: &Measured) -> Vec<String> {
     about_server.map(|text| format!("{}: {text}", measured.name)).chain(refusals).collect()
 }
 
-/// What is known of NTS: the algorithm, the cookies and the certificate.
+/// Describes the state of NTS: algorithm, cookies and certificate.
 fn nts_words(status: &Status, address: Option<SocketAddr>) -> String {
     let mut text = match (status.aead, status.cookie_len) {
         (Some(aead), Some(octets)) => {

@@ -1,4 +1,4 @@
-//! The object that `query --json` writes. Field names and units are a promise; absent measurements are `null`.
+//! The object that `query --json` writes. Field names and units are stable; absent measurements are `null`.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -20,11 +20,11 @@ struct Document {
     /// When the measurement ended: RFC 3339, UTC, by the local clock.
     time: String,
     conclusion: Verdict,
-    /// One a server address, in the order of the arguments.
+    /// One for each server address, in the order of the arguments.
     results: Vec<ServerResult>,
 }
 
-/// What the servers prove together.
+/// The verdict about the local clock.
 #[derive(Debug, Serialize)]
 struct Verdict {
     /// `agrees`, `slow`, `fast`, `undecidable` or `nothing`.
@@ -45,7 +45,7 @@ struct ServerResult {
     address: Option<String>,
     /// `sample`, `timeout`, `refused`, `kiss`, `rejected`, `unsynchronised`, `dns` or `fault`.
     outcome: &'static str,
-    /// Kiss code, failed check or error; empty when the outcome says all.
+    /// Kiss code, failed check or error; empty when there is no detail.
     reason: String,
     /// The same in words.
     explanation: Option<String>,
@@ -68,7 +68,8 @@ struct ServerResult {
     samples: Vec<Request>,
 }
 
-/// Numbers of one exchange, and what the server says of itself. Seconds; offsets positive when the server is ahead.
+/// Numbers of one exchange, and what the server says about itself. In seconds; offsets are positive when the server is
+/// ahead.
 #[derive(Debug, Serialize)]
 struct Numbers {
     offset_s: Option<f64>,
@@ -76,7 +77,7 @@ struct Numbers {
     root_distance_s: Option<f64>,
     root_delay_s: Option<f64>,
     root_dispersion_s: Option<f64>,
-    /// How long before it answered the server's clock was last set, as the server states it.
+    /// Age of the server's last clock update when it answered, as the server states it.
     reference_age_s: Option<f64>,
     precision_s: Option<f64>,
     stratum: Option<u8>,
@@ -100,7 +101,7 @@ struct Refusal {
     failed: Option<&'static str>,
     explanation: Option<Cow<'static, str>>,
     checks: Vec<CheckResult>,
-    /// Where it came from: address and port; `null` where the engine does not show it.
+    /// Sender address and port; `null` if the engine does not report it.
     sender: Option<String>,
     /// The four timestamps in the notation of RFC 5905: hexadecimal seconds and fraction since 1900.
     t1: String,
@@ -121,7 +122,7 @@ struct Request {
 /// Writes `results` as one JSON object and a newline.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub fn write(results: &[Measured], now: Stamp, out: &mut impl Write) -> io::Result<()> {
     let document = Document {
         time: units::rfc3339(now.wall_ns),

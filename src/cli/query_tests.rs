@@ -111,7 +111,7 @@ fn outlier_disagrees_and_address_is_not_repeated() {
 }
 
 #[test]
-fn two_that_contradict_each_other_are_not_called_ok() {
+fn two_servers_that_disagree_are_not_called_ok() {
     let at = |offset_s, address: &str| {
         Measured::new(address, address.parse().ok(), sampled(offset_s, 0.01, 0.005, reply(1, *b"GPS\0")))
     };

@@ -21,7 +21,7 @@ pub const READ_AHEAD: usize = 65_536;
 const FAULTS_SHOWN: u64 = 20;
 /// Maximum number of series (addresses of servers) that are analysed, the same as in the service.
 const MOST_SERIES: usize = 10_000;
-/// A row this far ahead of both its neighbours counts as one from the future.
+/// A row that is this far ahead of both its neighbours counts as a row from the future.
 const FUTURE_NS: i64 = 3600 * 1_000_000_000;
 
 pub struct Recording<W> {
@@ -47,7 +47,7 @@ struct Complaints<W> {
     to: W,
     faults: Faults,
     said: u64,
-    /// Whether it was said that there are too many servers.
+    /// Whether the message about too many servers was printed.
     crowded: bool,
 }
 
@@ -168,7 +168,7 @@ struct Recorded {
     /// The time of the row before the first of `ahead`.
     last_ns: Option<i64>,
     ended: bool,
-    /// Whether a note about the order was made.
+    /// Whether the note about the order was printed.
     noted: bool,
 }
 
@@ -195,14 +195,15 @@ impl Recorded {
         }
     }
 
-    /// Sorts a whole file, if it must be.
+    /// Sorts a whole file if it is out of order.
     fn sort<W: Write>(&mut self, complaints: &mut Complaints<W>) {
         let mut future = Vec::new();
         let mut latest_behind_ns = i64::MIN;
         for at in (0..self.ahead.len()).rev() {
             let before = at.checked_sub(1).and_then(|before| self.ahead.get(before));
             let row = &self.ahead[at].1;
-            // In a file in disorder most rows are ahead of some; one from the future is ahead of all that follow.
+            // In an unsorted file most rows are ahead of some others; a row from the future is ahead of all that
+            // follow.
             let is_ahead = row.at.wall_ns.saturating_sub(latest_behind_ns) > FUTURE_NS;
             if is_ahead && is_future(before.map(|row| row.1.at.wall_ns), row, self.ahead.get(at + 1)) {
                 future.push(at);
@@ -222,7 +223,7 @@ impl Recorded {
         }
     }
 
-    /// Drops rows from the future at the head, so that the head is what comes next.
+    /// Drops rows from the future at the head, so that the head is the next row to return.
     fn skip_future<W: Write>(&mut self, complaints: &mut Complaints<W>) {
         loop {
             self.fill(2, complaints);
@@ -270,8 +271,8 @@ fn is_future(before_ns: Option<i64>, row: &Sample, after: Option<&(u64, Sample)>
     before_ns.is_none_or(|before_ns| before_ns <= after_ns) && row.at.wall_ns.saturating_sub(after_ns) > FUTURE_NS
 }
 
-/// Whether a row comes too late for the analysis, or after a younger one of its own server. Servers may take turns: sorting
-/// by the wall clock would tear apart what a clock that was set back has written.
+/// Whether a row comes too late for the analysis, or after a newer row of the same server. Rows of different servers
+/// may alternate: sorting by the wall clock would separate rows that were written around a step back.
 fn is_disordered(rows: &[(u64, Sample)]) -> bool {
     let mut last = HashMap::new();
     rows.windows(2).any(|pair| is_late(&pair[0].1, &pair[1].1))
@@ -281,14 +282,15 @@ fn is_disordered(rows: &[(u64, Sample)]) -> bool {
         })
 }
 
-/// Whether the second row is older, and no clock that was set back explains it.
+/// Whether the second row is older without a clock step back that explains it.
 fn is_unexplained(first: &Sample, second: &Sample) -> bool {
     let (a, b) = (first.at, second.at);
     let is_set_back = a.mono_ns != 0 && b.mono_ns > a.mono_ns;
     b.wall_ns < a.wall_ns && !is_set_back
 }
 
-/// Whether the second row is so much older that the analysis will refuse it; less is usual between servers.
+/// Whether the second row is so much older that the analysis will reject it. Smaller differences between servers are
+/// normal.
 fn is_late(first: &Sample, second: &Sample) -> bool {
     const USUAL_NS: i64 = 30 * 1_000_000_000;
     is_unexplained(first, second) && first.at.wall_ns.saturating_sub(second.at.wall_ns) > USUAL_NS

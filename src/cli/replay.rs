@@ -91,7 +91,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Takes what `args` need from the configuration, if there is one.
+    /// Reads the parts of the configuration that `args` need, if there is a configuration.
     ///
     /// # Errors
     /// When the configuration is invalid, or is needed and missing.
@@ -113,7 +113,7 @@ impl Recipe {
     }
 }
 
-/// What `--json` prints of one vantage.
+/// The `--json` output for one vantage.
 #[derive(Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
@@ -128,7 +128,7 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// What `--json` prints of several vantages.
+/// The `--json` output for several vantages.
 #[derive(Serialize)]
 struct PrintedFleet<'a> {
     vantages: BTreeMap<&'a str, Printed<'a>>,
@@ -138,7 +138,7 @@ struct PrintedFleet<'a> {
 /// Replays and prints; returns the exit status.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub fn run(
     args: &ReplayArgs,
     recipe: Recipe,
@@ -202,7 +202,7 @@ struct Work {
     local: LocalRows,
     rules: Option<Rulebook>,
     servers: Vec<Arc<ServerIdent>>,
-    /// Each vantage by itself.
+    /// One analysis for each vantage.
     vantages: BTreeMap<Arc<str>, VantageWork>,
     /// All vantages together.
     fleet: FleetReplay,
@@ -278,7 +278,7 @@ impl Work {
     }
 }
 
-/// What a replay found: each vantage by itself, and all together when there are several.
+/// The results of a replay: of each vantage, and of all together if there are several.
 struct Done {
     vantages: BTreeMap<Arc<str>, (Report, Option<AlertReport>)>,
     fleet: Option<FleetReport>,
@@ -314,7 +314,7 @@ impl Done {
     }
 }
 
-/// The samples of the store since so long ago.
+/// Feeds the samples of the store of the last `since`.
 fn from_store(store: &Path, since: Duration, mut work: Work, keep_list: bool) -> Result<Work, StoreError> {
     let since_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     let from_ns = crate::clock::now().wall_ns.saturating_sub(since_ns);
@@ -326,7 +326,7 @@ fn from_store(store: &Path, since: Duration, mut work: Work, keep_list: bool) ->
     Ok(work)
 }
 
-/// Reads on a separate thread and computes on this one.
+/// Reads on a separate thread and analyses on this one.
 fn feed(progress: bool, files: &[PathBuf], work: Work, complaints: &mut (impl Write + Send)) -> (Work, Faults) {
     let (to, from) = crossbeam_channel::bounded(BATCHES);
     thread::scope(|scope| {

@@ -22,7 +22,7 @@ const DISPENSABLE: [&str; 8] = ["from", "span", "delay p95", "mean", "p5", "stdd
 /// Writes the report; with `with_stability` it contains a table of deviations.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub(super) fn write(out: &mut impl Write, report: &Report, with_stability: bool, terminal: Terminal) -> io::Result<()> {
     let color = terminal.color;
     let rows: Vec<_> = report.servers.iter().flat_map(|(name, server)| rows(name, server)).collect();
@@ -154,7 +154,7 @@ pub(super) fn verdicts(out: &mut impl Write, verdicts: &[Entry], color: bool) ->
     Ok(())
 }
 
-/// All vantages together: the verdicts, and how far their clocks are apart.
+/// Prints the verdicts about all vantages together, and the differences between their clocks.
 pub(super) fn fleet(out: &mut impl Write, fleet: &FleetReport, color: bool) -> io::Result<()> {
     heading(out, "Fleet", color)?;
     earlier(out, fleet.verdicts.len(), VERDICTS_SHOWN)?;

@@ -9,7 +9,7 @@ use crate::app::beacon::{self, Record, Start};
 use crate::config::Inputs;
 use crate::outbound::failure;
 
-/// The service that the command line and the environment mean, if it runs.
+/// The running service that the command line and the environment refer to, if any.
 ///
 /// # Errors
 /// When it cannot be determined which one is meant.
@@ -28,8 +28,7 @@ pub(super) fn meant(inputs: &Inputs) -> Result<Option<Record>, String> {
 /// # Errors
 /// Why there is no such response.
 pub(super) async fn get(record: &Record, path: &str, timeout: Duration) -> Result<(u16, Value), String> {
-    // The service is on this host and its address comes from the service itself. Its certificate is for the names that
-    // others use.
+    // The service is on this host, and its address comes from the service itself. Its certificate has other names.
     let mut client = reqwest::Client::builder().http1_only().no_proxy().timeout(timeout);
     client = client.danger_accept_invalid_certs(true);
     if let Some(name) = &record.unix {

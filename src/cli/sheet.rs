@@ -22,8 +22,8 @@ use ntp_monitor_core::nts::Status;
 use ntp_monitor_core::sample::Outcome;
 use ntp_monitor_core::sheet::{Line, Nts, Question, Seen, Sheet, Trait, Value, Watch};
 
-/// The requests in order: three polls and three questions. Polls that are answered before and after show that silence
-/// is a reaction to the question.
+/// The requests in order: three polls and three questions. If the polls before and after are answered, silence is a
+/// reaction to the question.
 const REQUESTS: [Option<Question>; 6] =
     [None, None, Some(Question::Version3), Some(Question::Version5), Some(Question::UnknownField), None];
 /// After this many unanswered polls, no question is asked.
@@ -32,7 +32,7 @@ const UNANSWERED: usize = 2;
 /// Asks every server and writes their sheets to `out`; returns the exit status.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(args: &QueryArgs, tools: &Tools, terminal: Terminal, out: &mut impl Write) -> io::Result<u8> {
     let found = ask_all(args, tools, |done, total| show_progress(terminal, done, total)).await;
     if args.json {
@@ -152,7 +152,7 @@ async fn ask(args: &QueryArgs, tools: &Tools, host: &Host, address: SocketAddr, 
     (watch.sheet(), last, sent, nts)
 }
 
-/// When the next request is sent, after the first: a whole number of intervals, whatever the replies take.
+/// Time of the next request after the first: a whole number of intervals, even if replies take long.
 fn slot(interval: Duration, elapsed: Duration) -> Duration {
     let slots_over = elapsed.as_nanos() / interval.as_nanos().max(1);
     interval.saturating_mul(u32::try_from(slots_over + 1).unwrap_or(u32::MAX))

@@ -1,4 +1,4 @@
-//! The object that `query --sheet --json` writes. Field names are a promise.
+//! The object that `query --sheet --json` writes. Field names are stable.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use ntp_monitor_core::sample::Outcome;
 use ntp_monitor_core::sheet::{DRAFT, Sheet};
 use ntp_monitor_core::text::units;
 
-/// What is known of one server in the end.
+/// The final result for one server.
 #[derive(Debug)]
 pub(super) struct Found {
     pub name: String,
@@ -23,7 +23,7 @@ pub(super) struct Found {
     pub sheet: Sheet,
     /// How its last poll ended.
     pub outcome: Outcome,
-    /// Requests that left.
+    /// Requests that were sent.
     pub sent: usize,
     pub nts: Option<Status>,
 }
@@ -34,7 +34,7 @@ struct Document<'a> {
     time: String,
     /// The draft of NTP version 5 that was announced.
     draft: &'static str,
-    /// One a server address, in the order of the arguments.
+    /// One for each server address, in the order of the arguments.
     sheets: Vec<ServerSheet<'a>>,
 }
 
@@ -58,7 +58,7 @@ struct ServerSheet<'a> {
 /// Writes `found` as one JSON object and a newline.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub(super) fn write(found: &[Found], now: Stamp, out: &mut impl Write) -> io::Result<()> {
     let sheets = found.iter().map(|one| ServerSheet::of(one, now)).collect();
     serde_json::to_writer_pretty(&mut *out, &Document { time: units::rfc3339(now.wall_ns), draft: DRAFT, sheets })?;

@@ -39,7 +39,7 @@ pub struct StatsArgs {
 /// Reads and prints; returns the exit status.
 ///
 /// # Errors
-/// Those of `out`.
+/// I/O errors of the output.
 pub fn run(
     args: &StatsArgs,
     place: &Place,

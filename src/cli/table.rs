@@ -138,7 +138,7 @@ impl Table {
     /// Writes the titles and the rows, two spaces between columns and none at the end of a line.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// I/O errors of the output.
     pub fn write(&self, out: &mut impl Write, color: bool) -> io::Result<()> {
         let titles: Vec<Cell> = self.columns.iter().map(|(title, _)| Cell::styled(*title, Style::Bold)).collect();
         let widths = self.widths();

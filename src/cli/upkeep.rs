@@ -158,7 +158,7 @@ pub fn backup(
     Ok(0)
 }
 
-/// Root copies the store of another user to a place that this user cannot change.
+/// As root, copies the store of another user to a place that this user cannot change.
 fn copy_beyond(path: &Path, args: &BackupArgs, plan: Plan) -> Result<u64, UpkeepError> {
     upkeep::examine_target(path, &args.file, args.force).map_err(or_exists)?;
     let mut keeper = Keeper::start(&args.file, upkeep::MODE)?;
@@ -189,7 +189,7 @@ pub fn restore(
 ) -> Result<u8, UpkeepError> {
     let path = args.which.path(config)?;
     let plan = Plan::for_work_on(&path)?;
-    // What only root can read is opened while this process is root.
+    // A file that only root can read is opened while this process is still root.
     let early = plan.is_beyond(&args.file)?.then(|| Source::open(&args.file)).transpose()?;
     plan.settle()?;
     let source = early.map_or_else(|| Source::open(&args.file), Ok)?;
@@ -242,7 +242,7 @@ pub fn store(
     }
 }
 
-/// Deletes everything that is due at once; the running service does this in small steps.
+/// Deletes all expired data in one step; the running service does this in small steps.
 fn prune(config: &Config) -> Result<usize, StoreError> {
     upkeep::require(&config.store.path)?;
     let store = Store::open(Options::from_config(config), &crate::log::discard())?;
@@ -252,7 +252,7 @@ fn prune(config: &Config) -> Result<usize, StoreError> {
     rows.map_err(StoreError::NotWritten)
 }
 
-/// Tables whose rows say little: together they hold the samples.
+/// Tables whose row counts are not shown one by one: together they hold the samples.
 const HOLD_SAMPLES: [&str; 3] = ["sample", "journal", "block"];
 
 fn say_checked(path: &Path, checked: &Checked, as_json: bool, out: &mut impl Write) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! `query --watch`: the same measurement again and again, with what has changed since it began.
+//! `query --watch`: repeats the measurement, and shows what changed since the start.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -16,17 +16,17 @@ use ntp_monitor_core::conclusion::conclude;
 use ntp_monitor_core::sample::{Authentication, Outcome};
 use ntp_monitor_core::text::units;
 
-/// On this host servers are asked more often.
+/// Minimum interval for servers on this host.
 const ON_THIS_HOST: Duration = Duration::from_secs(1);
-/// How much of the past is shown.
+/// Number of past polls that are shown.
 const SHOWN: usize = 40;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Measures until no server wants to be asked any more, or until it is interrupted. The exit status is that of the last
-/// round.
+/// Measures until all servers have asked not to be polled any more, or until it is interrupted. The exit status is that
+/// of the last round.
 ///
 /// # Errors
-/// Those of writing.
+/// I/O errors of the output.
 pub async fn run(
     args: &QueryArgs,
     every: Duration,
@@ -62,7 +62,7 @@ pub async fn run(
     Ok(status)
 }
 
-/// Servers of other people are not asked more often than the service asks them.
+/// The minimum interval: remote servers are not polled more often than the service would poll them.
 fn at_least(every: Duration, results: &[Measured]) -> Duration {
     let is_here = |measured: &Measured| measured.address.is_none_or(|address| address.ip().is_loopback());
     every.max(if results.iter().all(is_here) { ON_THIS_HOST } else { Server::FLOOR })
@@ -111,7 +111,7 @@ fn is_authentic(measured: &Measured) -> bool {
     measured.outcome().is_success() && measured.best().authentication == Authentication::Nts
 }
 
-/// What each server gave since the start.
+/// The results of each server since the start.
 #[derive(Default)]
 struct Past {
     servers: BTreeMap<String, Course>,
@@ -124,7 +124,7 @@ struct Course {
     /// Polls with NTS, and how many of them were authenticated.
     with_nts: u64,
     authenticated: u64,
-    /// The last offsets in seconds, oldest first; `None` where there was none.
+    /// The last offsets in seconds, oldest first; `None` for a poll without an offset.
     offsets_s: VecDeque<Option<f64>>,
 }
 

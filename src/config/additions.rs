@@ -1,4 +1,4 @@
-//! Servers and tokens that were added on the page of a service whose configuration file is not its own to write:
+//! Servers and tokens that were added on the page of a service that cannot write its configuration file:
 //! `servers.d/servers.toml` in the data directory. They are appended to those of the configuration file.
 
 use std::io::ErrorKind;
@@ -19,9 +19,9 @@ pub fn additions_of(data_dir: &Path) -> PathBuf {
     data_dir.join("servers.d").join("servers.toml")
 }
 
-/// Whether the file can be read. One that only the service may read is left out by the commands of others.
+/// Whether the file can be read. A command of another user ignores a file that only the service may read.
 pub(super) fn is_readable(path: &Path, warnings: &mut Vec<String>) -> bool {
-    // Anyone who owns the directory could put something else there, such as a pipe without a writer.
+    // The owner of the directory could put something else there, such as a pipe without a writer.
     let found = path.metadata().and_then(|file| match file.is_file() {
         true => Ok(access(path, AccessFlags::R_OK)?),
         false => Err(ErrorKind::InvalidInput.into()),
@@ -37,8 +37,8 @@ pub(super) fn is_readable(path: &Path, warnings: &mut Vec<String>) -> bool {
     }
 }
 
-/// Appends the servers and tokens of `added`, which is from the file `name`, to those of `tree`. Servers that a variable
-/// has replaced stay replaced.
+/// Appends the servers and tokens of `added`, from the file `name`, to those of `tree`. Servers are not appended if a
+/// variable has replaced those of the file (`is_replaced`).
 pub(super) fn append(tree: &mut Tree, added: &Tree, name: &str, is_replaced: bool, warnings: &mut Vec<String>) {
     if !is_replaced {
         tree.append(&KeyPath::dotted(SERVERS), added);

@@ -14,7 +14,7 @@ const MAX_INTERFACE_LEN: usize = 15;
 /// Like [`split`], with the NTP port as the default.
 ///
 /// # Errors
-/// Those of [`split`].
+/// Errors of [`split`].
 pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
     let (host, port) = split(text)?;
     Ok((host, port.unwrap_or(NTP_PORT)))
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<(Host, u16), String> {
 /// brackets when a port follows, and with `%` and an interface when it is link-local.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The error in the text.
 pub fn split(text: &str) -> Result<(Host, Option<u16>), String> {
     if let Some(host) = v6(text) {
         return Ok((host?, None));
@@ -52,8 +52,8 @@ pub fn split(text: &str) -> Result<(Host, Option<u16>), String> {
     Ok((host, port.map(parse_port).transpose()?))
 }
 
-/// An IPv6 address, with or without an interface; `None` if it is something else. One with an interface is resolved
-/// like a name, because interfaces come and go.
+/// An IPv6 address, with or without an interface; `None` for other text. An address with an interface is resolved like
+/// a name, because interfaces can appear and disappear.
 fn v6(text: &str) -> Option<Result<Host, String>> {
     let Some((address, zone)) = text.split_once('%') else {
         return Some(Ok(Host::Address(IpAddr::V6(text.parse().ok()?))));

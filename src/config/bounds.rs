@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use yaml_rust2::parser::{Event, Parser};
 
-/// Maximum size of a configuration file, in bytes. A file with ten thousand servers has half of it.
+/// Maximum size of a configuration file, in bytes. A file with ten thousand servers takes half of it.
 pub(super) const LARGEST: u64 = super::file::LARGEST;
 /// Maximum number of keys and values, with aliases expanded: those of 100,000 servers with name and address.
 const MOST_VALUES: usize = 500_000;
@@ -78,8 +78,8 @@ fn json(text: &str) -> Result<(), String> {
     count(values)
 }
 
-/// Rejects a key that an object has twice: the parser of JSON would silently use the last one. Those of TOML and YAML
-/// reject it themselves.
+/// Rejects duplicate keys of an object, because the JSON parser would silently use the last one. The TOML and YAML
+/// parsers reject them.
 fn json_keys(text: &str) -> Result<(), String> {
     match serde_json::from_str::<UniqueKeys>(text) {
         Err(why) if why.is_data() => Err(why.to_string()),
@@ -269,7 +269,7 @@ mod tests {
         assert!(faults.to_string().contains("49900 more faults: only 100 are listed"), "{faults}");
         let flag = format!("{}=1", vec!["a"; 30_000].join("."));
         assert!(load(None, &Environment::new(), &[flag]).unwrap_err().to_string().contains("nested more than 32 deep"));
-        // Minutes without the limits; a few seconds with them on a busy machine.
+        // Without the limits this takes minutes; with them, a few seconds on a busy machine.
         assert!(begin.elapsed() < std::time::Duration::from_secs(60), "{:?}", begin.elapsed());
     }
 

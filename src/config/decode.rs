@@ -33,7 +33,7 @@ pub(super) struct Sections {
     pub fleet: Option<raw::Fleet>,
 }
 
-/// Faults that are listed one by one; the others are counted.
+/// Maximum number of faults that are listed; further ones are counted.
 const MOST_FAULTS: usize = 100;
 /// A key that is longer is not compared with the known ones.
 const LONGEST_KEY: usize = 64;
@@ -203,7 +203,7 @@ fn section<T: DeserializeOwned>(tree: &mut Tree, path: &KeyPath, findings: &mut 
             Err(error) => error,
         };
         let faulty = inside(path, error.path());
-        // A replacement may be invalid too; that is not another mistake.
+        // A replacement may be invalid too; do not report that as another fault.
         if findings.is_sound(&faulty) {
             findings.add(tree, &faulty, error.inner().to_string());
         }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 /// Environment variables as an argument, so that nothing here depends on the process.
 pub type Environment = BTreeMap<String, String>;
 
-/// Replaces what is not UTF-8 in a value. A variable of this program with it is a fault.
+/// Replaces bytes that are not UTF-8 in a value. In a variable of this program it is a fault.
 pub(super) const NOT_TEXT: char = char::REPLACEMENT_CHARACTER;
 
-/// The environment of this process, with [`NOT_TEXT`] in values that are not UTF-8, and without names that are not,
-/// because none of ours is.
+/// The environment of this process, with [`NOT_TEXT`] in values that are not UTF-8. Variables whose names are not UTF-8
+/// are left out, because all of ours are.
 #[must_use]
 pub fn process_environment() -> Environment {
     let variables = std::env::vars_os();

@@ -52,7 +52,7 @@ fn entry(text: &mut String, key: &str, schema: &Value, mark: &str) {
     }
     let examples = schema.get("examples").and_then(Value::as_array).and_then(|e| e.first());
     let value = schema.get("default").or(examples).map_or_else(|| "\"…\"".to_owned(), toml);
-    // The files that a table within a section names need not exist, so the table stays a comment when the rest is
+    // A table within a section may name files that do not exist, so it stays a comment when the rest of the example is
     // tried.
     let mark = if schema.get("properties").is_some() { "# " } else { mark };
     let _ = writeln!(text, "{mark}{key} = {value}");

@@ -1,4 +1,4 @@
-//! A fault of a configuration, and where it came from. A fault never shows a secret.
+//! A fault of a configuration, and its source. A fault never shows a secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The order in which a person would look: by layer, and within a file from top to bottom.
+    /// The order in which faults are listed: by layer, and within a file from top to bottom.
     pub(super) fn order(&self) -> (u8, Option<usize>) {
         let line = match self {
             Self::File { line, .. } => *line,
@@ -130,7 +130,7 @@ impl fmt::Display for Source {
 pub struct Fault {
     pub path: KeyPath,
     pub source: Source,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and how to correct it.
     pub message: String,
     /// Whether the only problem is that this process cannot read a file. Another process, such as the service, may be
     /// able to.

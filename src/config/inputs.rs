@@ -30,8 +30,8 @@ impl Inputs {
         load(self.file.as_deref(), &self.environment, &self.flags)
     }
 
-    /// Reads the configuration for a reload. Does not open a file that is not a regular one, such as a pipe: that was
-    /// read at the start, and has nothing more or blocks.
+    /// Reads the configuration for a reload. Opens regular files only: a pipe was read at the start, and would block or
+    /// be empty.
     ///
     /// # Errors
     /// All faults.

@@ -78,7 +78,7 @@ fn merged(layers: Layers) -> Result<Tree, Fault> {
     Ok(Tree::new(root, sources))
 }
 
-/// What was added to a configuration, with the name of the file; `None` if that file is the configuration itself.
+/// The additions to a configuration, with the name of their file; `None` if that file is the configuration itself.
 fn additions_to(file: File<'_>, text: Option<&str>, tree: &Tree, notes: &mut Notes) -> Option<(Tree, String)> {
     let data_dir = KeyPath::dotted("monitor.data_dir");
     let default = || schema::at(&data_dir)?.get("default");
@@ -138,8 +138,8 @@ fn drop_leftover_influx(tree: &mut Tree, warnings: &mut Vec<String>) {
     }
 }
 
-/// An image allows anyone to read, because it is useful without a configuration. When there are tokens, reading needs
-/// one unless a user has set `public_read`.
+/// The container image sets `public_read`, so that it works without a configuration. This default is dropped when there
+/// are tokens; then reading needs a token unless the user has set `public_read`.
 fn drop_public_default(tree: &mut Tree) {
     let public_read = KeyPath::dotted("http.public_read");
     let is_preset = matches!(tree.source(&public_read), Source::Preset(_));

@@ -12,7 +12,7 @@ const LARGEST: u64 = 1 << 20;
 /// Reads and parses a list.
 ///
 /// # Errors
-/// What is wrong with the file, and what to do. No text of the file is repeated.
+/// The fault of the file, and what to do. No text of the file is repeated.
 pub fn read_leap_list(path: &Path) -> Result<LeapList, String> {
     let text = regular_file::read_text(path, LARGEST);
     let text = text.map_err(|why| format!("{} cannot be read: {why}", path.display()))?;

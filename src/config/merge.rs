@@ -1,5 +1,5 @@
-//! Parses files and merges layers with the `config` crate, which no other file uses. What leaves this file is plain JSON
-//! and the source of each value.
+//! Parses files and merges layers with the `config` crate, which no other file uses. The result is plain JSON and the
+//! source of each value.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) struct Layers {
     file: Option<File>,
 }
 
-/// The configuration file: its name, and the line of each key if its format tells.
+/// The configuration file: its name, and the line of each key if its format provides it.
 struct File {
     name: Arc<str>,
     lines: HashMap<KeyPath, usize>,
@@ -129,7 +129,7 @@ impl Layers {
                 items.into_iter().enumerate().map(|(n, v)| self.plain(v, &path.index(n), sources)).collect()
             }
             ValueKind::Table(items) => {
-                // Sorted, so that faults come in the same order each time.
+                // Sorted, so that the order of faults is always the same.
                 let sorted: BTreeMap<_, _> = items.into_iter().collect();
                 sorted
                     .into_iter()
@@ -148,7 +148,7 @@ impl Layers {
         match (source, in_file) {
             (Some(Source::File { .. }), Some((name, line))) => Source::File { name: Arc::clone(name), line },
             (Some(source), _) => source.clone(),
-            // Merging forgets the source of a section; if it has a line, the file opened it.
+            // Merging loses the source of a section. A section with a line was opened by the file.
             (None, Some((name, Some(line)))) => Source::File { name: Arc::clone(name), line: Some(line) },
             (None, _) => Source::Default,
         }
@@ -191,7 +191,7 @@ fn with_origin(origin: &String, value: Json) -> Value {
     Value::new(Some(origin), kind)
 }
 
-/// An error of the parser of YAML or JSON. Only those that end with a position quote nothing of the file.
+/// An error of the YAML or JSON parser. Only errors that end with a position quote no text of the file.
 fn syntax_error(reason: &str) -> String {
     match reason.rsplit_once(" column ") {
         Some((_, column)) if column.parse::<usize>().is_ok() => reason.to_owned(),

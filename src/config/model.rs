@@ -66,8 +66,8 @@ impl Config {
         self.servers.iter().filter(|server| !server.paused).map(Arc::clone).collect()
     }
 
-    /// The same, with the servers of `running` in place of those that equal them. They are then compared by address, and
-    /// are in memory once.
+    /// The same configuration, sharing equal servers with `running`. Shared servers are compared by address and use
+    /// memory once.
     #[must_use]
     pub fn sharing_servers(mut self, running: &Self) -> Self {
         let known: HashMap<&str, &Arc<Server>> =
@@ -192,7 +192,7 @@ pub struct Influx {
     pub bucket: String,
     /// The token, from `token`, `token_file` or the environment.
     pub token: Hidden,
-    /// The most lines in a request.
+    /// Maximum number of lines in a request.
     pub batch: usize,
     /// The longest time that a line waits for its batch.
     pub flush_interval: Duration,

@@ -38,7 +38,7 @@ impl FileFault {
 pub(super) fn read_value(path: &Path, surroundings: &Surroundings<'_>) -> Result<Hidden, FileFault> {
     let found = resolve(path, surroundings);
     Hidden::read(&found).map_err(|why| {
-        // Only root can look there, so only "no such file" would mislead other users.
+        // Only root can read that directory, so "no such file" alone would mislead other users.
         let elsewhere = match why.kind() {
             ErrorKind::NotFound if path.is_relative() => {
                 "; a relative path is looked for beside the configuration, and among systemd's credentials, which root \

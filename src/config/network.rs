@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn network_that_cannot_be_meant_is_refused_with_advice() {
+    fn invalid_network_is_refused_with_advice() {
         for (text, part) in [
             ("10.0.0.1/8", "write 10.0.0.0/8"),
             ("0.0.0.0/0", "every address"),

@@ -24,7 +24,7 @@ impl Http {
 }
 
 impl Nts {
-    /// The authorities that `nts_ca` holds now. A file that cannot be read or is invalid counts as unchanged. Blocks.
+    /// The current content of `nts_ca`. A file that cannot be read or is invalid counts as unchanged. Blocks.
     #[must_use]
     pub fn authorities(&self) -> Option<Arc<str>> {
         let now = self.ca_file.as_deref().and_then(|file| outbound::pem_at(file).ok());

@@ -14,8 +14,8 @@ const SERVERS: &str = "server";
 #[derive(Clone)]
 pub(super) struct Tree {
     root: Value,
-    /// Has no entries for values that a server takes from `[defaults]` or from the program: with thousands of servers,
-    /// they would be most of the entries.
+    /// Values that a server takes from `[defaults]` or from the program have no entry: with thousands of servers, they
+    /// would be most of the entries.
     sources: HashMap<KeyPath, Source>,
 }
 
@@ -88,7 +88,7 @@ impl Tree {
         Some(self.get(&default).is_some().then_some(default))
     }
 
-    /// Whether the value at `path` was set; for a server, whether it was set for this server itself.
+    /// Whether the value at `path` was set. For a server, defaults do not count.
     pub(super) fn is_said(&self, path: &KeyPath) -> bool {
         self.sources.contains_key(path)
     }
@@ -126,7 +126,7 @@ impl Tree {
     pub(super) fn remove(&mut self, path: &KeyPath) {
         let Some((last, parent)) = path.0.split_last() else { return };
         match (last, self.get_mut(&KeyPath(parent.to_vec()))) {
-            // An array of anything but servers is unknown here; a null keeps the indices of the others right.
+            // In an array, null takes the place of the value, so that the indices of the other items stay valid.
             (Step::Index(index), Some(Value::Array(items))) if *index < items.len() => items[*index] = Value::Null,
             (Step::Key(key), Some(Value::Object(table))) => {
                 table.shift_remove(&**key);
@@ -182,8 +182,8 @@ impl Tree {
         }
     }
 
-    /// Fills in what each server takes from `[defaults]`. `[defaults]` must be decoded first, so that a fault there is
-    /// reported once.
+    /// Fills in the values that each server takes from `[defaults]`. `[defaults]` must be decoded first, so that a
+    /// fault there is reported once.
     pub(super) fn fill_servers(&mut self) {
         let Some(schema) = schema::at(&KeyPath::dotted(SERVERS).index(0)) else { return };
         let mut fallbacks = self.root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -206,7 +206,7 @@ impl Tree {
         }
     }
 
-    /// How many tables an array has.
+    /// The number of tables in an array.
     pub(super) fn count(&self, path: &KeyPath) -> usize {
         self.get(path).and_then(Value::as_array).map_or(0, Vec::len)
     }

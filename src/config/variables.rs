@@ -63,7 +63,7 @@ impl Setting {
     }
 }
 
-/// Findings other than settings.
+/// Faults and warnings found in variables.
 #[derive(Default)]
 pub(super) struct Notes {
     pub warnings: Vec<String>,
@@ -80,7 +80,7 @@ pub(super) fn is_short(name: &str) -> bool {
     SHORT.iter().any(|short| name.strip_prefix(short.name).is_some_and(|rest| matches!(rest, "" | "_FILE")))
 }
 
-/// The variables of `environment` that this program reads and that are set to something.
+/// The variables of `environment` that this program reads and that are not blank.
 #[must_use]
 pub fn own_variables(environment: &Environment) -> Environment {
     let mut own = present(environment);
@@ -88,7 +88,7 @@ pub fn own_variables(environment: &Environment) -> Environment {
     own
 }
 
-/// The variables that are set to something.
+/// The variables that are not blank.
 pub(super) fn present(variables: &Environment) -> Environment {
     let present = variables.iter().filter(|(_, value)| !value.trim().is_empty());
     present.map(|(name, value)| (name.clone(), value.clone())).collect()

@@ -1,4 +1,4 @@
-//! Whether the servers agree with each other and with this host's clock. A server that answers is not yet right.
+//! Checks whether the servers agree with each other and with this host's clock. A server may answer and still be wrong.
 
 use ntp_monitor_core::conclusion::{Claim, Conclusion, conclude};
 use ntp_monitor_core::text::units;
@@ -6,13 +6,13 @@ use ntp_monitor_core::text::units;
 use super::Level;
 use super::finding::{Area, Finding};
 
-/// An offset that is worth a word; the warning of `check` and of the built-in alert has the same default.
+/// An offset that is reported; the warning of `check` and of the built-in alert has the same default.
 const LARGE_S: f64 = 0.025;
 
-/// What looking at one server gave.
+/// The result of examining one server.
 pub(super) struct Look {
     pub finding: Finding,
-    /// What it claims of this host's clock, if it gave a time.
+    /// Its claim about this host's clock, if it gave a time.
     pub claim: Option<Claim>,
 }
 
@@ -22,20 +22,20 @@ impl From<Finding> for Look {
     }
 }
 
-/// The findings of all servers, each judged beside the others, and one about the clock if they contradict it.
+/// The findings about all servers, compared with each other, and one about this host's clock if they contradict it.
 pub(super) fn weigh(looks: Vec<Look>) -> Vec<Finding> {
     let claims: Vec<Claim> = looks.iter().filter_map(|look| look.claim.clone()).collect();
     let conclusion = conclude(&claims);
     let clock = about_clock(&conclusion);
     let is_clock_wrong = clock.is_some();
     let judged = looks.into_iter().map(|look| match look.claim {
-        Some(claim) => doubted(look.finding, &claim, &conclusion, is_clock_wrong),
+        Some(claim) => compared(look.finding, &claim, &conclusion, is_clock_wrong),
         None => look.finding,
     });
     judged.chain(clock).collect()
 }
 
-/// At least two servers, and most of all, say that the clock is off by more than they may be wrong.
+/// A finding if a majority of at least two servers shows that this host's clock is off by more than their error ranges.
 fn about_clock(conclusion: &Conclusion) -> Option<Finding> {
     let Conclusion::Bounded(bounded) = conclusion else { return None };
     let agreeing = bounded.servers - bounded.excluded.len();
@@ -46,12 +46,12 @@ fn about_clock(conclusion: &Conclusion) -> Option<Finding> {
     })
 }
 
-fn doubted(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wrong: bool) -> Finding {
+fn compared(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wrong: bool) -> Finding {
     if finding.level != Level::Ok {
         return finding;
     }
     let off = units::seconds(claim.offset_s.abs());
-    let (doubt, advice) = match conclusion {
+    let (remark, advice) = match conclusion {
         Conclusion::Bounded(bounded) if bounded.excluded.contains(&claim.server) => (
             format!("contradicts {}", bounded.by_whom()),
             "if most of the servers are right, this one is wrong: check its sources, or use another server",
@@ -66,7 +66,7 @@ fn doubted(finding: Finding, claim: &Claim, conclusion: &Conclusion, is_clock_wr
             "one of the two clocks is wrong: with more or nearer servers a majority can tell which",
         ),
     };
-    let what = format!("{}; {doubt}", finding.what);
+    let what = format!("{}; {remark}", finding.what);
     Finding { level: Level::Warning, what, advice: Some(advice.to_owned()), ..finding }
 }
 

@@ -51,7 +51,8 @@ fn kernel(has_daemon: bool) -> Finding {
     }
 }
 
-/// A clock that takes a microsecond to read, or that jumps between cores, makes every stamp worse.
+/// Rates the clock source: one that takes a microsecond to read, or that jumps between cores, makes every timestamp
+/// worse.
 fn source(name: &str) -> Finding {
     match name {
         "acpi_pm" | "hpet" | "jiffies" | "refined-jiffies" => AREA.warning(

@@ -1,4 +1,4 @@
-//! Directories that must be writable, by the user that the service runs as, and room on their disks.
+//! Checks that directories are writable for the user of the service, and the free space on their disks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -92,7 +92,7 @@ fn strangers(store: &Path) -> Vec<Finding> {
     files.iter().filter(strange).map(report).collect()
 }
 
-/// Root can write everywhere, so the permissions of the directory are checked instead of trying.
+/// Checks the permissions of the directory, because a test by root would always succeed.
 fn closed_to_service(name: &str, dir: &fs::Metadata) -> Option<Finding> {
     let service = service_user(&fs::read_to_string("/etc/passwd").ok()?).filter(|_| geteuid().is_root())?;
     if may_write(service, (dir.uid(), dir.gid()), dir.mode()) {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_sees_by_owner_and_mode_whether_the_service_may_write() {
+    fn root_checks_by_owner_and_mode_if_the_service_may_write() {
         let passwd = "root:x:0:0::/root:/bin/sh\nntp-monitor-2:x:7:8::/:/x\nntp-monitor:x:990:991::/:/sbin/nologin\n";
         let service = service_user(passwd).unwrap();
         assert_eq!(service, (990, 991));

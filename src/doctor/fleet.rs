@@ -1,4 +1,4 @@
-//! The fleet: whether NATS lets this instance in, with a release and rights that suffice.
+//! Checks the connection to NATS: whether it accepts this instance, its release, and the rights of this instance.
 
 use std::time::Duration;
 

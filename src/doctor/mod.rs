@@ -1,8 +1,8 @@
 //! Examines everything that the service depends on, and says what to do about each finding.
 //!
-//! An examination changes nothing. It sends at most one request to a server, and none to a server that the store says
-//! was asked a moment ago, so it may be run beside the service. What it cannot look into (another user's files, a
-//! network that is down) is a finding, never a failure.
+//! An examination changes nothing. It sends at most one request to a server, and none to a server that was polled a
+//! moment ago according to the store, so you can run it while the service runs. If it cannot check something (another
+//! user's files, a network that is down), that is a finding, never a failure.
 
 mod agreement;
 mod clock;

@@ -23,7 +23,7 @@ use ntp_monitor_core::nts::{Certificate, Expiry, Status};
 use ntp_monitor_core::sample::{Measure, Outcome, Sample};
 
 const AREA: Area = Area("servers");
-/// Maximum number of servers that are asked at the same time; replies of more would queue.
+/// Maximum number of servers that are asked at the same time; more replies would have to queue.
 const AT_ONCE: usize = 8;
 /// Maximum number of servers that are listed; the page of the service shows all.
 const MAX_ASKED: usize = 64;

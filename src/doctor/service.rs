@@ -16,7 +16,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) async fn examine(config: &Config) -> Vec<Finding> {
     let address = reachable(config.http.listen);
     let name = address.to_string();
-    // The certificate is for the name that others use; here only whether the service answers matters.
+    // The certificate has the name that others use. This check only needs a response.
     let builder = reqwest::Client::builder().danger_accept_invalid_certs(true);
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let answer = match builder.no_proxy().timeout(ANSWER_WITHIN).build() {

@@ -121,7 +121,7 @@ impl Measured {
     }
 }
 
-/// The points of the kind of timestamping with the most samples.
+/// The points with the most frequent kind of timestamping.
 fn of_main_way(measured: impl Iterator<Item = (Option<Timestamping>, Point)>) -> Vec<Point> {
     let mut ways: BTreeMap<Option<Timestamping>, Vec<Point>> = BTreeMap::new();
     measured.for_each(|(way, point)| ways.entry(way).or_default().push(point));

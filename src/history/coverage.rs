@@ -1,4 +1,4 @@
-//! How much of a period was monitored, and what a server did in it.
+//! How much of a period was monitored, and when each server was polled and answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::text::percent::percentages;
 use ntp_monitor_core::text::units::span as length;
 
-/// A poll counts for this many of its intervals: one lost poll is no gap.
+/// A poll counts for this many of its intervals, so that one lost poll is not a gap.
 const INTERVALS: f64 = 2.0;
 
 /// When a server was polled, and when it gave samples.
@@ -37,7 +37,7 @@ impl Presence {
         }
     }
 
-    /// The hours of rollups that hold polls, between the first and the last poll of the server.
+    /// The hours whose rollups have polls, between the first and the last poll of the server.
     #[must_use]
     pub(super) fn of_rollups<'a>(rollups: impl Iterator<Item = &'a Rollup>, seen: Span) -> Self {
         let (mut polled, mut answered) = (Vec::new(), Vec::new());
@@ -54,7 +54,7 @@ impl Presence {
         Self { polled, answered }
     }
 
-    /// The same within a period.
+    /// The presence within a period.
     #[must_use]
     pub(super) fn clipped(&self, to: Span) -> Self {
         Self { polled: self.polled.clipped(to), answered: self.answered.clipped(to) }
@@ -87,7 +87,7 @@ pub struct Coverage {
     pub monitored_s: f64,
     /// No server was polled: before the first poll, after the last one, and while the monitor did not run.
     pub unmonitored_s: f64,
-    /// The part of the period that has not passed yet. Nothing is expected of it.
+    /// The part of the period that has not passed yet. It does not count as unmonitored.
     pub future_s: f64,
 }
 

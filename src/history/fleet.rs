@@ -1,4 +1,4 @@
-//! What all vantages of a fleet say about a period together, from the samples in the store of a hub.
+//! Judges a period from the samples of all vantages of a fleet in the store of a hub.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use ntp_monitor_core::fleet::verdict::{FleetReport, FleetVerdict};
 use ntp_monitor_core::sample::{Sample, ServerIdent};
 use ntp_monitor_core::stats::verdict::When;
 
-/// Maximum number of samples that are judged; the latest are taken.
+/// Maximum number of samples that are judged; the latest are used.
 const MOST_SAMPLES: u64 = 1_000_000;
 /// Number of samples between two progress reports.
 const PROGRESS_EVERY: u64 = 50_000;
 /// The name of this host's samples in a store that does not know it.
 const THIS_HOST: &str = "this host";
 
-/// A period as the whole fleet saw it.
+/// The results of a period for the whole fleet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FleetSurvey {
-    /// The first sample that was judged. Earlier ones have expired, or are too many.
+    /// The first sample that was judged. Earlier ones have expired or would exceed the limit.
     pub judged_from: When,
     /// Every vantage, by name.
     pub vantages: Vec<SurveyedVantage>,
@@ -56,9 +56,9 @@ pub struct SurveyedVantage {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WrongServer {
     pub server: String,
-    /// The largest number of places from which the error was seen at once.
+    /// The largest number of places that saw the error at the same time.
     pub wrong_from: usize,
-    /// From how many places the server was seen then.
+    /// The number of places that measured the server then.
     pub seen_from: usize,
     /// For how long verdicts called it wrong, in seconds.
     pub wrong_s: f64,

@@ -18,7 +18,7 @@ use ntp_monitor_core::sample::{Authentication, Sample};
 pub struct NtsSurvey {
     /// Polls whose samples are in the store.
     pub polls: u64,
-    /// Those among them that brought an authenticated offset.
+    /// Polls with an authenticated offset.
     pub authenticated: u64,
     /// The share of these; `null` without samples in the store.
     pub authenticated_ratio: Option<f64>,
@@ -27,7 +27,7 @@ pub struct NtsSurvey {
     pub failures: u64,
     /// How long the last key exchange took; it may have been before the period.
     pub exchange_s: Option<f64>,
-    /// How long the slowest one of the period took.
+    /// How long the slowest key exchange of the period took.
     pub longest_exchange_s: Option<f64>,
     /// The fault of the last key exchange; `null` if it succeeded.
     pub fault: Option<String>,
@@ -37,7 +37,7 @@ pub struct NtsSurvey {
     pub naks: u64,
     /// Queries that were answered without NTS.
     pub downgrades: u64,
-    /// The smallest stock of cookies after a poll; 8 is a full one.
+    /// The smallest stock of cookies after a poll; 8 is a full stock.
     pub fewest_cookies: Option<u64>,
     /// The length of a cookie in octets.
     pub cookie_octets: Option<u64>,
@@ -45,7 +45,7 @@ pub struct NtsSurvey {
     pub aead: Option<String>,
     /// The certificate of the key-exchange server.
     pub certificate: Option<Certificate>,
-    /// How often an hour of the period ended with another certificate than the hour before it, by serial number.
+    /// How often the certificate at the end of an hour differed from that of the hour before, by serial number.
     pub certificate_changes: u64,
     /// Days from the end of the period to the end of the certificate; negative when it has expired.
     pub days_left: Option<f64>,
@@ -86,7 +86,7 @@ pub(super) fn survey(
     Ok((!is_without).then(|| summary(&series, past, polls)))
 }
 
-/// Adds up the hours of all addresses. The state is that of the address with the latest news.
+/// Adds up the hours of all addresses. The state is that of the address with the latest hour.
 fn summary(series: &[Vec<NtsHour>], past: Span, polls: Polls) -> NtsSurvey {
     const HOUR_NS: i64 = 3_600_000_000_000;
     let within = || series.iter().flatten().filter(|hour| hour.from_ns.saturating_add(HOUR_NS) > past.from_ns);
@@ -126,7 +126,7 @@ fn faults<'a>(hours: impl Iterator<Item = &'a NtsHour>) -> BTreeMap<String, u64>
     counts
 }
 
-/// The first hour may be the last one before the period.
+/// Counts changes between hours. The first hour may be the last one before the period.
 fn certificate_changes(hours: &[NtsHour]) -> u64 {
     let serials: Vec<&str> = hours.iter().filter_map(|hour| Some(&*hour.certificate.as_ref()?.serial)).collect();
     serials.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64

@@ -1,4 +1,4 @@
-//! What the recorded data say of one server over a period, in one word and in a few.
+//! The standing of one server over a period, as one word and as a sentence.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub enum Position {
     Wrong,
     /// Its clock was suspected, without proof.
     Suspected,
-    /// It answered all polls that were answered without being synchronised.
+    /// No poll gave a sample, and every answer said that its clock is not synchronised.
     Unsynchronised,
     /// No poll gave a sample.
     NoAnswer,
@@ -33,7 +33,7 @@ pub enum Position {
     NotFoundWrong,
 }
 
-/// What a server did over a period.
+/// The standing of a server over a period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Standing {
     /// In one word.
@@ -86,7 +86,7 @@ pub fn decided(verdicts: &[Entry], monitored: &Stretches, undecidable: bool) -> 
     Stretches::of(wanted.map(span).collect()).within(monitored)
 }
 
-/// The time of a verdict. The last one holds for as long as the monitor runs.
+/// The time of a verdict. The last one is valid as long as the monitor runs.
 fn span(entry: &Entry) -> Span {
     Span { from_ns: entry.since.0, to_ns: entry.until.map_or(i64::MAX, |until| until.0) }
 }

@@ -7,7 +7,7 @@ use super::span::Span;
 pub struct Stretches(Vec<Span>);
 
 impl Stretches {
-    /// The instants that any of the periods holds.
+    /// The union of the periods.
     #[must_use]
     pub fn of(mut spans: Vec<Span>) -> Self {
         spans.retain(|span| span.from_ns < span.to_ns);
@@ -31,18 +31,19 @@ impl Stretches {
         }
     }
 
-    /// The instants of all sets together.
+    /// The union of all sets.
     #[must_use]
     pub fn union<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
         Self::of(all.flat_map(|one| one.0.iter().copied()).collect())
     }
 
-    /// The instants that are in this set and in `other`.
+    /// The intersection with `other`.
     #[must_use]
     pub fn within(&self, other: &Self) -> Self {
         let (mut shared, mut rest) = (Vec::new(), other.0.as_slice());
         for span in &self.0 {
-            // A period of the other set can reach into several of these, so only those that end before this one go.
+            // A period of the other set can overlap several periods of this set, so only those that end before this
+            // period are skipped.
             rest = &rest[rest.partition_point(|theirs| theirs.to_ns <= span.from_ns)..];
             for theirs in rest.iter().take_while(|theirs| theirs.from_ns < span.to_ns) {
                 shared.push(Span { from_ns: span.from_ns.max(theirs.from_ns), to_ns: span.to_ns.min(theirs.to_ns) });
@@ -51,7 +52,7 @@ impl Stretches {
         Self::of(shared)
     }
 
-    /// The instants of this set that are within the period.
+    /// The part of this set within the period.
     #[must_use]
     pub fn clipped(&self, to: Span) -> Self {
         self.within(&Self::of(vec![to]))

@@ -27,7 +27,7 @@ use ntp_monitor_core::stats::verdict::{Entry, When};
 pub const MOST_SAMPLES: u64 = 1_000_000;
 /// Maximum number of events returned; the latest are kept.
 pub const MOST_EVENTS: usize = 5000;
-/// The store notes the latest sample of a server to this accuracy.
+/// The store records the time of a server's latest sample to this accuracy.
 const SEEN_STEP_NS: i64 = 300_000_000_000;
 /// Number of samples between two progress reports.
 const PROGRESS_EVERY: u64 = 50_000;
@@ -60,7 +60,7 @@ pub struct Surveyed {
     /// from samples.
     #[serde(rename = "from")]
     pub source: Source,
-    /// What the data say of the server.
+    /// The standing of the server.
     pub standing: Standing,
     /// How it was authenticated; absent without NTS.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,7 +139,7 @@ pub struct Request {
     pub servers: Vec<String>,
     /// Averaging times of the stability in seconds; octaves if absent.
     pub taus_s: Option<Vec<f64>>,
-    /// The time now, in nanoseconds since 1970. Nothing is expected of the part of the period after it.
+    /// The current time, in nanoseconds since 1970. The part of the period after it does not count as unmonitored.
     pub now_ns: i64,
 }
 
@@ -155,7 +155,7 @@ pub fn survey(
 ) -> Result<Survey, SurveyError> {
     let names = names(reader, &request.servers)?;
     let seen = seen(reader)?;
-    // What is recorded has happened, whatever the clock of this host says now.
+    // Recorded samples lie in the past, even if this host's clock now shows an earlier time.
     let latest_ns = seen
         .values()
         .map(|seen| seen.to_ns)
@@ -236,7 +236,7 @@ fn seen(reader: &Reader) -> Result<BTreeMap<Arc<str>, Span>, StoreError> {
     Ok(all)
 }
 
-/// What is counted of every sample.
+/// The counts over all samples.
 #[derive(Default)]
 struct Met {
     attendance: Attendance,

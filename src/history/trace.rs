@@ -1,8 +1,8 @@
-//! The history of one server for charts, at a resolution that follows from the span and from the number of points that
-//! have room: every poll, or steps of ten seconds to a week. At every resolution the figures mean the same.
+//! The history of one server for charts. The resolution depends on the span and on the number of points that fit: every
+//! poll, or steps of ten seconds to a week. The figures are defined in the same way at every resolution.
 //!
-//! Short steps are computed from samples, which are limited in number; longer ones from rollups. Jitter needs the order
-//! of the polls, which rollups do not keep, so a long step takes it from its first samples, as far as there are any.
+//! Short steps are computed from samples, whose number is limited; longer ones from rollups. Jitter needs the order of
+//! polls, which rollups do not have, so a long step computes it from its first samples, if there are any.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,9 +21,9 @@ const STEPS_S: [i64; 15] =
 const JITTER_OVER: usize = 8;
 /// Samples of a long step from which its jitter is computed.
 const JITTER_SAMPLES: usize = 2 * JITTER_OVER + 1;
-/// Polls before the span that settle the score and the jitter.
+/// Polls before the span from which score and jitter reach their values.
 const LEAD_POLLS: f64 = 128.0;
-/// Samples after the last rollup; usually those of five minutes.
+/// Maximum number of samples after the last rollup; usually they cover five minutes.
 const TAIL_SAMPLES: usize = 20_000;
 
 /// How much detail a chart needs, and how much may be read for it.
@@ -33,7 +33,7 @@ pub struct TraceOptions {
     pub points: usize,
     /// The width of a step in seconds; the default follows from the span.
     pub step_s: Option<i64>,
-    /// The most samples that may be read one by one.
+    /// Maximum number of samples that may be read one by one.
     pub rows: usize,
     pub jitter: bool,
 }
@@ -152,7 +152,7 @@ fn main_way(counts: impl Iterator<Item = (Option<Timestamping>, u64)>) -> Option
     ways.into_iter().max_by_key(|(_, n)| *n).and_then(|(way, _)| way)
 }
 
-/// What goes on from poll to poll.
+/// The state that continues from poll to poll.
 #[derive(Debug, Default)]
 struct Run {
     before_s: Option<f64>,
@@ -161,7 +161,7 @@ struct Run {
 }
 
 impl Run {
-    /// Takes a poll, and returns the jitter after it.
+    /// Adds a poll and returns the jitter after it.
     fn poll(&mut self, sample: &Sample, way: Option<Timestamping>) -> Option<f64> {
         self.score.record(sample);
         let offset_s = measure(sample, way)?.offset_s;
@@ -252,7 +252,7 @@ impl Sum {
         let at_ns = step_s.map_or(self.first_ns, |step_s| {
             let (start_s, end_s) = (self.place.saturating_mul(step_s), (self.place + 1).saturating_mul(step_s));
             let [start_ns, end_ns] = [start_s, end_s].map(|seconds| seconds.saturating_mul(1_000_000_000));
-            // No step begins before the monitor did, or ends after the span.
+            // A step does not begin before monitoring started, or end after the span.
             let (start_ns, end_ns) = (start_ns.max(span.from_ns), end_ns.min(span.to_ns));
             start_ns + (end_ns - start_ns) / 2
         });
@@ -270,7 +270,7 @@ impl Sum {
     }
 }
 
-/// Where the history of a server is read.
+/// The source of a server's history.
 struct Source<'a> {
     reader: &'a Reader,
     server: &'a str,
@@ -291,7 +291,7 @@ impl Source<'_> {
         self.samples(span.from_ns.saturating_sub(lead_ns), span.from_ns, LEAD_POLLS as usize * 4)
     }
 
-    /// From rollups, and from the samples that these lack.
+    /// Reads rollups, and the samples that are not in rollups yet.
     fn rolled(&self, span: Span, step_s: i64, with_jitter: bool) -> Result<Trace, StoreError> {
         let found = self.reader.buckets(self.server, self.address, span.from_ns, span.to_ns, step_s)?;
         let tail_ns = found.complete_to_ns.unwrap_or(span.from_ns).max(span.from_ns);
@@ -310,7 +310,7 @@ impl Source<'_> {
                 sum.measure(it.n, it.offset_s, it.delay_s, it.distance_s);
             }
             let mean_s = bucket.measure.map(|measure| measure.offset_s.mean);
-            // What came before the span is not read: the score begins where the first polls would settle it.
+            // Polls before the span are not read: the score starts at the value that the first polls would reach.
             let weight = if is_settled { 1 } else { 1000 };
             is_settled = true;
             run.score.record_sums(&bucket.counts.outcomes.map(|polls| polls * weight), mean_s);

@@ -1,4 +1,4 @@
-//! Reads what people want to know of a certificate. Whether it is sound is decided by rustls.
+//! Reads the parts of a certificate that are shown to people. rustls decides whether it is valid.
 
 use jiff::Timestamp;
 use ntp_monitor_core::nts::Certificate;
@@ -10,7 +10,7 @@ const MAX_NAME_CHARS: usize = 200;
 /// Longest serial number, in hexadecimal: RFC 5280 allows 20 octets.
 const MAX_SERIAL_CHARS: usize = 64;
 
-/// `None` for what is no certificate.
+/// `None` if it is not a certificate.
 pub(super) fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
     let (_, found) = x509_parser::parse_x509_certificate(der).ok()?;
     let validity = found.validity();

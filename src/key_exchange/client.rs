@@ -28,7 +28,7 @@ const READ_LEN: usize = 4096;
 /// The server of a key exchange.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Where to connect; they are tried in this order.
+    /// The addresses to connect to, tried in this order.
     pub addresses: Vec<SocketAddr>,
     /// The name or address that the certificate must be for.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct Target {
     pub ca_pem: Option<Arc<str>>,
 }
 
-/// What a successful key exchange gives.
+/// The result of a successful key exchange.
 #[derive(Debug)]
 pub struct Established {
     pub keys: Keys,
@@ -49,13 +49,13 @@ pub struct Established {
 #[derive(Debug)]
 pub struct Exchange {
     pub result: Result<Established, ExchangeFault>,
-    /// The certificates that the server has shown, its own first, also when they were refused.
+    /// The certificates that the server sent, its own first, even if they were refused.
     pub chain: Vec<Certificate>,
     /// How long it took, without the wait for other key exchanges.
     pub took: Duration,
 }
 
-/// Lets [`AT_A_TIME`] key exchanges run; the others wait in the order in which they came.
+/// Lets [`AT_A_TIME`] key exchanges run; the others wait in order of arrival.
 struct Turns(Semaphore);
 
 impl Turns {
@@ -64,7 +64,7 @@ impl Turns {
     }
 
     async fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        // A semaphore that is never closed gives every permit.
+        // The semaphore is never closed, so acquiring cannot fail.
         let _turn = self.0.acquire().await;
         work.await
     }
@@ -93,7 +93,7 @@ struct Attempt {
     recorder: Arc<Recorder>,
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
-    /// What is in progress, for the text of a fault.
+    /// The current step, for the text of a fault.
     stage: &'static str,
 }
 
@@ -110,7 +110,7 @@ impl Attempt {
         );
         let mut config = verified.with_no_client_auth();
         config.alpn_protocols = vec![PROTOCOL_NAME.to_vec()];
-        // Each key exchange is a full one: a resumed session shows no certificate.
+        // No session resumption, because a resumed session shows no certificate.
         config.resumption = rustls::client::Resumption::disabled();
         let name = ServerName::try_from(target.name.trim_end_matches('.').to_owned());
         let name = name.map_err(|_| ExchangeFault::Dns(format!("{:?} is not the name of a host", target.name)))?;
@@ -129,7 +129,7 @@ impl Attempt {
         self.stage = "before its answer was complete";
         let agreement = self.ask(&mut stream).await?;
         let keys = export(&stream, &agreement)?;
-        // The server has said everything; whether it hears the end is not important.
+        // The answer is complete, so errors at the end are ignored.
         let _ = stream.shutdown().await;
         Ok(Established { keys, agreement, address })
     }

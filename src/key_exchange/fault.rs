@@ -19,7 +19,7 @@ pub enum ExchangeFault {
     #[error("no complete answer within {seconds} s ({stage})")]
     Timeout {
         seconds: u64,
-        /// What was in progress.
+        /// The step that was in progress.
         stage: &'static str,
     },
     #[error("the server refuses TCP connections at that port: does it serve NTS?")]
@@ -76,7 +76,7 @@ impl ExchangeFault {
         }
     }
 
-    /// The fault behind an error of the connection, in progress with `stage`.
+    /// The fault for an error of the connection during `stage`.
     pub(super) fn of(error: &io::Error, stage: &'static str) -> Self {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             return Self::of_tls(tls);
@@ -108,7 +108,7 @@ impl ExchangeFault {
                 let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
                 Self::WrongName { expected: expected.to_str().into_owned(), presented: short(&names.join(", ")) }
             }
-            // Another authority of the same name, such as one that was made again.
+            // Another authority of the same name, for example one that was created again.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
             other => Self::Certificate(short(&other.to_string())),
         }

@@ -1,5 +1,5 @@
-//! The key exchange of NTS (RFC 8915 §4): a TLS connection that gives keys, cookies, and what the server's certificate
-//! says. Each has one deadline, and few run at a time.
+//! The key exchange of NTS (RFC 8915 §4): a TLS connection that gives keys, cookies and the details of the server's
+//! certificate. Each key exchange has a deadline, and few run at a time.
 
 mod certificate;
 mod client;

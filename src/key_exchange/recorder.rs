@@ -1,5 +1,5 @@
-//! Keeps the certificates that a server shows, also when they are refused: the dates of a refused one are what people
-//! need to see. The decision is that of the verifier of rustls.
+//! Keeps the certificates that a server sends, even if they are refused, because users need to see the dates of a
+//! refused one. The verifier of rustls decides.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::certificate;
 
-/// Certificates of a chain that are kept.
+/// Maximum number of certificates of a chain that are kept.
 const MAX_CHAIN: usize = 4;
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Recorder {
         Ok(Self { verifier: verifier.map_err(|why| why.to_string())?, chain: Mutex::default() })
     }
 
-    /// The chain that the server has shown, its own certificate first.
+    /// The chain that the server sent, its own certificate first.
     pub fn chain(&self) -> Vec<Certificate> {
         self.chain.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

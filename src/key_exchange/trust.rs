@@ -1,4 +1,4 @@
-//! Which authorities may sign the certificate of a key-exchange server: those of the system, and those of `nts_ca`.
+//! The authorities that may sign the certificate of a key-exchange server: those of the system, and those of `nts_ca`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

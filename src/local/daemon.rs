@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use ntp_monitor_core::stats::local::DaemonView;
 
-/// Time-out for a client; it talks to a daemon on this host, which may hang.
+/// Time-out for a client, because the daemon on this host may hang.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Longer output is not a valid reply.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;

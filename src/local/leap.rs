@@ -35,7 +35,7 @@ fn source(path: Option<&Path>) -> LeapSource {
     }
 }
 
-/// What differs between two files at one path. A package may give a new file the time of the old one.
+/// The properties that distinguish two files at one path. A package may give a new file the time of the old one.
 type Version = (FileId, u64, Option<SystemTime>);
 
 fn version(path: &Path) -> Option<Version> {

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::regular_file;
 
-/// No such file is longer.
+/// Maximum size of a file that is read, in bytes.
 const LONGEST_FILE: u64 = 256 * 1024;
-/// More files of one directory are not read.
+/// Maximum number of files read from one directory.
 const MOST_FILES: usize = 64;
-/// More servers are not of use to anybody who begins.
+/// Maximum number of servers; more are of no use for a first setup.
 const MOST_SERVERS: usize = 16;
 
 /// A server that this host knows.
@@ -23,10 +23,10 @@ pub struct KnownServer {
     pub file: String,
 }
 
-/// How a file names servers.
+/// The format in which a file names servers.
 #[derive(Clone, Copy)]
 enum Format {
-    /// `server HOST …`, `pool HOST …`, `peer HOST …`: chrony, ntpd and what chrony is given by DHCP.
+    /// `server HOST …`, `pool HOST …`, `peer HOST …`: chrony, ntpd and chrony's files from DHCP.
     Directives,
     /// `NTP=HOST HOST …`, `FallbackNTP=…`: systemd-timesyncd, and the leases of systemd-networkd.
     Assignments,
@@ -34,7 +34,7 @@ enum Format {
     Leases,
 }
 
-/// Where to look, what is in use on this host first. A directory stands for the files in it.
+/// The places to search, those in use on this host first. A directory means the files in it.
 const PLACES: [(&str, Format); 16] = [
     ("/run/chrony-dhcp", Format::Directives),
     ("/run/systemd/netif/leases", Format::Assignments),
@@ -54,13 +54,13 @@ const PLACES: [(&str, Format); 16] = [
     ("/usr/lib/systemd/timesyncd.conf", Format::Assignments),
 ];
 
-/// The servers that this host knows, without repetition. What cannot be read is not there.
+/// The servers that this host knows, without duplicates. Files that cannot be read are skipped.
 #[must_use]
 pub fn known_servers() -> Vec<KnownServer> {
     known_below(Path::new("/"))
 }
 
-/// As if `root` were the root directory.
+/// As [`known_servers`], with `root` in place of the root directory.
 fn known_below(root: &Path) -> Vec<KnownServer> {
     let mut known: Vec<KnownServer> = Vec::new();
     for (place, format) in PLACES {

@@ -11,7 +11,7 @@ use ntp_monitor_core::stats::local::LocalState;
 
 /// Interval of kernel readings.
 const EVERY: Duration = Duration::from_secs(10);
-/// A daemon is queried every so many kernel readings, because a query starts a process.
+/// A daemon is queried once in this many kernel readings, because a query starts a process.
 const DAEMON_EVERY: u32 = 6;
 
 /// Publishes the kernel's state every ten seconds and that of a daemon once a minute. Never ends.

@@ -81,7 +81,7 @@ impl RotatingFile {
         let mut finished = self.config.path.clone().into_os_string();
         finished.push(format!(".{stamp}"));
         let finished = PathBuf::from(finished);
-        // Two rotations in one millisecond: the current file grows a little more.
+        // With two rotations in one millisecond, the current file grows a little more.
         if finished.exists() {
             return Ok(());
         }

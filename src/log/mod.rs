@@ -66,7 +66,7 @@ pub struct LogControl {
 }
 
 impl LogControl {
-    /// No record is written while the guard lives, so that other output to the terminal is not cut into.
+    /// No record is written while the guard lives, so that it does not interrupt other output to the terminal.
     pub fn hold(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }

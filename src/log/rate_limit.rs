@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The most keys with their own bucket; all others share one.
+/// Maximum number of keys with their own bucket; all others share one.
 const MAX_KEYS: usize = 4096;
 
 /// The key of a bucket.

@@ -64,7 +64,7 @@ fn a_remote_cannot_forge_a_json_line() {
 }
 
 #[test]
-fn the_journal_gets_priorities_and_fields_that_it_takes() {
+fn journal_gets_priorities_and_valid_field_names() {
     type Entry = (u8, String, Vec<(String, String)>);
     struct Entries(Mutex<Sender<Entry>>);
     impl Drain for Entries {
@@ -160,7 +160,7 @@ fn records_dropped_by_a_full_queue_are_counted_and_reported() {
 }
 
 #[test]
-fn a_file_is_finished_at_its_size_and_only_so_many_are_kept() {
+fn file_rotates_at_its_size_and_old_files_are_limited() {
     let dir = tempfile::tempdir().unwrap();
     let config = LogFile { path: dir.path().join("x.log"), max_bytes: 100, keep: 2 };
     std::fs::write(dir.path().join("x.log.mine"), "not ours").unwrap();

@@ -40,12 +40,12 @@ pub struct Recall {
 #[rtype(result = "()")]
 pub struct LocalKnown(pub LocalState);
 
-/// To the statistician: the verdict continues from this state of an earlier process.
+/// To the statistician: continue the verdict from this state of an earlier process.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Restored(pub Box<Judgement>);
 
-/// To the statistician: keep the state of the verdict for the next process now.
+/// To the statistician: save the state of the verdict for the next process now.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct KeepState;

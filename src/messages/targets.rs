@@ -6,7 +6,7 @@ use actix::Message;
 
 use crate::config::Server;
 
-/// To [`Targets`](crate::actors::targets::Targets): poll exactly these servers. Unchanged servers are not touched.
+/// To [`Targets`](crate::actors::targets::Targets): poll exactly these servers. Unchanged servers are not affected.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct SetServers(pub Vec<Arc<Server>>);

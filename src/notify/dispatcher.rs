@@ -2,12 +2,12 @@
 //!
 //! - Temporary failures are retried with jittered, doubling waits, never before the receiver's `Retry-After`.
 //! - A receiver that rejects the notifier itself (say, a wrong token) is tried once a minute; its queue is kept.
-//! - A rejected message is retried like any other failure, and dropped after three rejections if other messages were
-//!   accepted since the first one, because then the message is at fault. Later messages of the same rule wait for it,
-//!   those of other rules do not.
-//! - A message that was sent whole but not answered may have arrived: it is repeated with long waits and then dropped.
-//! - What a receiver has of a message is recorded, and only the rest is sent again. If only some addresses of a mail are
-//!   refused, other messages do not wait.
+//! - A rejected message is retried like any other failure. It is dropped after three rejections if other messages were
+//! accepted since the first one, because then the message is the cause. Later messages of the same rule wait for it;
+//! those of other rules do not.
+//! - A message that was fully sent but not answered may have arrived. It is repeated with long waits and then dropped.
+//! - The parts of a message that a receiver has accepted are recorded, and a retry sends only the rest. If only some
+//! addresses of a mail are refused, other messages do not wait.
 //! - If the store cannot record a delivery, the record is retried, not the message.
 
 use std::collections::HashMap;
@@ -37,18 +37,18 @@ pub struct Settings {
     pub per_minute: u32,
     /// The waits between attempts.
     pub pacing: Pacing,
-    /// The limits for messages that were sent whole and not answered.
+    /// The limits for messages that were fully sent but not answered.
     pub repeats: Repeats,
 }
 
-/// How often a message is repeated that was sent whole and not answered, because the receiver may have taken it.
+/// How often a message is repeated that was fully sent but not answered, because the receiver may have accepted it.
 #[derive(Debug, Clone, Copy)]
 pub struct Repeats {
-    /// The wait after the first time; it grows fourfold with each.
+    /// The wait after the first attempt; each further wait is four times as long.
     pub first: Duration,
     /// The longest wait.
     pub longest: Duration,
-    /// After so many times the message is dropped.
+    /// The number of attempts after which the message is dropped.
     pub most: u32,
 }
 
@@ -182,7 +182,7 @@ impl Dispatcher {
         }
     }
 
-    /// Records what the receiver has of a message whose attempt was interrupted by the end of the service.
+    /// Records which parts of a message were accepted before the end of the service interrupted the attempt.
     async fn abort(&self, due: &Due, progress: Progress) -> Result<(), Ended> {
         let (now_ns, why) = (crate::clock::now().wall_ns, "interrupted by the end of the service".to_owned());
         if let Err(why) = self.store.notification_failed(due.id, now_ns, why, progress.recorded()).await {
@@ -242,7 +242,7 @@ impl Dispatcher {
         self.sleep(pause).await
     }
 
-    /// The wait after so many failures of this kind.
+    /// The wait after this many failures of this kind.
     fn wait(&self, failure: &Failure, failures: u32) -> Duration {
         let pacing = self.settings.pacing;
         match failure.retry {

@@ -110,7 +110,7 @@ impl Email {
         if references.is_empty() { builder } else { builder.references(references.join(" ")) }
     }
 
-    /// Sends the mail to the receivers that have not got it yet.
+    /// Sends the mail to the receivers that have not accepted it yet.
     async fn send(
         &self,
         message: Result<Message, lettre::error::Error>,
@@ -134,7 +134,7 @@ impl Email {
     }
 }
 
-/// Records who has the mail. Fails while a receiver is missing that may accept it later.
+/// Records which receivers accepted the mail. Fails as long as a receiver may accept it later.
 fn settle(receipt: Receipt, behind: BTreeSet<String>, progress: &mut Progress) -> Result<String, Failure> {
     receipt.taken.iter().for_each(|address| progress.take(address.as_ref()));
     progress.reject(receipt.rejected);

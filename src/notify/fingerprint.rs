@@ -1,12 +1,12 @@
-//! By what receivers recognise an alert.
+//! The fingerprint by which receivers recognise an alert.
 
 use sha2::{Digest, Sha256};
 
 use ntp_monitor_core::alert::notification::{Instance, Notification};
 
-/// The same for the beginning and the end of an alert. An alert about a fleet has the same one at each of its hubs.
+/// The fingerprint of an alert: the same for its beginning and its end, and, for an alert about a fleet, at all hubs.
 pub(super) fn fingerprint(notification: &Notification, instance: &Instance) -> String {
-    // Labels are not part of it: they may change while the alert fires, and the incident would stay open.
+    // Labels are not part of it: if they changed while the alert fires, the incident would stay open.
     let origin = notification.fleet.as_ref().unwrap_or(&notification.vantage);
     let mut hash = Sha256::new();
     for part in [origin, &notification.alert, instance.server.as_deref().unwrap_or_default()] {

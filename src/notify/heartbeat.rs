@@ -1,6 +1,6 @@
 //! The heartbeat (dead man's switch): requests a URL at an interval while the service works, so that an external
-//! monitor notices when this service, its host or its network is down. Beats are not queued, because a late beat has no
-//! use.
+//! monitor notices when this service, its host or its network is down. Beats are not queued, because a late beat is
+//! useless.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl Beat {
         Ok(Self { http, settings: settings.clone(), config: config.clone() })
     }
 
-    /// The heartbeat with the secrets that their files contain now; `None` if none has changed.
+    /// The heartbeat with the current secrets from their files; `None` if none has changed.
     async fn renewed(&self) -> Option<Self> {
         let config = self.config.clone();
         let made = tokio::task::spawn_blocking(move || {

@@ -22,7 +22,8 @@ pub(super) async fn name(host: &str, port: u16) -> ClientId {
     }
 }
 
-/// The name with its domain: as the host is called, or as `hosts` calls it, or with the domain of the resolver.
+/// The name with its domain: the host name if it has one, otherwise the name in `hosts`, otherwise the host name with
+/// the domain of the resolver.
 fn qualified(short: &str, hosts: &str, resolver: &str) -> Option<String> {
     if is_qualified(short) {
         return Some(short.to_owned());
@@ -42,7 +43,8 @@ fn qualified(short: &str, hosts: &str, resolver: &str) -> Option<String> {
     listed.or_else(with_domain)
 }
 
-/// Whether a name has a domain and consists of what a greeting may contain. `localhost.localdomain` names no host.
+/// Whether a name has a domain and contains only characters that a greeting allows. `localhost.localdomain` does not
+/// count.
 fn is_qualified(name: &str) -> bool {
     let sound = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     name.contains('.') && !name.starts_with("localhost") && name.len() <= 253 && name.split('.').all(sound)

@@ -10,7 +10,8 @@ use crate::outbound::{self, Masks};
 
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
-/// Maximum number of bytes read from a response. Some services repeat the message, with up to six bytes a character.
+/// Maximum number of bytes read from a response. Some services repeat the message, with up to six bytes for each
+/// character.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// An HTTP client for one receiver.
@@ -67,7 +68,7 @@ impl Http {
             Err(error) if error.is_builder() => Err(Failure::new(Retry::Paused, "the URL is invalid")),
             Err(error) => {
                 let failure = Failure::on_the_way(self.masks.apply(&outbound::failure(error)));
-                // The receiver may have taken what was sent whole.
+                // The receiver may have accepted a request that was fully sent.
                 let unanswered = sent.is_whole() && failure.retry == Retry::Backoff;
                 Err(if unanswered { Failure { retry: Retry::Unanswered, ..failure } } else { failure })
             }

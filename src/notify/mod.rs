@@ -50,8 +50,8 @@ pub use webhook::SIGNATURE;
 
 /// One notification channel. An attempt ends within the notifier's time-out.
 pub trait Notifier: Send + Sync {
-    /// Makes one attempt to deliver what `progress` lacks of a notification, and updates it. Success with rejections in
-    /// `progress` means that these parts will never be delivered.
+    /// Makes one attempt to deliver the parts of a notification that `progress` lacks, and updates `progress`. Success
+    /// with rejections in it means that the rejected parts will never be delivered.
     fn deliver<'a>(&'a self, notification: &'a Notification, progress: &'a mut Progress) -> Sending<'a>;
 
     /// Makes one attempt to send a report. Mail gets all of it, a webhook its text, chats its summary; others reject
@@ -98,7 +98,7 @@ pub enum Retry {
     Backoff,
     /// The receiver asked to wait at least this long.
     After(Duration),
-    /// The message was sent whole and no usable response came, so the receiver may have taken it: it is repeated a
+    /// The message was fully sent and no usable response came, so the receiver may have accepted it. It is repeated a
     /// limited number of times, with long waits.
     Unanswered,
     /// The receiver rejects the notifier, not the message (401, 404, a redirect, a wrong password): an operator must

@@ -1,5 +1,5 @@
-//! What a receiver already has of one message, so that a retry sends the rest only. A message has parts if it takes one
-//! request for each alert, or goes to several mail addresses. Kept in the store with the message.
+//! The parts of one message that a receiver has accepted, so that a retry sends only the others. A message has parts if
+//! each alert needs a request, or if it goes to several mail addresses. Kept in the store with the message.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,13 +20,14 @@ pub struct Progress {
     /// The parts that were rejected for good while others were accepted, each with the reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rejected: BTreeMap<String, String>,
-    /// Mail addresses that miss the message and are retried. Later messages do not wait for them.
+    /// Mail addresses that have not accepted the message and are retried. Later messages do not wait for them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub missing: BTreeSet<String>,
-    /// How often the message, or its current part, was sent whole without a usable response.
+    /// How often the message, or its current part, was fully sent without a usable response.
     #[serde(skip_serializing_if = "is_zero")]
     pub unanswered: u32,
-    /// Mail addresses that still miss an earlier message, so they have to wait for this one.
+    /// Mail addresses that have not accepted an earlier message yet, so this message must not be sent to them before
+    /// that one.
     #[serde(skip)]
     pub behind: BTreeSet<String>,
 }
@@ -37,7 +38,7 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Progress {
-    /// Restores a recorded progress; one that cannot be parsed counts as none, so that parts are repeated, not lost.
+    /// Restores a recorded progress. If it cannot be parsed, it counts as empty, so that parts are repeated, not lost.
     #[must_use]
     pub fn restored(text: Option<&str>, behind: BTreeSet<String>) -> Self {
         let progress = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn message_of_which_every_part_is_rejected_is_rejected() {
+    async fn message_is_rejected_if_all_its_parts_are() {
         let mut progress = Progress::default();
         let (asked, result) = send(&mut progress, &[Err(Retry::Refused); 9]).await;
         assert_eq!((asked.len(), result.unwrap_err().retry), (REJECTIONS, Retry::Refused));

@@ -25,7 +25,7 @@ impl Renewing {
         Arc::clone(&self.lock().notifier)
     }
 
-    /// The notifier with the secrets that their files contain now; `None` if none has changed, or the new one is invalid.
+    /// The notifier with the current secrets from their files; `None` if none has changed, or the new one is invalid.
     async fn renewed(&self) -> Option<Arc<dyn Notifier>> {
         let config = self.lock().config.clone();
         let made = tokio::task::spawn_blocking(move || {

@@ -1,5 +1,5 @@
-//! How each service confirms that it has taken a message. A 2xx status alone is no confirmation: proxies, sign-in pages
-//! and some of the services themselves answer 200 when nothing was delivered.
+//! How each service confirms that it has accepted a message. A 2xx status alone is no confirmation: proxies, sign-in
+//! pages and some of the services themselves answer 200 when nothing was delivered.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub(super) struct Reply<'a> {
     pub text: &'a str,
 }
 
-/// What a 2xx response says about the message.
+/// The meaning of a 2xx response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     Taken,
-    /// It was not taken; the second value says why.
+    /// The message was not accepted; the second value says why.
     Not(Retry, String),
 }
 
@@ -31,14 +31,14 @@ impl Reply<'_> {
         serde_json::from_str(self.text).ok()
     }
 
-    /// Judges a response that lacks the confirmation of the service. A web page is surely not from the service; of any
-    /// other response we cannot tell, so the number of repeats is limited.
+    /// Judges a response that lacks the confirmation of the service. A web page is certainly not from the service. Any
+    /// other response may be, so the number of repeats is limited.
     fn foreign(&self, confirmation: &str) -> Verdict {
         let retry = if is_page(self.text) { Retry::Paused } else { Retry::Unanswered };
         Not(retry, format!("the response is not {confirmation}"))
     }
 
-    /// Judges a response that names an HTTP status of its own.
+    /// Judges a response whose body contains an HTTP status.
     fn with_code(code: u64, after: Option<Duration>, why: &str) -> Verdict {
         let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
         let retry = status.and_then(|status| judge(status, after)).unwrap_or(Retry::Refused);
@@ -138,8 +138,8 @@ pub(super) fn ntfy(reply: &Reply<'_>) -> Verdict {
     }
 }
 
-/// Any 2xx response of the user's own receiver, unless it is a web page or says in JSON that it failed. With `expect`,
-/// every response that contains this text and no other.
+/// A generic receiver: any 2xx response, unless it is a web page or reports a failure in JSON. With `expect`, exactly
+/// the responses that contain this text.
 pub(super) fn webhook(reply: &Reply<'_>, expect: Option<&str>) -> Verdict {
     if let Some(part) = expect {
         let retry = if is_page(reply.text) { Retry::Paused } else { Retry::Refused };
@@ -154,7 +154,7 @@ pub(super) fn webhook(reply: &Reply<'_>, expect: Option<&str>) -> Verdict {
     }
 }
 
-/// As [`webhook`]; besides, Healthchecks answers 200 and `OK (not found)` for an unknown check and `OK (rate limited)`.
+/// As [`webhook`], and not `OK (not found)` or `OK (rate limited)`, which Healthchecks sends with status 200.
 pub(super) fn heartbeat(reply: &Reply<'_>, expect: Option<&str>) -> Verdict {
     let text = reply.text.trim().to_ascii_lowercase();
     match text.strip_prefix("ok (") {

@@ -1,5 +1,5 @@
-//! One mail over one SMTP connection. Each receiver is accepted or refused on its own, so that one refused receiver does
-//! not cost the others their mail.
+//! One mail over one SMTP connection. The server accepts or refuses each receiver separately, so a refused receiver
+//! does not keep the others from getting the mail.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::outbound;
 /// After the whole mail was sent, the answer may take this many times the time-out, because servers examine a mail before
 /// they accept it (RFC 5321 §4.5.3.2.6 suggests ten minutes).
 const PATIENCE: u32 = 6;
-/// Time for the QUIT at the end; the mail is delivered already.
+/// Time limit for QUIT; the mail has already been delivered.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The server closes the connection (RFC 5321 §3.8).
 const CLOSING: u16 = 421;
@@ -53,7 +53,7 @@ pub(super) struct Receipt {
     pub taken: Vec<Address>,
     /// Receivers that the server refuses for good, with the reason.
     pub rejected: BTreeMap<String, String>,
-    /// Receivers that the server refuses at present, with the reason.
+    /// Receivers that the server refuses temporarily, with the reason.
     pub later: BTreeMap<String, String>,
     /// When to retry after the first refusal, if it concerned the whole mail.
     retry: Option<Retry>,
@@ -149,7 +149,7 @@ impl Receipt {
         self
     }
 
-    /// The failure when every receiver is refused: temporary if one of them is.
+    /// The failure when every receiver is refused; temporary if one of the refusals is.
     pub(super) fn refusal(&self) -> Failure {
         let retry = self.retry.filter(|_| self.later.is_empty()).unwrap_or(Retry::Backoff);
         let all: BTreeMap<_, _> =
@@ -185,7 +185,7 @@ async fn command(connection: &mut AsyncSmtpConnection, command: impl std::fmt::D
     connection.command(command).await.map(drop).map_err(|error| failure(&error))
 }
 
-/// Classifies an error of the connection: one of TLS needs a person.
+/// Classifies an error of the connection. A TLS error needs action by a person.
 fn unreachable(error: &std::io::Error) -> Failure {
     let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
     let why = outbound::innermost(error);

@@ -1,4 +1,4 @@
-//! The connection to a mail server, which may send a limited amount. lettre reads a line of any length.
+//! The connection to a mail server. Limits how much the server may send, because lettre reads lines of any length.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ const LONGEST: usize = 1 << 20;
 /// Connects to a mail server; with `tls`, the connection is encrypted from the first byte.
 ///
 /// # Errors
-/// Those of the system and of TLS.
+/// Errors of the system and of TLS.
 pub(super) async fn connect(
     host: &str,
     port: u16,
@@ -33,7 +33,7 @@ pub(super) async fn connect(
     Ok(Box::new(Limited { stream, peer, left: LONGEST }))
 }
 
-/// A stream from which only so much can be read.
+/// A stream from which a limited number of bytes can be read.
 #[derive(Debug)]
 struct Limited<S> {
     stream: S,

@@ -49,8 +49,8 @@ impl NotifierState {
         recovered
     }
 
-    /// Records a message that some receivers have and others reject for good. The notifier fails until a message reaches
-    /// everybody. Returns whether it did not fail before.
+    /// Records a message that some receivers accepted and others permanently rejected. The notifier counts as failing
+    /// until all receivers accept a message. Returns whether it was not failing before.
     pub(super) fn delivered_in_part(&self, why: &str) -> bool {
         let now = Timestamp::now();
         let mut inner = self.lock();

@@ -20,8 +20,8 @@ use ntp_monitor_core::alert::notification::{Instance, Notification, Severity, St
 
 /// The maximum number of alerts in the body of a template; more take several requests.
 const CHUNK: usize = 100;
-/// The name of the header by which receivers recognise an alert: the same for its beginning and its end, and at all hubs of a
-/// fleet.
+/// The header by which receivers recognise an alert. Its value is the same for the beginning and the end, and at all
+/// hubs of a fleet.
 const FINGERPRINT: &str = "X-Ntp-Monitor-Fingerprint";
 /// The name of the signature header.
 pub const SIGNATURE: &str = "X-Ntp-Monitor-Signature";

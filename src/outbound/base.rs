@@ -5,7 +5,7 @@ use reqwest::Url;
 /// The URL of a service, to which the paths of its API are appended. It may have a path, for a service behind a proxy.
 ///
 /// # Errors
-/// What is wrong with it. The message does not repeat it, because it may contain a password.
+/// The error in the URL. The message does not repeat the URL, because it may contain a password.
 pub fn base_url(text: &str) -> Result<Url, &'static str> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
         return Err("must begin with http:// or https://");

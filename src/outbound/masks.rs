@@ -1,5 +1,5 @@
-//! Masks secrets in what a receiver answers. Error pages repeat the address that was asked for, and some services repeat
-//! the token that they reject.
+//! Masks secrets in responses. Error pages repeat the requested address, and some services repeat the token that they
+//! reject.
 
 use reqwest::Url;
 
@@ -14,7 +14,7 @@ const SHORTEST_PART: usize = 8;
 pub struct Masks(Vec<String>);
 
 impl Masks {
-    /// Masks these secrets. Of a URL also the path, the query and their parts; of a header's value each word.
+    /// Masks these secrets: of a URL also the path, the query and their parts; of a header value each word.
     pub fn of<'h>(secrets: impl IntoIterator<Item = &'h Hidden>) -> Self {
         let mut texts: Vec<String> = secrets.into_iter().flat_map(|secret| texts(secret.expose())).collect();
         texts.retain(|text| !text.is_empty());
@@ -23,8 +23,8 @@ impl Masks {
         Self(texts)
     }
 
-    /// The text without the secrets. A text must be masked before it is shortened, or the beginning of a secret may
-    /// stay at its end.
+    /// The text without the secrets. Mask a text before you shorten it, because the shortened end could contain the
+    /// beginning of a secret.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
@@ -51,7 +51,7 @@ fn texts(secret: &str) -> Vec<String> {
     texts
 }
 
-/// The parts that can be secret on their own. A word of lower-case letters only is none: `services`.
+/// The parts that can be secret on their own. A word of lower-case letters, such as `services`, does not count.
 fn parts(text: &str) -> impl Iterator<Item = String> {
     let parts = text.split(['/', '?', '&', '=', ' ', ';']).filter(|part| part.len() >= SHORTEST_PART);
     parts.filter(|part| !part.bytes().all(|byte| byte.is_ascii_lowercase())).map(str::to_owned)

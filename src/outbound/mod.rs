@@ -46,7 +46,7 @@ pub fn builder(timeout: Duration, ca_pem: Option<&str>, proxy: Option<&Proxy>) -
     }
 }
 
-/// What a person should check after this status; empty if the status says enough.
+/// A hint what to check after this status; empty if the status is clear.
 #[must_use]
 pub fn hint(status: StatusCode) -> &'static str {
     match status.as_u16() {

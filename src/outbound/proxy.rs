@@ -1,4 +1,4 @@
-//! The proxy through which a client leaves this host: one URL, or the usual variables of the environment.
+//! The proxy of outgoing requests: one URL, or the usual environment variables.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use reqwest::{ClientBuilder, NoProxy, Url};
 
 use super::Hidden;
 
-/// The text that makes the environment name the proxy.
+/// The text that selects the environment variables.
 const FROM_ENVIRONMENT: &str = "environment";
 
 /// Which requests go through which proxy. The URLs may contain a password, so `Debug` shows neither.

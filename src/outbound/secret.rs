@@ -22,7 +22,7 @@ impl Hidden {
     /// The content of a file of at most 64 KiB without its last line break.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not what a secret is in. No error shows what it contains.
+    /// When the file cannot be read, or cannot be the file of a secret. No error shows its content.
     pub fn read(file: &Path) -> std::io::Result<Self> {
         let text = regular_file::read_text(file, MAX_BYTES)?;
         // Some editors write a byte order mark.
@@ -30,13 +30,13 @@ impl Hidden {
         Ok(Self { secret: text.into(), file: Some(file.into()) })
     }
 
-    /// The secret, for requests.
+    /// The secret in plain text, for requests.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.secret.expose_secret()
     }
 
-    /// The secret that its file contains now, if it is another one and not empty. Blocks.
+    /// The current secret in its file, if it differs and is not empty. Blocks.
     #[must_use]
     pub fn renewed(&self) -> Option<Self> {
         let now = Self::read(self.file.as_ref()?).ok()?;

@@ -1,4 +1,4 @@
-//! Whether a request was sent whole. If it was and no response came, the receiver may have taken it.
+//! Detects whether a request was fully sent. If it was and no response came, the receiver may have accepted it.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -164,7 +164,7 @@ impl Plan {
         }
     }
 
-    /// Whether `path` must be opened before root privileges are dropped, which is safe because the user that this
+    /// Whether `path` must be opened before root privileges are dropped. This is safe, because the user that this
     /// process becomes cannot redirect it. A path that the user can redirect is opened with the privileges of the user.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub struct User {
 }
 
 impl User {
-    /// The user with this number. A user without a name gets the group of the same number, never that of root.
+    /// The user with this number. A user without a name gets the group of the same number, never the root group.
     pub(super) fn of(uid: u32) -> Self {
         match unistd::User::from_uid(Uid::from_raw(uid)) {
             Ok(Some(known)) => Self { uid, gid: known.gid.as_raw(), name: Some(known.name) },

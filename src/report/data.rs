@@ -20,7 +20,7 @@ pub struct Data {
     summary: Vec<String>,
     /// The evidence of traceability; absent without a server.
     traceability: Option<Traceability>,
-    /// What all vantages say together; absent unless this is a hub.
+    /// The part about the fleet; absent unless this is a hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     fleet: Option<FleetSurvey>,
     /// Coverage, figures and standing of every server, verdicts and events, as `stats --json` prints them.
@@ -46,8 +46,8 @@ impl Data {
         self.survey.coverage.sentence()
     }
 
-    /// One line for the majority and one for each server: standing, counts of polls, the shares of the evidence, and how it was
-    /// authenticated.
+    /// One line for the majority and one for each server: standing, counts of polls, the shares of the evidence, and the
+    /// authentication.
     pub(super) fn csv(&self, document: &Document) -> String {
         let titles = EVIDENCE.map(|title| title.replace(' ', "_"));
         let mut csv =
@@ -75,7 +75,7 @@ impl Data {
     }
 }
 
-/// A cell that commas, quotes and line ends cannot break (RFC 4180), and that no spreadsheet takes for a formula.
+/// Quotes a cell (RFC 4180), and prevents that a spreadsheet takes it for a formula.
 fn quoted(cell: &str) -> String {
     let cell = if cell.starts_with(['=', '+', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() };
     if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }

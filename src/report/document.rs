@@ -28,7 +28,7 @@ pub struct Document {
     pub summary: Vec<String>,
     /// The reported period, as text.
     pub span: String,
-    /// The same as a span, for programs.
+    /// The reported period, for programs.
     pub period: Span,
     /// Every server, blamed ones first.
     pub rows: Vec<Row>,
@@ -46,7 +46,7 @@ pub struct Document {
     pub alerts: Listed<PastAlert>,
     /// The evidence of traceability.
     pub traceability: Option<Traceability>,
-    /// What all vantages say together.
+    /// The part about the fleet.
     pub fleet: Option<FleetPart>,
     /// The listed servers with NTS, each with the cells of [`nts::COLUMNS`].
     pub nts: Vec<(String, [String; 11])>,
@@ -163,7 +163,7 @@ fn summary(material: &Material) -> Vec<String> {
     said
 }
 
-/// What a majority of the servers shows about this host's clock.
+/// Describes what a majority of the servers shows about this host's clock.
 pub(super) fn shown(found: &Traceability) -> String {
     let limit = seconds(found.limit_s);
     if !found.has_majority {
@@ -193,7 +193,7 @@ fn accusations(material: &Material) -> String {
     }
 }
 
-/// What to say when no clock was called wrong: that says nothing about the time without a majority.
+/// The sentence when no clock was called wrong. It says that the time without a majority was not judged.
 fn unaccused(material: &Material) -> String {
     let found = &material.survey;
     let length_s = |undecidable| decided(&found.verdicts, &found.monitored, undecidable).length_s();

@@ -1,4 +1,4 @@
-//! The part of a report about the fleet: vantages and their clocks, servers that are wrong, verdicts of all places.
+//! The part of a report about the fleet: vantages and their clocks, wrong servers, verdicts of all vantages together.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use ntp_monitor_core::text::units::{NOTHING, bound, seconds, signed_seconds, spa
 
 /// Maximum number of vantages in the table.
 const MOST_VANTAGES: usize = 200;
-/// Maximum number of pairs of vantages in the table, those furthest apart first.
+/// Maximum number of pairs of vantages in the table; pairs with the largest clock difference come first.
 const MOST_PAIRS: usize = 20;
 
 const VANTAGES: [&str; 6] = ["vantage", "servers", "polls", "answered", "clock less the median", "found wrong for"];
@@ -34,7 +34,7 @@ pub struct FleetPart {
     times: Times,
 }
 
-/// The cells of a row, and whether it is about something wrong.
+/// Whether a row is highlighted as wrong, and its cells.
 type Line<const N: usize> = (bool, [String; N]);
 
 impl FleetPart {

@@ -36,7 +36,7 @@ pub(super) fn page(document: &Document, made_ns: i64) -> String {
     REPORT.render(&values)
 }
 
-/// The report as mail; `picture` has the image of each chart, or why there is none.
+/// The report as mail; `picture` has the image of each chart, or the reason why there is none.
 pub(super) fn mail(document: &Document, made_ns: i64, style: &str, picture: impl Fn(&Drawing) -> Value) -> String {
     REPORT.render(&values(document, made_ns, style.to_owned(), picture))
 }
@@ -45,7 +45,7 @@ fn rfc3339(at_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(at_ns)).map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// What page and mail have in common.
+/// The template values that page and mail share.
 fn values(document: &Document, made_ns: i64, style: String, picture: impl Fn(&Drawing) -> Value) -> Value {
     let times = &document.times;
     let pictures =
@@ -73,7 +73,7 @@ fn values(document: &Document, made_ns: i64, style: String, picture: impl Fn(&Dr
     })
 }
 
-/// How the servers with NTS were authenticated, then what all vantages say together.
+/// The table about NTS, then the tables about the fleet.
 fn tables(document: &Document) -> Vec<Value> {
     let authentication = (!document.nts.is_empty()).then(|| nts::table(&document.nts));
     authentication.into_iter().chain(document.fleet.iter().flat_map(FleetPart::tables)).collect()

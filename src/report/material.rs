@@ -22,7 +22,7 @@ use crate::store::read::Reader;
 use ntp_monitor_core::alert::notification::Severity;
 use ntp_monitor_core::stats::verdict::When;
 
-/// Maximum number of servers with charts: as many lines as can be distinguished in one chart.
+/// Maximum number of servers with charts: the number of lines that can be distinguished in one chart.
 pub const MOST_DRAWN: usize = MOST_LINES;
 /// Number of largest offsets listed per server.
 const MOMENTS: usize = 3;
@@ -107,7 +107,7 @@ pub struct Material {
     pub survey: Survey,
     /// The evidence of traceability; `None` without a server.
     pub traceability: Option<Traceability>,
-    /// What all vantages say together; `None` unless the store has samples of others.
+    /// The verdicts about the fleet; `None` unless the store has samples of other vantages.
     pub fleet: Option<FleetSurvey>,
     /// The largest offsets of every server, largest first.
     pub worst: BTreeMap<String, Vec<Moment>>,

@@ -1,4 +1,4 @@
-//! How a server was authenticated, as the cells of a table for people and of CSV.
+//! How a server was authenticated, as cells of a table and of CSV.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ pub fn cells(found: &NtsSurvey) -> [String; 11] {
     ]
 }
 
-/// How many key exchanges failed, why, and whether they fail still.
+/// How many key exchanges failed, why, and whether they still fail.
 fn failed(found: &NtsSurvey) -> String {
     if found.failures == 0 {
         return "0".to_owned();
@@ -51,7 +51,7 @@ fn failed(found: &NtsSurvey) -> String {
     format!("{} ({})", found.failures, why.join(", "))
 }
 
-/// How long the last key exchange took, and the slowest one where it is another.
+/// How long the last key exchange took, and the slowest one if that is another.
 fn took(found: &NtsSurvey) -> String {
     match (found.exchange_s, found.longest_exchange_s) {
         (None, None) => NOTHING.to_owned(),
@@ -60,7 +60,7 @@ fn took(found: &NtsSurvey) -> String {
     }
 }
 
-/// Whose certificate it is, and whether it was changed.
+/// The subject of the certificate, and whether the certificate was changed.
 fn subject(found: &NtsSurvey) -> String {
     let subject = found.certificate.as_ref().map_or(NOTHING, |it| &*it.subject);
     match found.certificate_changes {

@@ -2,7 +2,7 @@
 //!
 //! A pending report is saved before it is made, and the time of the last due report is updated once its file exists. A
 //! crash therefore repeats at most a file of the same name and a message with the same title, which the reader
-//! recognises. with the same title.
+//! recognises.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Pending {
     pub from: Timestamp,
     /// The notifiers that have not received it yet.
     pub to: Vec<String>,
-    /// What some of them have of it, in the notifier's own form.
+    /// The parts that some of them have accepted, in the notifier's own format.
     #[serde(default)]
     pub progress: BTreeMap<String, String>,
 }

@@ -9,7 +9,7 @@ use ntp_monitor_core::text::units::NOTHING;
 
 const MINUTE: &str = "%Y-%m-%d %H:%M";
 const SECOND: &str = "%Y-%m-%d %H:%M:%S";
-/// What follows a time in a recorded sentence.
+/// The text after a time in a recorded sentence.
 const UTC: &str = " UTC";
 
 /// Formats times for a time zone.

@@ -29,7 +29,7 @@ pub struct Shares {
     pub within: f64,
     /// The error bound exceeded the limit, which does not mean that the error did.
     pub beyond: f64,
-    /// The server was found wrong, so what it showed counts for nothing.
+    /// The server was found wrong, so its samples do not count.
     pub found_wrong: f64,
     /// There was no valid sample, or no majority.
     pub unshown: f64,
@@ -50,15 +50,15 @@ impl Shares {
 pub struct Traceability {
     /// The limit, in seconds.
     pub limit_s: f64,
-    /// The shares by each server alone.
+    /// The shares of each server.
     pub servers: BTreeMap<String, Shares>,
-    /// The shares by more than half of the polled servers at a time, at least three of them.
+    /// The shares by the majority: more than half of the servers polled at a time, and at least three.
     pub majority: Shares,
     /// Whether there were ever three servers to form a majority.
     pub has_majority: bool,
 }
 
-/// What is known of a server besides its measurements.
+/// Data about a server other than its measurements.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// When it was polled.
@@ -67,7 +67,7 @@ pub struct Known<'a> {
     pub wrong: &'a Stretches,
 }
 
-/// What a slot of time shows.
+/// The result for a time slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Within,
@@ -87,7 +87,7 @@ pub struct Evidence {
     servers: BTreeMap<String, Shares>,
 }
 
-/// The number of servers in a slot that were polled, that showed any bound, and that showed one within the limit.
+/// The number of servers in a slot that were polled, that showed a bound, and that showed a bound within the limit.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     polled: u32,

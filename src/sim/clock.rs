@@ -12,7 +12,7 @@ pub struct ServerClock {
     pub offset_ns: i64,
     /// Frequency error in parts per million since the server was started; positive when the server runs fast.
     pub drift_ppm: f64,
-    /// It shows whole multiples of this many nanoseconds; 0 for every nanosecond.
+    /// The resolution in nanoseconds; 0 for full resolution.
     pub grain_ns: i64,
 }
 

@@ -59,7 +59,7 @@ pub enum Transmit {
     AsWritten,
     /// The server's clock at the moment of sending, moved by this number of nanoseconds.
     AtSending {
-        /// Negative for a reply that was in transit before it is really sent.
+        /// Negative to simulate a reply that has already been in transit when it is sent.
         shift_ns: i64,
     },
 }
@@ -152,7 +152,7 @@ impl Script {
         self
     }
 
-    /// A server that has started and not found its time yet, as ntpd and NTPsec send it.
+    /// A server that has started and is not synchronised yet, as ntpd and NTPsec send it.
     #[must_use]
     pub fn starting(self) -> Self {
         self.header(Header {

@@ -31,7 +31,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(l
     .giving(Body::json::<AuditBody>("entries."))
     .or(&[503])];
 
-/// The most entries that wait for the store.
+/// Maximum number of entries that wait for the store.
 const QUEUE: usize = 256;
 const USUAL: usize = 100;
 const MOST: usize = 1000;

@@ -52,7 +52,7 @@ use pulse::Pulse;
 
 /// Time limit for receiving a request head.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most connections: all readers of the stream, and as many others.
+/// Maximum number of connections: all readers of the stream, and as many others.
 const MAX_CONNECTIONS: usize = 2048;
 
 /// The data that handlers read.

@@ -30,7 +30,7 @@ pub fn of(request: &HttpRequest) -> String {
 /// Removes the prefix from the path of the request, and adds it to the `Location` of the response.
 ///
 /// # Errors
-/// Those of the handler.
+/// Errors of the handler.
 pub async fn strip(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

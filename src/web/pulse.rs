@@ -37,8 +37,8 @@ impl Pulse {
         });
     }
 
-    /// How long the open question has been unanswered; asks a new one if none is open. `None` when no thread answers:
-    /// the server has not started, or is restarting its thread.
+    /// How long the open question has been unanswered; asks a new one if none is open. `None` while no thread can
+    /// answer, because the server has not started or is restarting its thread.
     #[must_use]
     pub fn silent_for(&self, now: Stamp) -> Option<Duration> {
         if self.asked_ns.receiver_count() == 0 {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_thread_owes_an_answer_until_it_goes_on() {
+    fn blocked_thread_has_an_open_question_until_it_continues() {
         let pulse = Pulse::default();
         assert_eq!(pulse.silent_for(at(1)), None);
         let (blocked, is_blocked) = mpsc::channel();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_new_thread_does_not_owe_the_answers_of_the_old_one() {
+    async fn new_thread_does_not_inherit_open_questions() {
         let pulse = Pulse::default();
         let first = pulse.asked_ns.subscribe();
         assert_eq!(pulse.silent_for(at(1)), Some(Duration::ZERO));

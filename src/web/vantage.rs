@@ -1,7 +1,7 @@
-//! The parameter `vantage`. Without it an answer is about this vantage. A hub also answers for every vantage whose samples
-//! it stores; anything else is refused, and never answered with what this vantage measured.
+//! The parameter `vantage`. Without it, the response is about this vantage. A hub also answers for every vantage whose
+//! samples it stores. Requests about other vantages are rejected, never answered with this vantage's data.
 //!
-//! The middleware takes the parameter out of the query, so that handlers read theirs as if it were not there.
+//! The middleware removes the parameter from the query, so handlers do not see it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,19 +29,20 @@ use ntp_monitor_core::stats::intake::TimeAxis;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::window::Window;
 
-/// Most samples that are judged for one answer.
+/// Maximum number of samples that are judged for one response.
 const MOST_SAMPLES: usize = 200_000;
-/// The present of another vantage is judged from the longest of these spans that has no more than that, in seconds.
+/// Another vantage's current state is judged from the longest of these spans, in seconds, that has at most
+/// [`MOST_SAMPLES`].
 const SPANS_S: [i64; 3] = [3600, 600, 60];
 
 /// Another vantage that a request asks about.
 #[derive(Debug, Clone)]
 struct Other(Arc<str>);
 
-/// Replaces the parameter by what [`Vantage::of`] finds, or refuses the request.
+/// Replaces the parameter by a value for [`Vantage::of`], or rejects the request.
 ///
 /// # Errors
-/// Those of the handler.
+/// Errors of the handler.
 pub async fn resolve(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let row = openapi::row_of(request.request()).filter(|row| row.path.starts_with("/api/v1/"));
     let (Some(row), Some((asked, rest))) = (row, split(request.query_string())) else {
@@ -58,7 +59,7 @@ pub async fn resolve(mut request: ServiceRequest, next: Next<BoxBody>) -> Result
     }
 }
 
-/// The values of the parameter, and the query without it; `None` if it is not there.
+/// The values of the parameter, and the query without it; `None` if the query does not have it.
 fn split(query: &str) -> Option<(BTreeSet<String>, String)> {
     let is_ours = |part: &&str| part.split('=').next() == Some("vantage");
     let (ours, rest): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_ours);
@@ -76,7 +77,7 @@ fn change_query(request: &mut ServiceRequest, query: &str) {
     }
 }
 
-/// The vantage that is asked about, if it is another one.
+/// The requested vantage, if it is not this one.
 async fn other(state: &State, answered: Vantages, asked: BTreeSet<String>) -> Result<Option<Other>, Problem> {
     if answered == Vantages::None {
         return Err(Problem::bad_request("there is no parameter \"vantage\" here"));
@@ -100,15 +101,15 @@ async fn other(state: &State, answered: Vantages, asked: BTreeSet<String>) -> Re
 
 type SeriesByServer = BTreeMap<Arc<str>, Vec<SeriesKey>>;
 
-/// The vantage that an answer is about.
+/// The vantage that a response is about.
 pub struct Vantage {
     state: web::Data<State>,
-    /// The name of another one with the series of each of its servers; `None` for this one.
+    /// The name of another vantage with the series of each of its servers; `None` for this vantage.
     other: Option<(Arc<str>, SeriesByServer)>,
 }
 
 impl Vantage {
-    /// The one that `request` asks about.
+    /// The vantage that `request` asks about.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -147,7 +148,7 @@ impl Vantage {
         series.map(|key| Target { name: Arc::clone(&key.server), address: key.address }).ok_or_else(none)
     }
 
-    /// The series that are meant: those polled now, or the one asked for.
+    /// The series of the target: all that are polled now, or the requested one.
     #[must_use]
     pub fn keys(&self, target: &Target) -> Vec<SeriesKey> {
         let is_meant = |key: &SeriesKey| target.address.is_none() || key.address == target.address;
@@ -190,7 +191,7 @@ impl Vantage {
         self.state.store.read(move |reader| reader.seen_from(&name, |reader| reader.at_one_commit(work))).await
     }
 
-    /// What is known of its servers now.
+    /// The current state of its servers.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -207,7 +208,7 @@ impl Vantage {
         Err(too_many())
     }
 
-    /// The rows of its servers, and the moment that they show.
+    /// The rows of its servers, with the snapshot that they show.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -222,7 +223,7 @@ impl Vantage {
         Ok((snapshot, rows))
     }
 
-    /// The events that its samples of a span show; `None` for this vantage, whose events are stored.
+    /// The events found in its samples of a span; `None` for this vantage, whose events are stored.
     ///
     /// # Errors
     /// When the store cannot be read, or has too many samples of the span.
@@ -234,14 +235,14 @@ impl Vantage {
         judged.map(|(_, events)| Some(events)).ok_or_else(too_many)
     }
 
-    /// Judges what is stored of another vantage from the moment on that follows from that of its last sample; `None` if
-    /// that is too much.
+    /// Judges the stored samples of another vantage, from a start that is computed from the time of its last sample;
+    /// `None` if they are too many.
     async fn judge(
         &self,
         from_ns: impl Fn(i64) -> i64 + Send + 'static,
         to_ns: i64,
     ) -> Result<Option<(Snapshot, Vec<Event>)>, Problem> {
-        // It is work: one at a time.
+        // Judging takes a lot of processor time, so only one request does it at a time.
         static TURN: Semaphore = Semaphore::const_new(1);
         let turn = TURN.acquire().await.ok();
         let name = self.other.as_ref().map(|(name, _)| Arc::clone(name)).unwrap_or_default();
@@ -258,7 +259,7 @@ fn too_many() -> Problem {
     Problem::bad_request(format!("there are more than {MOST_SAMPLES} samples to judge: choose a shorter span"))
 }
 
-/// The samples of a vantage, by time, as if they came from here; `None` if they are too many.
+/// The samples of a vantage by time, with this host's vantage name; `None` if they are too many.
 fn samples(
     reader: &Reader,
     vantage: &Arc<str>,
@@ -282,7 +283,7 @@ fn samples(
     Ok(Some(found))
 }
 
-/// What a vantage itself would say of these samples, without what its kernel and its time daemon say.
+/// The result that the vantage itself would compute from these samples, without the data of its kernel and time daemon.
 fn judge(samples: Vec<Arc<Sample>>) -> (Snapshot, Vec<Event>) {
     let mut analysis = Analysis::new(Window::Hour, TimeAxis::Wall);
     let mut events = Vec::new();

@@ -1,4 +1,4 @@
-//! Stability against AllanTools, the Python package that the field uses, on seeded noise with and without gaps.
+//! Compares stability with AllanTools, the usual Python package, on seeded noise with and without gaps.
 //!
 //! Takes the `python3` that can import it, or installs it into a virtual environment below the target directory. Where
 //! neither works the test says so and passes, except in CI.
@@ -55,7 +55,7 @@ fn compare(x: Vec<f64>, theirs: &Value) {
     }
 }
 
-/// Every 17th phase and a stretch of 300 missing.
+/// Removes every 17th phase and a run of 300.
 fn with_gaps(x: &[f64]) -> Vec<f64> {
     let missing = |i: usize| i % 17 == 5 || (2000..2300).contains(&i);
     x.iter().enumerate().map(|(i, x)| if missing(i) { f64::NAN } else { *x }).collect()

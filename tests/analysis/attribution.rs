@@ -1,4 +1,4 @@
-//! The analysis against worlds whose truth is known: what happened must be named, in time, and nobody else accused.
+//! The analysis of worlds whose truth is known: every fault must be named in time, and no other party blamed.
 //!
 //! `ATTRIBUTION_SEEDS=50 cargo test --release --test analysis -- --nocapture attribution::confusion` prints the table of
 //! docs/ANALYSIS.md.
@@ -9,14 +9,14 @@ use ntp_monitor_core::world::{Fault, World};
 
 const HOUR: f64 = 3600.0;
 
-/// What should be found.
+/// The expected result.
 #[derive(Debug, Clone)]
 struct Truth {
     state: State,
-    /// The servers to be blamed (by index), or whose path.
+    /// The servers (by index) that must be blamed, or whose path must be.
     servers: Vec<usize>,
     kind: Option<Kind>,
-    /// When it began; an onset inside of a pause may be dated anywhere within it.
+    /// When it began; an onset during a pause may be dated anywhere within the pause.
     onset_s: (f64, f64),
 }
 
@@ -50,7 +50,7 @@ fn name(server: usize) -> String {
     format!("ntp{}", server + 1)
 }
 
-/// No party is accused that is not at fault. That a server does not answer is true of those that do not.
+/// Whether only parties at fault are blamed. The statement that a server does not answer may be true of any server.
 fn accuses_only(entry: &Entry, truth: Option<&Truth>) -> bool {
     let at_fault = |server: &str| truth.is_some_and(|t| t.servers.iter().any(|s| name(*s) == server));
     let silent = truth.is_some_and(|t| t.kind == Some(Kind::Unreachable));
@@ -289,7 +289,7 @@ fn cases(seed: u64) -> Vec<Case> {
     cases
 }
 
-/// Faults beside other faults, losses and rarely asked servers.
+/// Faults together with other faults, losses and rarely polled servers.
 fn in_company(seed: u64, poll: f64, sign: f64, raw: bool) -> Vec<Case> {
     let at = 150.0 * poll + 17.0 * (seed % 11) as f64;
     let case = |name, n: usize, faults: Vec<Fault>, truth, shape: &dyn Fn(&mut World)| {
@@ -356,8 +356,8 @@ fn smear(seed: u64, n: usize) -> Case {
     Case { name: "smearing server", world, truth: truth(State::ServerWrong, &[2], Kind::Smear, 6.0 * HOUR) }
 }
 
-/// Camps of the same size that part by less than a millisecond a poll: the first to pass a threshold is no more wrong
-/// than the others.
+/// Two groups of the same size that move apart by less than a millisecond a poll: the group that passes a threshold
+/// first is not more wrong than the other.
 fn half_smears(seed: u64) -> Case {
     let midnight = 1_798_761_600; // 2027-01-01
     let mut world = World::ordinary(seed, 6, 64.0, 26.0 * HOUR);
@@ -369,7 +369,7 @@ fn half_smears(seed: u64) -> Case {
     Case { name: "half of six smear", world, truth: Some(truth) }
 }
 
-/// Faults that end, hide or undo themselves in their own way.
+/// Faults that end, hide or undo themselves in unusual ways.
 fn in_its_own_way(seed: u64, poll: f64, sign: f64, raw: bool) -> Vec<Case> {
     let n = [5, 4, 7, 9][(seed % 4) as usize];
     let case = |name, poll: f64, faults: &dyn Fn(f64) -> Vec<Fault>, truth: &dyn Fn(f64) -> Option<Truth>| {
@@ -384,7 +384,7 @@ fn in_its_own_way(seed: u64, poll: f64, sign: f64, raw: bool) -> Vec<Case> {
         "own clock set back by an hour",
         poll,
         &|at| vec![Fault::LocalStep { at_s: at, size_s: -back }],
-        // What happened at this moment has two times on the own clock.
+        // Two times of this host's clock belong to this moment.
         &|at| {
             Some(Truth { state: State::LocalWrong, servers: vec![], kind: Some(Kind::Step), onset_s: (at - back, at) })
         },
@@ -436,7 +436,7 @@ fn seeds() -> u64 {
 }
 
 #[test]
-fn faults_are_named_in_time_and_nobody_else_is_accused_confusion() {
+fn confusion_faults_are_named_in_time_and_no_other_party() {
     let mut table: Vec<(&str, Vec<Result>)> = Vec::new();
     let verbose = std::env::var_os("ATTRIBUTION_VERBOSE").is_some();
     for seed in 1..=seeds() {

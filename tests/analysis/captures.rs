@@ -1,4 +1,4 @@
-//! Real captures: every NTP datagram in them is parsed, and compared with what another program read in it.
+//! Real captures: every NTP datagram in them is parsed and compared with the output of another program.
 //!
 //! The captures are those of the zeek and tcpdump test suites (BSD-3-Clause), in a directory named by
 //! `NTP_MONITOR_FIXTURES` or `../shared/fixtures`. They are not part of this repository; without them nothing is tested

@@ -37,7 +37,7 @@ async fn the_kernel_engine_measures_chronyd_within_its_own_bound() {
     }
 }
 
-/// `rsntp` shares no code with the kernel engine, so it is an oracle for sign and size.
+/// `rsntp` shares no code with the kernel engine, so it confirms sign and size.
 #[tokio::test]
 async fn both_engines_agree_within_their_delays() {
     let (kernel, sntp) = (KernelEngine::new(), SntpEngine::new());

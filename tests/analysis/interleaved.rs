@@ -120,7 +120,7 @@ async fn restart_of_the_server_is_measured_in_basic_mode() {
 
 type Script = fn(&Packet, Option<&Packet>) -> Option<Packet>;
 
-/// Answers requests in turn, each by a function of the request and of the one before.
+/// Answers each request with the next function, which gets the request and the previous one.
 fn scripted(replies: Vec<Script>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
@@ -135,7 +135,7 @@ fn scripted(replies: Vec<Script>) -> SocketAddr {
                 earlier = Some(reply);
             }
         }
-        // What follows is not answered, and not refused.
+        // Further requests are neither answered nor refused.
         let _ = socket.recv_from(&mut [0; 512]);
     });
     address
@@ -151,7 +151,7 @@ fn basic(request: &Packet, _: Option<&Packet>) -> Option<Packet> {
     Some(Packet { mode, stratum: 1, precision_log2: -20, refid, origin, receive, transmit, ..Packet::request(0) })
 }
 
-/// A reply in interleaved mode, if the request allows one. The reply before was sent when it says.
+/// A reply in interleaved mode, if the request allows one. It states the transmit time of the previous reply.
 fn interleaved(request: &Packet, earlier: Option<&Packet>) -> Option<Packet> {
     let earlier = earlier.filter(|earlier| earlier.receive == request.origin)?;
     Some(Packet { origin: request.receive, transmit: earlier.transmit, ..basic(request, None)? })
@@ -163,7 +163,7 @@ fn silence(_: &Packet, _: Option<&Packet>) -> Option<Packet> {
 
 #[tokio::test]
 async fn request_after_a_loss_is_basic() {
-    // Answers a basic request only, with what tells it from others.
+    // Answers basic requests only, with a mark.
     fn basic_only(request: &Packet, _: Option<&Packet>) -> Option<Packet> {
         let is_basic = request.origin == NtpTimestamp::ZERO && request.receive == NtpTimestamp::ZERO;
         basic(request, None).filter(|_| is_basic)
@@ -200,14 +200,15 @@ async fn interleaved_reply_across_a_step_of_the_server_is_refused() {
         course.push((report.outcome, report.mode));
     }
     assert_eq!(course[1].0, Outcome::Rejected(Check::Interleaved));
-    // It has shown something odd, so the next requests are basic.
+    // It sent an unexpected reply, so the next requests are basic.
     assert_eq!(course[2..], [(Outcome::Sample, Mode::Basic), (Outcome::Sample, Mode::Basic)]);
     assert_eq!(session.interleaved(), Support::Unknown);
 }
 
 #[tokio::test]
 async fn origin_that_can_be_foretold_is_not_believed() {
-    // Who has seen the reply before knows its receive timestamp and all that the request quotes, but not its random fields.
+    // An attacker who saw the previous reply knows its receive timestamp and all that the request quotes, but not the
+    // random fields.
     fn forged(request: &Packet, earlier: Option<&Packet>) -> Option<Packet> {
         Some(Packet { origin: request.origin, ..interleaved(request, earlier)? })
     }

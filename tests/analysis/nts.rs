@@ -103,7 +103,7 @@ async fn stock(server: &NtsServer, authority: &Authority) -> Stock {
     stock
 }
 
-/// Passes one request on to `server`, and to the client what `change` makes of the reply. Returns its own address.
+/// Forwards one request to `server`, and the reply changed by `change` to the client. Returns the address of the relay.
 fn relay(server: SocketAddr, change: impl FnOnce(&[u8], &[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
     let (front, back) = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap()).into();
     let address = front.local_addr().unwrap();
@@ -129,7 +129,7 @@ fn query(address: SocketAddr, timeout: Duration, stock: &mut Stock) -> Query {
 }
 
 #[tokio::test]
-async fn every_one_bit_change_of_a_real_reply_is_refused_and_the_good_one_used() {
+async fn reply_with_any_changed_bit_is_refused_and_the_good_one_used() {
     let authority = Authority::new();
     let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
     let mut stock = stock(&server, &authority).await;
@@ -149,7 +149,7 @@ async fn every_one_bit_change_of_a_real_reply_is_refused_and_the_good_one_used()
 }
 
 #[tokio::test]
-async fn plain_reply_is_a_downgrade_and_a_nak_needs_the_unique_identifier() {
+async fn plain_reply_is_a_downgrade_and_nak_needs_the_unique_id() {
     let authority = Authority::new();
     let server = Chronyd::start_with_nts("127.0.0.1", "localhost", &authority);
     let mut stock = stock(&server, &authority).await;
@@ -247,7 +247,7 @@ async fn nak_loop_costs_one_key_exchange_within_the_floor() {
 }
 
 #[tokio::test]
-async fn failing_key_exchange_is_not_tried_again_at_the_next_polls() {
+async fn failed_key_exchange_is_not_repeated_at_the_next_polls() {
     let records = [vec![record(0x8002, &[0, 2])], vec![end()]].concat();
     let (server, session) = scripted(|identity| Script::answering(identity, &records), server_without_keys());
     let outcomes = outcomes(&session, 5).await;

@@ -72,7 +72,7 @@ fn certificate_alerts_are_relative_to_its_lifetime() {
     assert_eq!(alerts(60, |_, _| ()), set(&[]));
     assert_eq!(alerts(10, |_, _| ()), set(&[expiring]));
     assert_eq!(alerts(1, |_, _| ()), set(&[expiring, "nts-certificate-nearly-expired"]));
-    // It has expired, and polls go on with the cookies that are left.
+    // It has expired, and polls continue with the remaining cookies.
     assert_eq!(alerts(-1, |_, _| ()), set(&[expiring, "nts-certificate-nearly-expired"]));
 }
 

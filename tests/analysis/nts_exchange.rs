@@ -1,4 +1,4 @@
-//! Key exchange with scripted servers: what a good one gives, and a name for each fault of a bad one.
+//! Key exchange with scripted servers: the result of a good one, and the label of each fault of a bad one.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn target(address: SocketAddr, authority: &Authority) -> Target {
     Target { addresses: vec![address], name: "localhost".into(), ca_pem: Some(authority.pem().into()) }
 }
 
-/// Exchanges keys with a server that `script` makes of a valid identity.
+/// Exchanges keys with a server that `script` creates from a valid identity.
 async fn with(script: impl FnOnce(Identity) -> Script) -> Exchange {
     let authority = Authority::new();
     let server = KeyServer::start(script(authority.sign("localhost", 2020, 2120)));
@@ -30,7 +30,7 @@ fn label(exchange: Exchange) -> &'static str {
     exchange.result.map_or_else(|fault| fault.label(), |_| "none")
 }
 
-/// The fault of the certificate that `sign` makes.
+/// The fault of the certificate that `sign` creates.
 async fn certificate_fault(sign: impl FnOnce(&Authority) -> Identity) -> Exchange {
     let authority = Authority::new();
     let server = KeyServer::start(Script::usual(sign(&authority)));

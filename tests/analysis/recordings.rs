@@ -1,5 +1,5 @@
-//! Recordings with a known truth: every fault is named and dated, no other party is accused at any time, and the events
-//! say what the verdicts say.
+//! Recordings with a known truth: every fault is named and dated, no other party is ever blamed, and events agree with
+//! verdicts.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ struct Truth {
     kinds: &'static [&'static str],
     onset: &'static str,
     until: &'static str,
-    /// The onset is known to so many polls: two, or more where noise hides it.
+    /// The accuracy of the onset in polls: two, or more if noise hides it.
     onset_polls: f64,
 }
 
@@ -85,7 +85,7 @@ fn seconds(time: Option<&str>, otherwise: f64) -> f64 {
     time.filter(|text| !text.is_empty()).map_or(otherwise, parse)
 }
 
-/// A span in which a party is accused, with the onset that is stated.
+/// A span in which a party is blamed, with the stated onset.
 #[derive(Debug, PartialEq)]
 struct Span {
     party: String,
@@ -93,7 +93,7 @@ struct Span {
     until_s: f64,
 }
 
-/// Who the verdicts accuse, each party once for each span without interruption.
+/// The parties that verdicts blame, each once for each uninterrupted span.
 fn accusations(verdicts: &[Value]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for verdict in verdicts {
@@ -116,7 +116,7 @@ fn span_of(verdict: &Value) -> (f64, f64) {
     (seconds(verdict["since"].as_str(), f64::NAN), seconds(verdict["until"].as_str(), f64::INFINITY))
 }
 
-/// The spans of the events that say that a clock is wrong. What this host's raw clock alone shows is no accusation.
+/// The spans of events that call a clock wrong. An event from this host's raw clock alone blames no party.
 fn events(report: &Value, accused: &[Span]) -> Vec<Span> {
     let of = |event: &Value| {
         let party = event["server"].as_str().unwrap_or("own").to_owned();
@@ -130,7 +130,7 @@ fn events(report: &Value, accused: &[Span]) -> Vec<Span> {
     of_clocks.filter(|span| span.party != "own" || accused.contains(span)).collect()
 }
 
-/// What is wrong with the report on one recording.
+/// The faults of the report on one recording.
 fn faults(truth: &Truth, report: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let verdicts = report["verdicts"].as_array().unwrap();

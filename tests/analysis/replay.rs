@@ -1,4 +1,4 @@
-//! `ntp-monitor replay` as a user starts it: worlds whose truth is known, and every kind of bad input.
+//! `ntp-monitor replay` from the command line: worlds whose truth is known, and every kind of bad input.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -28,7 +28,7 @@ fn csv<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<u8> {
     out
 }
 
-/// A row of the columns that are needed and no others; `at_s` counts from 2026-01-01.
+/// A row with only the required columns; `at_s` counts from 2026-01-01.
 fn minimal(at_s: u64, server: &str, offset: &str) -> String {
     let (day, rest) = (at_s / 86_400 + 1, at_s % 86_400);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
@@ -46,7 +46,7 @@ fn json(dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The report over one file with these rows of the minimal columns, and what was said on stderr.
+/// The report over one file with these minimal rows, and the messages on stderr.
 fn of_rows(rows: &str) -> (Value, String) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("f.csv"), format!("{MINIMAL}{rows}")).unwrap();
@@ -62,7 +62,7 @@ fn world_with(fault: Fault) -> World {
     world
 }
 
-/// The verdicts that accuse somebody: state, and who.
+/// The verdicts that blame a party: state, and the parties.
 fn accusations(report: &Value) -> Vec<(String, Vec<String>)> {
     let verdicts = report["verdicts"].as_array().unwrap();
     let accuse = verdicts.iter().filter(|v| !matches!(v["state"].as_str(), Some("consistent" | "undecidable")));
@@ -105,7 +105,7 @@ fn verdicts_over_recordings_name_who_is_wrong() {
 #[test]
 fn clock_set_back_by_an_hour_is_wrong_in_any_order_of_polls() {
     let mut samples: Vec<_> = world_with(Fault::LocalStep { at_s: 0.5 * HOUR, size_s: -HOUR }).samples().collect();
-    // Two servers answer at the same moment, and who answered first is written last.
+    // Two servers answer at the same moment, and the first one is written last.
     for pair in samples.chunks_exact_mut(2).filter(|pair| pair[0].at.wall_ns < pair[1].at.wall_ns) {
         let at = pair[0].at;
         pair[1].at = Stamp { wall_ns: at.wall_ns - 1000, raw_ns: at.raw_ns - 1000, ..at };
@@ -276,7 +276,7 @@ fn nothing_usable_is_a_failure_with_a_reason() {
     }
 }
 
-/// No server is accused in an ordinary world of five servers over so many polls of each.
+/// Checks that no server is blamed in an ordinary world of five servers over this many polls of each.
 fn polls_are_no_problem(polls: u32) {
     let report = replayed(&World::ordinary(9, 5, 16.0, 16.0 * f64::from(polls)));
     let n: u64 = report["servers"].as_object().unwrap().values().map(|s| s["n"].as_u64().unwrap()).sum();

@@ -1,4 +1,4 @@
-//! Scripted servers as an independent client (rsntp), a bare socket and the engines see them.
+//! Tests scripted servers with an independent client (rsntp), a plain socket and the engines.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use ntp_monitor_core::sample::{Outcome, Timestamping};
 use rsntp::{AsyncSntpClient, Config, SynchronizationError, SynchronizationResult};
 use tokio::net::UdpSocket;
 
-/// Long enough for any machine, and never waited for when all is well.
+/// Long enough for any machine; only a failing test waits this long.
 const DEADLINE: Duration = Duration::from_secs(20);
 const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
@@ -28,7 +28,7 @@ async fn ask(server: &ScriptedServer) -> Result<SynchronizationResult, Synchroni
     client.synchronize(server.address().to_string()).await
 }
 
-/// The offset is wrong by at most half the round trip: the one bound that holds on a busy machine too.
+/// Checks that the offset is wrong by at most half the round trip, the only bound that is true on a busy machine too.
 async fn assert_offset(server: &ScriptedServer, expected_s: f64) {
     let result = ask(server).await.unwrap();
     let error_s = (result.clock_offset().as_secs_f64() - expected_s).abs();
@@ -136,7 +136,7 @@ fn engines() -> [Arc<dyn ProbeEngine>; 2] {
     [EngineChoice::Kernel, EngineChoice::Sntp].map(|choice| engines.choose(choice))
 }
 
-/// What both engines make of a server; they must agree.
+/// The reports of both engines on a server; they must agree.
 async fn probe(script: Script, timeout: Duration) -> [ProbeReport; 2] {
     let server = serve(script).await;
     let [kernel, sntp] = engines().map(|engine| engine.probe(Query::plain(server.address(), timeout)));
@@ -148,7 +148,7 @@ async fn outcomes(script: Script, timeout: Duration) -> [Outcome; 2] {
     probe(script, timeout).await.map(|report| report.outcome)
 }
 
-/// What is refused makes an engine wait for better until the time-out: long enough for a busy machine to answer.
+/// The time-out of queries whose replies are refused: long enough for a busy machine to answer.
 const REFUSAL: Duration = Duration::from_secs(2);
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn engines_measure_the_scripted_offsets() {
 }
 
 #[tokio::test]
-async fn a_bad_reply_before_the_good_one_is_evidence_and_no_obstacle() {
+async fn bad_reply_before_the_good_one_is_kept_as_evidence() {
     let bad = [ReplyKind::WrongOrigin, ReplyKind::ForgedKiss(KissCode::DENY), ReplyKind::Short(47), ReplyKind::Mode(5)];
     let [kernel, _] = probe(Script::good().replying(bad.into_iter().chain([ReplyKind::Good])), DEADLINE).await;
     assert_eq!((kernel.outcome, kernel.rejected_count, kernel.rejected.len()), (Outcome::Sample, 4, 4));
@@ -206,7 +206,7 @@ async fn engines_refuse_each_bad_reply_for_its_own_reason() {
 }
 
 #[tokio::test]
-async fn engines_agree_on_kisses_silence_and_servers_without_time() {
+async fn engines_agree_on_kiss_silence_and_unsynchronised_servers() {
     let kiss = |code| Script::good().kissing(code, 0);
     assert_eq!(outcomes(kiss(KissCode::RATE), DEADLINE).await, [(); 2].map(|()| Outcome::Kiss(KissCode::RATE)));
     assert_eq!(outcomes(kiss(KissCode::DENY), DEADLINE).await, [(); 2].map(|()| Outcome::Kiss(KissCode::DENY)));

@@ -1,4 +1,4 @@
-//! A certificate authority that lives for one test, and the certificates of NTS servers that it signs.
+//! A certificate authority for one test, and the certificates of NTS servers that it signs.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "test code, which benches share; each uses the part that it needs")]
 
@@ -19,7 +19,7 @@ pub struct Authority {
 pub struct Identity {
     pub certificate: Certificate,
     pub key: KeyPair,
-    /// How often the server shows it.
+    /// The number of copies in the chain that the server sends.
     pub copies: usize,
 }
 
@@ -34,7 +34,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// What `nts_ca` names.
+    /// The content of the file for `nts_ca`.
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }

@@ -1,4 +1,4 @@
-//! A chronyd that polls another one and leaves the clock alone: a peer to compare measurements with.
+//! A chronyd that polls another one and does not set the clock, to compare measurements with.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -49,7 +49,7 @@ impl ChronyClient {
         text.lines().filter_map(sample).collect()
     }
 
-    /// What `chronyc ntpdata` shows, by name.
+    /// The values of `chronyc ntpdata`, by name.
     pub fn ntpdata(&self) -> BTreeMap<String, String> {
         let output = chronyc(&self.dir.path().join("control")).arg("ntpdata").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

@@ -13,7 +13,7 @@ use ntp_monitor_core::ntp::Packet;
 
 use super::authority::Authority;
 
-/// The package's, or the one that `scripts/install-dependencies.sh` takes out of the package.
+/// The program of the package, or the one that `scripts/install-dependencies.sh` extracts from the package.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/chronyd", "/usr/local/sbin/chronyd"];
 const CHRONYC: [&str; 2] = ["/usr/bin/chronyc", "/usr/local/bin/chronyc"];
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -22,20 +22,20 @@ const START_ATTEMPTS: usize = 3;
 /// A chronyd that serves NTS.
 pub struct NtsServer {
     pub chronyd: Chronyd,
-    /// Where it exchanges keys.
+    /// The address of its key-exchange server.
     pub key_exchange: SocketAddr,
 }
 
 /// A running chronyd; killed and reaped when dropped, also when the test fails.
 pub struct Chronyd {
     child: Child,
-    /// Where it answers.
+    /// The address on which it answers.
     pub address: SocketAddr,
     _dir: tempfile::TempDir,
 }
 
 impl Chronyd {
-    /// Starts one on a free port of `ip` and waits until it answers. Tests need it: without chronyd they fail.
+    /// Starts one on a free port of `ip` and waits until it answers. Tests fail without chronyd.
     pub fn start(ip: &str) -> Self {
         Self::start_with(ip, "local stratum 1")
     }
@@ -45,7 +45,8 @@ impl Chronyd {
         Self::start_with(ip, "")
     }
 
-    /// Starts one at `address` in the network namespace of the process `pid`. Nobody here can see whether it answers.
+    /// Starts one at `address` in the network namespace of the process `pid`. This process cannot check that it
+    /// answers.
     pub fn start_in_network_of(pid: u32, address: SocketAddr) -> Self {
         let mut enter = Command::new("nsenter");
         enter.args(["-t", &pid.to_string(), "-n", program()]);
@@ -75,7 +76,7 @@ impl Chronyd {
     /// Starts one with these lines of configuration.
     pub fn start_with(ip: &str, source: &str) -> Self {
         let ip: IpAddr = ip.parse().unwrap();
-        // Somebody may take the free port before chronyd does.
+        // Another process may take the free port before chronyd does.
         (0..START_ATTEMPTS).find_map(|_| Self::try_start(ip, source)).expect("chronyd answers on a free port")
     }
 
@@ -129,7 +130,7 @@ impl Chronyd {
         false
     }
 
-    /// What `chronyc serverstats` counts under this name.
+    /// The counter of `chronyc serverstats` with this name.
     pub fn counted(&self, name: &str) -> u64 {
         let output = chronyc(&control(self._dir.path())).arg("serverstats").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -145,7 +146,7 @@ impl Chronyd {
 
 impl Drop for Chronyd {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -176,7 +177,7 @@ fn configuration(address: SocketAddr, source: &str, dir: &Path) -> String {
     text
 }
 
-/// chronyd drops to this user; the user who runs the tests owns the directory.
+/// The user that chronyd switches to: the one who runs the tests and owns the directory.
 pub(super) fn user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Servers, vantage and tag that stand for the variables.
+/// The values of the variables: servers, vantage and tag.
 pub struct Choice<'a> {
     pub vantage: &'a str,
     pub servers: &'a [&'a str],
@@ -19,10 +19,10 @@ pub struct Choice<'a> {
 /// A query, as Grafana would send it.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// Which dashboard and panel it is of.
+    /// Its dashboard and panel.
     pub name: String,
     pub text: String,
-    /// Whether the newest value is asked for, not those over time.
+    /// Whether it queries the newest value, not a time series.
     pub is_instant: bool,
 }
 
@@ -85,7 +85,7 @@ impl Choice<'_> {
         dashboards(source).iter().flat_map(of_dashboard).collect()
     }
 
-    /// Replaces variables and macros as Grafana does; nothing of either must remain.
+    /// Replaces variables and macros as Grafana does; none may remain.
     pub fn fill(&self, query: &str) -> String {
         let servers = self.servers.join("|");
         let quoted = |text: &str| format!("\"{text}\"");

@@ -1,4 +1,4 @@
-//! A client of the API that blocks, for tests that run the program itself.
+//! A blocking client of the API, for tests that run the program itself.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-/// Asks one service.
+/// A client for one service.
 pub struct Client {
     base: String,
     client: reqwest::Client,
@@ -32,7 +32,7 @@ impl Reply {
         self.headers.get(name).map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
     }
 
-    /// That it has this status.
+    /// Checks that it has this status.
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
@@ -55,14 +55,14 @@ impl Client {
         self.base.split_once("://").map_or("", |(_, address)| address)
     }
 
-    /// Asks with these headers and, if there is any, this body as JSON.
+    /// Sends a request with these headers and an optional body as JSON.
     #[track_caller]
     pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Reply {
         let json: &[(&str, &str)] = if body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
         self.send_text(method, path, &[headers, json].concat(), &body.map(Value::to_string).unwrap_or_default())
     }
 
-    /// Asks with these headers and this body as it is.
+    /// Sends a request with these headers and this body.
     #[track_caller]
     pub fn send_text(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body.to_owned());
@@ -76,7 +76,7 @@ impl Client {
         })
     }
 
-    /// Whether there is an answer at all.
+    /// Sends a request; an error if there is no response.
     pub fn try_ask(&self, method: Method, path: &str) -> reqwest::Result<u16> {
         let request = self.client.request(method, format!("{}{path}", self.base));
         self.runtime.block_on(async { request.send().await.map(|response| response.status().as_u16()) })

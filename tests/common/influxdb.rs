@@ -1,5 +1,5 @@
-//! A real InfluxDB 2, where there is one: the server at `INFLUX_URL` (with `INFLUX_TOKEN` and `INFLUX_ORG`), or one that
-//! is started from the binary that `INFLUXD` names. What is written goes to a bucket of its own, which is removed.
+//! A real InfluxDB 2, if available: the server at `INFLUX_URL` (with `INFLUX_TOKEN` and `INFLUX_ORG`), or one that is
+//! started from the binary that `INFLUXD` names. Data goes to a separate bucket, which is removed.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -79,7 +79,7 @@ impl Influx {
         let deadline = Instant::now() + READY_WITHIN;
         while !self.is_ready().await {
             assert!(Instant::now() < deadline, "influxd is not ready");
-            // What is awaited is another process; nothing can tell us of it.
+            // The other process sends no notification, so poll.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let owner =
@@ -97,7 +97,7 @@ impl Influx {
         self.bucket_id = self.create_bucket(&self.bucket, 0).await;
     }
 
-    /// Makes a bucket that keeps points for some time (0: for ever). Returns its id.
+    /// Creates a bucket with a retention in seconds (0: unlimited). Returns its id.
     pub async fn create_bucket(&self, name: &str, keep_s: u64) -> String {
         let orgs = self.send(self.request(Method::GET, "orgs").query(&[("org", &self.org)])).await;
         let orgs: Value = serde_json::from_str(&orgs).unwrap();

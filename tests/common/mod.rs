@@ -1,6 +1,6 @@
-//! What integration tests share: real servers and the program itself, each ended with the value that stands for it.
+//! Shared parts of integration tests: real servers and the program itself, each stopped when its value is dropped.
 
-// A failed unwrap is a failed test; no test uses all of this; and what a test says of itself goes to its stderr.
+// A failed unwrap is a failed test; no test uses all of this; and tests print messages to stderr.
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 pub mod authority;

@@ -1,4 +1,4 @@
-//! The program as a user starts it, with its configuration, its log and its data in a directory of its own.
+//! The program in a separate directory with its configuration, log and data.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -27,12 +27,12 @@ pub fn run(dir: &Path, arguments: &[&str]) -> Output {
     program(dir).args(arguments).output().unwrap()
 }
 
-/// What was written, as text.
+/// Output as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A directory with a configuration, in which the service can be run again and again.
+/// A directory with a configuration, in which the service can run repeatedly.
 pub struct Home {
     dir: tempfile::TempDir,
 }
@@ -54,7 +54,7 @@ impl Home {
         self.write(&text);
     }
 
-    /// Writes a whole configuration, sound or not.
+    /// Writes a whole configuration, valid or not.
     pub fn write(&self, text: &str) {
         std::fs::write(self.config(), text).unwrap();
     }
@@ -91,14 +91,14 @@ impl Home {
         Monitor::spawn(&mut self.command(), self.path())
     }
 
-    /// Starts the service, which is to end by itself; returns its exit code and what it wrote to stderr.
+    /// Starts the service and waits until it ends by itself; returns its exit code and stderr.
     pub fn fails(&self) -> (i32, String) {
         let mut monitor = self.start();
         (monitor.end(), monitor.log())
     }
 }
 
-/// A `[[server]]` of our own, polled every 100 ms and asked nothing else, so that every request is a poll.
+/// A `[[server]]` with `own = true`, polled every 100 ms and without questions, so that every request is a poll.
 pub fn own(name: &str, address: SocketAddr) -> String {
     format!(
         "[[server]]\nname = {name:?}\naddress = \"{address}\"\nown = true\npoll_interval = \"100ms\"\n\
@@ -149,14 +149,14 @@ impl Monitor {
         })
     }
 
-    /// Where it answers HTTP, once it does.
+    /// The HTTP address, once the service answers.
     #[track_caller]
     pub fn http(&mut self) -> SocketAddr {
         let record: Value = serde_json::from_str(&self.logged("\"started\"")).unwrap();
         record["http"].as_str().unwrap().trim_matches(['[', ']']).parse().unwrap()
     }
 
-    /// Asks for `path`: status and body.
+    /// Requests `path`; returns status and body.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> (u16, Value) {
         let address = self.http();
@@ -169,7 +169,7 @@ impl Monitor {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
-    /// Waits until `/health` is as `wanted` says, and returns it with its status.
+    /// Waits until `wanted` accepts `/health`, and returns it with its status.
     #[track_caller]
     pub fn health(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> (u16, Value) {
         find(what, || Some(self.get("/health")).filter(|(_, body)| wanted(body)))
@@ -179,7 +179,7 @@ impl Monitor {
         kill(Pid::from_raw(self.id().cast_signed()), signal).unwrap();
     }
 
-    /// Has it read its configuration again, and waits until it has logged the result.
+    /// Reloads the configuration, and waits until the result is logged.
     #[track_caller]
     pub fn reload(&mut self) -> String {
         let before = self.log().lines().filter(|line| is_end_of_reload(line)).count();
@@ -187,7 +187,7 @@ impl Monitor {
         find("a reload", || self.log().lines().filter(|line| is_end_of_reload(line)).nth(before).map(str::to_owned))
     }
 
-    /// Waits until it has ended, and returns its exit code.
+    /// Waits for its end, and returns its exit code.
     #[track_caller]
     pub fn end(&mut self) -> i32 {
         until("the end of the program", || self.try_end().is_some());
@@ -200,14 +200,14 @@ impl Monitor {
         self.code
     }
 
-    /// Asks it to end, and returns its exit code.
+    /// Stops it, and returns its exit code.
     #[track_caller]
     pub fn stop(&mut self) -> i32 {
         self.signal(Signal::SIGTERM);
         self.end()
     }
 
-    /// Kills it, as a power cut would, and reaps it.
+    /// Kills it with SIGKILL, and reaps it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -225,7 +225,7 @@ fn fresh(dir: &Path, name: &str) -> PathBuf {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {

@@ -32,12 +32,12 @@ pub struct Nats {
     child: Option<Child>,
     port: u16,
     data: TempDir,
-    /// Lines of the configuration beside address and storage.
+    /// Additional lines of the configuration.
     more: String,
 }
 
 impl Nats {
-    /// Starts a server; `None`, with a sentence, where none is installed.
+    /// Starts a server; prints a message and returns `None` if none is installed.
     pub fn start() -> Option<Self> {
         Self::start_with("")
     }
@@ -64,7 +64,7 @@ impl Nats {
         Some(server)
     }
 
-    /// Starts a server with the configuration at `config`, which listens on `port`; `None` where none is installed.
+    /// Starts a server with the configuration at `config`, which listens on `port`; `None` if none is installed.
     pub fn configured(config: &Path, port: u16) -> Option<Self> {
         let program = program()?;
         let checked = Command::new(&program).arg("-t").arg("-c").arg(config).output().unwrap();
@@ -75,7 +75,7 @@ impl Nats {
         Some(server)
     }
 
-    /// Starts the server that was killed, with what it had.
+    /// Restarts the killed server with its data.
     pub fn start_again(&mut self) {
         let config = self.data.path().join("nats.conf");
         let storage = self.data.path().join("js");
@@ -103,7 +103,7 @@ impl Nats {
         self.data.path().join("log")
     }
 
-    /// Kills the server, as a power cut would, but for what the kernel has to write.
+    /// Kills the server with SIGKILL. Unlike in a power failure, the kernel still writes its buffers.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
@@ -115,7 +115,7 @@ impl Nats {
         self.child.is_some()
     }
 
-    /// Kills the server and starts it with nothing.
+    /// Kills the server and starts it without data.
     pub fn lose_everything(&mut self) {
         self.kill();
         std::fs::remove_dir_all(self.data.path().join("js")).unwrap();
@@ -126,7 +126,7 @@ impl Nats {
         self.port
     }
 
-    /// Three servers that form a cluster; `None` where none is installed.
+    /// Three servers that form a cluster; `None` if none is installed.
     pub fn cluster() -> Option<Vec<Self>> {
         program()?;
         let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
@@ -146,7 +146,7 @@ impl Nats {
     /// Kills the server for this long.
     pub fn interrupt(&mut self, pause: Duration) {
         self.kill();
-        // Not for something to happen: how long the others cannot reach it is what is tested.
+        // This does not wait for an event: the test needs an outage of this length.
         std::thread::sleep(pause);
         self.start_again();
     }

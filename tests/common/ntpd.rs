@@ -1,4 +1,4 @@
-//! `ntp-daemon` of the crate `ntpd`, where it is installed: a server with NTS that shares no code with chronyd.
+//! `ntp-daemon` of the crate `ntpd`, if it is installed: a server with NTS that shares no code with chronyd.
 
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
@@ -42,13 +42,13 @@ impl NtpDaemon {
 
 impl Drop for NtpDaemon {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What `NTP_DAEMON` names, or the one in the path.
+/// The program in `NTP_DAEMON`, or the one in the path.
 fn program() -> Option<PathBuf> {
     let named = std::env::var_os("NTP_DAEMON").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();

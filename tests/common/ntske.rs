@@ -1,4 +1,4 @@
-//! A scripted key-exchange server on loopback: TLS as a test wants it, and an answer that the test writes.
+//! A scripted key-exchange server on loopback, with TLS settings and an answer defined by the test.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "test code; each test uses the part that it needs")]
 
@@ -19,7 +19,7 @@ pub struct Script {
     pub identity: Identity,
     pub protocols: Vec<&'static [u8]>,
     pub version: &'static SupportedProtocolVersion,
-    /// What follows the request.
+    /// The answer to the request.
     pub answer: Answer,
 }
 
@@ -34,7 +34,7 @@ pub enum Answer {
     Reset,
     /// The connection is reset after the request.
     ResetLate,
-    /// Nothing, for as long as the client waits.
+    /// No answer, as long as the client waits.
     Silence,
 }
 
@@ -114,7 +114,7 @@ fn config(script: &Script) -> Arc<ServerConfig> {
 fn serve(mut tcp: TcpStream, config: &Arc<ServerConfig>, answer: &Answer) -> std::io::Result<()> {
     tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
     if matches!(answer, Answer::Close | Answer::Reset) {
-        // Octets that were not read would make every end of the connection a reset.
+        // Unread octets would turn every close of the connection into a reset.
         tcp.read(&mut [0; 4096]).map(drop)?;
         return if matches!(answer, Answer::Reset) { reset(&tcp) } else { Ok(()) };
     }

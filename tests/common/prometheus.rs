@@ -24,7 +24,7 @@ impl Prometheus {
         Self::with_past(target, "")
     }
 
-    /// The same, with a past: series in the OpenMetrics format, each value with its time.
+    /// The same with stored history: series in the OpenMetrics format, each value with its time.
     pub fn with_past(target: &str, past: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let data = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ impl Prometheus {
         Self { child, base: format!("http://127.0.0.1:{port}"), client, _data: data }
     }
 
-    /// The series of an instant query, once they are as wanted.
+    /// The series of an instant query, once `wanted` accepts them.
     pub async fn query_until(&self, query: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let deadline = Instant::now() + WITHIN;
         loop {
@@ -67,14 +67,14 @@ impl Prometheus {
         body["data"]["result"].as_array().cloned()
     }
 
-    /// What `/api/v1/{what}` says; errors of queries too.
+    /// The response of `/api/v1/{what}`, including errors of queries.
     pub async fn ask(&self, what: &str, parameters: &[(&str, &str)]) -> Option<Value> {
         let request = self.client.get(format!("{}/api/v1/{what}", self.base)).query(parameters);
         serde_json::from_str(&request.send().await.ok()?.text().await.ok()?).ok()
     }
 }
 
-/// Makes blocks of a past, below the directory of a server that has not started yet.
+/// Writes history as blocks into the directory of a server that has not started yet.
 fn remember(data: &Path, past: &str) {
     let file = data.join("past.txt");
     std::fs::write(&file, past).unwrap();
@@ -91,7 +91,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// What `promtool check metrics` complains about; empty when it is content.
+/// The complaints of `promtool check metrics`; empty if there are none.
 pub fn complaints(metrics: &str) -> String {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])

@@ -1,4 +1,4 @@
-//! A proxy on loopback that connects its clients with one place, whatever they ask for.
+//! A proxy on loopback that connects its clients with one fixed address.
 
 use std::io::{Read, Write, copy};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// An HTTP proxy that takes CONNECT.
+    /// An HTTP proxy that accepts CONNECT.
     pub fn http(to: SocketAddr) -> Self {
         Self::start(to, |client| {
             let mut head = Vec::new();
@@ -25,7 +25,7 @@ impl Proxy {
         })
     }
 
-    /// A SOCKS 5 proxy (RFC 1928) that takes any user and password (RFC 1929).
+    /// A SOCKS 5 proxy (RFC 1928) that accepts any user and password (RFC 1929).
     pub fn socks(to: SocketAddr) -> Self {
         Self::start(to, |client| {
             let [_, methods] = read(client);
@@ -52,7 +52,7 @@ impl Proxy {
         })
     }
 
-    /// What clients asked for so far.
+    /// The addresses that clients requested so far.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

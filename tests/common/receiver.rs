@@ -1,4 +1,4 @@
-//! An HTTP server on loopback that answers as a test says, good or bad, on a thread of its own.
+//! An HTTP server on loopback with scripted responses, on its own thread.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -10,18 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-/// What is done with one request.
+/// The reaction to one request.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// Status, more headers (each with its line end), body.
     Status(u16, &'static str, String),
-    /// Nothing, for ever.
+    /// No response, for ever.
     Hang,
     /// The connection is reset.
     Reset,
 }
 
-/// An answer with nothing but its status.
+/// A response with a status only.
 pub fn status(status: u16) -> Answer {
     Answer::Status(status, "", String::new())
 }
@@ -56,7 +56,7 @@ impl Request {
 type Judge = Arc<Mutex<dyn FnMut(&Request) -> Answer + Send>>;
 type Seen = Arc<Mutex<Vec<Request>>>;
 
-/// The server; it is gone when dropped.
+/// The server; it stops when dropped.
 pub struct Receiver {
     pub address: SocketAddr,
     seen: Seen,
@@ -76,7 +76,7 @@ impl Receiver {
         Self::start(move |_| script.pop_front().unwrap_or_else(|| status(200)))
     }
 
-    /// Likewise at an address.
+    /// The same at an address.
     pub fn at(address: SocketAddr, judge: impl FnMut(&Request) -> Answer + Send + 'static) -> Self {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = std::net::TcpListener::bind(address).unwrap();
@@ -100,7 +100,7 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// What has come so far.
+    /// The requests so far.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }

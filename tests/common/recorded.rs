@@ -1,5 +1,5 @@
-//! What the service would have sent to InfluxDB in the last hours: made by its own line builder from a simulated world
-//! in which something happens.
+//! The lines that the service would have sent to InfluxDB in the last hours, built by its own line builder from a
+//! simulated world with faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use ntp_monitor_core::stats::window::Window;
 use ntp_monitor_core::world::{Fault, World};
 
 const HOURS: f64 = 5.0;
-/// More than a hundred polls an hour: some percentiles need as many.
+/// More than a hundred polls an hour, which some percentiles need.
 const POLL_S: f64 = 30.0;
 pub const VANTAGE: &str = "here";
 
-/// What is in lines: fields and tags of each measurement.
+/// The fields and tags of each measurement in lines.
 #[derive(Debug, Default)]
 pub struct Schema {
     pub fields: BTreeMap<String, BTreeSet<String>>,
@@ -84,7 +84,7 @@ fn with_events(mut sample: Sample, start_ns: i64) -> Sample {
     sample
 }
 
-/// Keys were exchanged; later that fails.
+/// The state of NTS after a key exchange, later with a failed one.
 fn with_nts(at: Stamp, fails: bool) -> NtsStatus {
     let from = Timestamp::from_nanosecond(i128::from(at.wall_ns)).unwrap();
     let text = |text: &str| text.into();
@@ -115,7 +115,7 @@ fn of_minute(analysis: &mut Analysis, start_ns: i64, minute: i64) -> Vec<u8> {
     let wall_ns = start_ns + minute * 60_000_000_000;
     analysis.observe_local(own_clock());
     let mut snapshot = analysis.snapshot(Stamp::new(wall_ns, wall_ns - start_ns, start_ns));
-    // The one field that no event of this world brings.
+    // The only field that no event of this world sets.
     let mut judged = (*snapshot.verdict).clone();
     judged.local.kind = Some(Kind::Step);
     snapshot.verdict = Arc::new(judged);

@@ -1,5 +1,5 @@
-//! What only root can set up: small disks and empty networks. Without root such a test says so and passes, but in CI
-//! (the variable `CI`) it fails.
+//! Environments that need root: small disks and empty networks. Without root such a test prints a message and passes;
+//! in CI (the variable `CI`) it fails.
 
 use std::fs::File;
 use std::io::Write;
@@ -39,7 +39,7 @@ impl SmallDisk {
         run(Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()));
     }
 
-    /// Fills what room there is, and returns the file that takes it.
+    /// Fills the free space with a file, and returns its path.
     pub fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = File::create(&path).unwrap();

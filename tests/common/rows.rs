@@ -1,4 +1,4 @@
-//! What the outputs hold, in a form in which they can be compared: each sample as server, address and wall time.
+//! The contents of the outputs in a form that can be compared: each sample as server, address and wall time.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub fn csv(dir: &Path) -> Vec<Sample> {
     rows.map(|row| row.unwrap()).collect()
 }
 
-/// As [`csv`], while the files are being written: the last line may be half there.
+/// As [`csv`], while the files are being written: the last line may be incomplete.
 pub fn csv_so_far(dir: &Path) -> Vec<Sample> {
     let entries = std::fs::read_dir(dir).map(|entries| entries.map(|entry| entry.unwrap().path()).collect());
     let files: Vec<_> = entries.unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn store(path: &Path) -> Vec<Sample> {
 /// The keys of `samples`.
 ///
 /// # Panics
-/// When one is there twice.
+/// When one is duplicated.
 #[track_caller]
 pub fn keys_once(what: &str, samples: &[Sample]) -> BTreeSet<Key> {
     let mut keys = BTreeSet::new();
@@ -51,7 +51,7 @@ pub fn keys_once(what: &str, samples: &[Sample]) -> BTreeSet<Key> {
     keys
 }
 
-/// Says which keys differ, instead of printing thousands.
+/// Reports the keys that differ, instead of printing thousands.
 #[track_caller]
 pub fn assert_same(one: (&str, &BTreeSet<Key>), other: (&str, &BTreeSet<Key>)) {
     for ((name, keys), (other_name, others)) in [(one, other), (other, one)] {

@@ -86,7 +86,7 @@ impl Running {
         Answer { status, headers, text: response.text().await.unwrap() }
     }
 
-    /// The answer at `path` once it is as wanted.
+    /// The response at `path`, once `wanted` accepts it.
     pub async fn get_until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
         let deadline = Instant::now() + WITHIN;
         loop {
@@ -99,7 +99,7 @@ impl Running {
         }
     }
 
-    /// Waits until every server has been polled `polls` times and the store knows it.
+    /// Waits until every server has been polled `polls` times and the store has the samples.
     pub async fn polled(&self, polls: u64) {
         let many = |answer: &Answer| {
             let rows = answer.json()["servers"].as_array().unwrap().clone();

@@ -1,4 +1,4 @@
-//! Scripted servers on a thread of their own, so that a test may block while they answer.
+//! Scripted servers on a separate thread, so that a test may block while they answer.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -7,7 +7,7 @@ use ntp_monitor::sim::{Script, ScriptedServer};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-/// The thread on which scripted servers live; they are gone when it is dropped.
+/// The thread that runs scripted servers; they stop when it is dropped.
 pub struct Playground {
     handle: runtime::Handle,
     end: Option<oneshot::Sender<()>>,

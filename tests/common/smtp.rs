@@ -1,4 +1,4 @@
-//! A mail server (aiosmtpd, from PyPI) on loopback, well-behaved or not.
+//! A mail server (aiosmtpd, from PyPI) on loopback, with scripted behaviour.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -88,13 +88,13 @@ asyncio.run(main())
 /// The server; ended when dropped.
 pub struct Mail {
     child: Child,
-    /// What it says, a line each. A file and no pipe: what it said before it answered is there once it has answered.
+    /// Its output. A file instead of a pipe, so that all output before a reply can be read after the reply.
     said: NamedTempFile,
     pub port: u16,
 }
 
 impl Mail {
-    /// A server that does what `mode` says; `None` where there is no aiosmtpd.
+    /// A server that behaves as `mode` says; `None` without aiosmtpd.
     pub fn start(mode: &Value) -> Option<Self> {
         let Some(python) = tool::python("aiosmtpd", "import aiosmtpd", &[&["aiosmtpd"]]) else {
             tool::may_skip("aiosmtpd");
@@ -116,12 +116,12 @@ impl Mail {
         whole.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The first mail that was taken, once it is there.
+    /// Waits for the first accepted mail.
     pub fn first(&self) -> Value {
         find("a mail", || self.taken().into_iter().next())
     }
 
-    /// The mails that were taken.
+    /// The accepted mails.
     pub fn taken(&self) -> Vec<Value> {
         self.said().into_iter().filter(|said| said.get("mail").is_some()).collect()
     }
@@ -134,7 +134,7 @@ impl Drop for Mail {
     }
 }
 
-/// A certificate for 127.0.0.1 that it signed itself, and its key, as files in `dir`.
+/// Creates a self-signed certificate for 127.0.0.1 and its key as files in `dir`.
 pub fn certificate(dir: &Path) -> (PathBuf, PathBuf) {
     let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
     let made = Command::new("openssl")

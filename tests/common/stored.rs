@@ -17,7 +17,7 @@ pub const DAY_S: f64 = 24.0 * HOUR_S;
 
 const YEAR_NS: i64 = 366 * 86_400 * 1_000_000_000;
 
-/// How a store in `dir` is kept: for ever, unless a test prunes it.
+/// Options of a store in `dir` with unlimited retention, unless a test prunes it.
 pub fn options(dir: &Path) -> Options {
     Options {
         path: dir.join("ntp-monitor.db"),

@@ -1,4 +1,5 @@
-//! Tools of other languages that a test runs: found, installed below the target directory, and ended in time.
+//! Tools in other languages that tests run: finds them, installs them below the target directory, and limits their
+//! time.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
 
-/// A directory for what the tests install; it outlives them.
+/// A directory for tools that the tests install; it is kept for later runs.
 pub fn place(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
@@ -59,13 +60,13 @@ pub fn converse(command: &mut Command, job: &Value) -> Value {
     serde_json::from_str(&reader.join().unwrap().unwrap()).unwrap()
 }
 
-/// Runs a command in silence.
+/// Runs a command without output.
 pub fn succeeds(command: &mut Command, patience: Duration) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.spawn().is_ok_and(|child| ends_well(child, patience))
 }
 
-/// Waits for the end of a child, ends it when the patience does, and says whether it succeeded.
+/// Waits for the end of a child, kills it after `patience`, and returns whether it succeeded.
 pub fn ends_well(mut child: Child, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {

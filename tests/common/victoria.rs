@@ -31,7 +31,7 @@ impl Victoria {
         server
     }
 
-    /// Starts the server that was stopped, with what it had.
+    /// Restarts the stopped server with its data.
     pub fn start_again(&mut self) {
         let child = Command::new("victoria-metrics")
             .arg(format!("-httpListenAddr=127.0.0.1:{}", self.port))
@@ -49,12 +49,12 @@ impl Victoria {
             assert!(Instant::now() < deadline, "victoria-metrics does not answer");
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
             assert_eq!(ended, None, "victoria-metrics ended at once");
-            // What is awaited is a port of another process; nothing can tell us of it.
+            // The other process sends no notification, so poll its port.
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Kills the server; what it had acknowledged a moment ago may not be on its disk yet.
+    /// Kills the server; data that it acknowledged a moment ago may not be on its disk yet.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -62,7 +62,7 @@ impl Victoria {
         }
     }
 
-    /// Asks the server to end, and waits until it has brought everything to its disk and ended.
+    /// Stops the server, and waits until it has written everything to disk and ended.
     pub fn shut_down(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let pid = Pid::from_raw(child.id().cast_signed());

@@ -1,15 +1,15 @@
-//! Waiting for what other processes and threads do: until it is so, or a generous deadline has passed.
+//! Waits for conditions in other processes and threads, with a generous deadline.
 
 use std::time::{Duration, Instant};
 
-/// The machine may be busy with other tests; nothing that works takes this long.
+/// Long enough even if the machine is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(10);
 
 /// Waits until `look` finds something, and returns it.
 ///
 /// # Panics
-/// When it does not within [`PATIENCE`].
+/// After [`PATIENCE`].
 #[track_caller]
 pub fn find<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -18,7 +18,7 @@ pub fn find<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(Instant::now() < deadline, "never: {what}");
-        // What is awaited happens in another process; nothing can tell us of it.
+        // The other process sends no notification, so poll.
         std::thread::sleep(STEP);
     }
 }
@@ -26,7 +26,7 @@ pub fn find<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// When it does not within [`PATIENCE`].
+/// After [`PATIENCE`].
 #[track_caller]
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     find(what, || condition().then_some(()));

@@ -1,5 +1,5 @@
-//! The dashboards and alert rules show data: each query is taken out of the files, filled in and run, or parsed and held
-//! against what is written.
+//! The dashboards and alert rules show data: each query is extracted from the files, filled in and run, or parsed and
+//! compared with the written fields.
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ use ntp_monitor::sim::Script;
 use serde_json::{Value, json};
 
 const SOURCES: [&str; 2] = ["influxdb", "prometheus"];
-/// What Grafana 10 has and does not call outdated.
+/// Panel types that Grafana 10 has and that are not deprecated.
 const CURRENT: [&str; 9] =
     ["timeseries", "stat", "gauge", "table", "heatmap", "histogram", "state-timeline", "bargauge", "barchart"];
 const HISTORY_S: u64 = 6 * 3600;
@@ -179,7 +179,7 @@ async fn every_prometheus_query_finds_data_in_a_real_prometheus() {
     running.stop().await;
 }
 
-/// The values of all alerts, whether or not they are beyond the limit, and the recorded figures.
+/// The values of all alerts, without their limits, and the recorded figures.
 fn rules() -> Vec<String> {
     let alerts = expressions("prometheus/ntp-monitor.alerts.yaml");
     let value = |expression: &String| {
@@ -189,8 +189,8 @@ fn rules() -> Vec<String> {
     values.chain(expressions("prometheus/ntp-monitor.recording.yaml")).collect()
 }
 
-/// Six hours before now, minute by minute, in which the service shows what it shows now, but that an hour ago the
-/// strata, the leap indicators and the verdict were others, nobody was wrong, silent or polled and another process ran.
+/// Six hours of history, minute by minute, with the current values, except that an hour ago strata, leap indicators and
+/// verdict were different, no server was wrong, silent or polled, and another process ran.
 fn past(metrics: &str, instance: &str) -> String {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut past = String::new();
@@ -221,7 +221,7 @@ fn before(series: &str, value: &str) -> String {
     value.to_owned()
 }
 
-/// Why a query finds nothing, if it does not.
+/// Why a query finds no data, if so.
 async fn finds_nothing(prometheus: &Prometheus, query: &Query) -> Option<String> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let (from, to) = ((now_s - 2 * 3600).to_string(), now_s.to_string());
@@ -284,7 +284,7 @@ fn every_flux_query_is_valid_and_reads_written_fields() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// What a query reads and nobody writes.
+/// Fields that a query reads and that are never written.
 fn unknown(read: &Value, written: &Schema) -> Vec<String> {
     let measurement = text(read, "measurement");
     let names =
@@ -296,7 +296,7 @@ fn unknown(read: &Value, written: &Schema) -> Vec<String> {
     strange_fields.chain(strange_tags).map(|name| format!("{measurement} has no {name}")).collect()
 }
 
-/// All Flux that is shipped, filled in.
+/// All shipped Flux queries, filled in.
 fn flux(choice: &Choice<'_>) -> Vec<Query> {
     let variables = choice.variables("influxdb").into_iter();
     let variables = variables.map(|(name, text)| Query { name: format!("variable {name}"), text, is_instant: true });
@@ -316,7 +316,7 @@ fn flux_reader() -> Option<std::path::PathBuf> {
     (is_there || tool::succeeds(&mut install, Duration::from_secs(300))).then(|| place.join("read.mjs"))
 }
 
-/// Runs where `INFLUXD` names a binary of InfluxDB 2 or `INFLUX_URL` a server; elsewhere the test above has to do.
+/// Runs only if `INFLUXD` names a binary of InfluxDB 2 or `INFLUX_URL` a server.
 #[actix_rt::test]
 async fn every_flux_query_finds_data_in_a_real_influxdb() {
     let Some(influx) = Influx::find().await else { return };

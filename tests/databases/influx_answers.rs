@@ -1,4 +1,4 @@
-//! What a database, or something else at its address, can answer to a write, and what becomes of the lines.
+//! The responses of a database, or of something else at its address, to a write, and the effect on the lines.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use ntp_monitor::sinks::influx::{InfluxClient, LineWriter, Rejection, WriteOutco
 
 const LINE: &[u8] = b"m v=1 1\n";
 
-/// What the lines become while the answer is the same.
+/// The effect on the lines while the response stays the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     /// They leave the outbox.
     Taken,
-    /// They stay in it, and health names this.
+    /// They stay in it, and health contains this text.
     Kept(&'static str),
 }
 
@@ -77,7 +77,7 @@ const TABLE: [(&str, u16, &str, &str, Fate); 27] = [
 ];
 
 #[tokio::test]
-async fn only_a_write_that_succeeded_takes_lines_from_the_outbox() {
+async fn only_a_successful_write_removes_lines_from_the_outbox() {
     for (case, code, headers, body, fate) in TABLE {
         let (outbox, fake) =
             (Memory::of(lines(35)), Fake::judging(move |_| Answer::Status(code, headers, body.to_owned())));
@@ -96,7 +96,7 @@ async fn only_a_write_that_succeeded_takes_lines_from_the_outbox() {
     }
 }
 
-/// The kinds that say something of the lines.
+/// The responses that are about the lines.
 #[tokio::test]
 async fn rejections_of_lines_say_how_many_and_why() {
     let conflict = "failure writing points to database: partial write: field type conflict: input field \"v\" on \
@@ -140,7 +140,7 @@ async fn backlog_beyond_retention_is_one_request_with_exact_count() {
 
 /// Nothing larger than 8 kB arrives within the time-out.
 #[tokio::test]
-async fn slow_way_carries_the_whole_backlog_in_smaller_requests() {
+async fn slow_connection_delivers_the_backlog_in_smaller_requests() {
     let carried = Arc::new(std::sync::Mutex::new(Vec::new()));
     let shared = Arc::clone(&carried);
     let fake = Fake::judging(move |request| {

@@ -1,4 +1,4 @@
-//! The way to InfluxDB, over real sockets: every answer a database can give, and a real database.
+//! The sender to InfluxDB over real sockets: every response of a database, and a real database.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -20,10 +20,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const PARTIAL: &str = r#"{"code":"invalid","message":"unable to parse"}"#;
-/// Every wait for a condition ends here, in failure.
+/// The deadline of every wait; beyond it the test fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A database that answers from a script, then refuses lines with `bad` and takes the rest.
+/// A database that answers from a script, then refuses lines with `bad` and accepts the others.
 pub(super) struct Fake {
     pub url: String,
     seen: Arc<Mutex<Seen>>,
@@ -68,7 +68,7 @@ fn judge(seen: &mut Seen, request: &Request) -> Answer {
     if let Some(answer) = seen.script.pop_front() {
         return answer;
     }
-    // As InfluxDB does: the good lines of a request are taken, also when it is refused for the bad ones.
+    // Like InfluxDB, it accepts the good lines of a request even if it refuses the request because of bad ones.
     for line in request.body.lines().filter(|line| !line.contains("bad")) {
         *seen.taken.entry(line.to_owned()).or_default() += 1;
     }
@@ -136,7 +136,7 @@ pub(super) fn config(url: &str) -> Influx {
     }
 }
 
-/// Milliseconds where the service takes seconds.
+/// Pauses in milliseconds instead of seconds.
 fn quick() -> Pacing {
     Pacing {
         first_retry: Duration::from_millis(2),
@@ -175,7 +175,7 @@ pub(super) fn lines(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("m v={n} {n}")).collect()
 }
 
-/// Whatever the database answers first, every line is taken in the end and none is quarantined.
+/// Checks that every line is accepted in the end and none is quarantined, after any first responses.
 async fn survives(script: Vec<Answer>) -> (Fake, SenderState) {
     let (outbox, fake) = (Memory::of(lines(35)), Fake::start(script));
     let running = start(&outbox, &config(&fake.url));
@@ -191,7 +191,7 @@ async fn survives(script: Vec<Answer>) -> (Fake, SenderState) {
 async fn temporary_failure_is_retried_until_accepted() {
     for answer in [status(429), status(503), status(500), status(408), Answer::Hang, Answer::Reset] {
         let (fake, state) = survives(vec![answer.clone(); 2]).await;
-        // After a request that was too slow, the lines come in smaller ones.
+        // After a request that was too slow, the next ones are smaller.
         let is_slow = matches!(answer, Answer::Hang | Answer::Status(408, ..));
         let requests = fake.seen(|seen| seen.heads.len());
         assert!(if is_slow { requests > 3 } else { requests == 3 }, "{answer:?}: {requests}");
@@ -212,7 +212,7 @@ async fn a_success_needs_one_request() {
 async fn retry_after_is_waited_for() {
     let limited = Answer::Status(429, "Retry-After: 1\r\n", String::new());
     let at = survives(vec![limited]).await.0.seen(|seen| seen.at.clone());
-    // A lower bound is no race: nothing makes the sender come back too early but a fault of its own.
+    // A lower bound is not a race: only a bug makes the sender retry too early.
     assert!(at[1] - at[0] >= Duration::from_secs(1));
 }
 
@@ -263,7 +263,7 @@ async fn an_answer_of_a_megabyte_becomes_a_short_reason() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_retried_with_its_cause_as_the_reason() {
+async fn refused_connection_is_retried_and_the_reason_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -319,7 +319,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 #[tokio::test]
-async fn a_real_database_gets_every_line_once_although_it_was_away() {
+async fn real_database_gets_every_line_once_after_an_outage() {
     let mut victoria = blocking(Victoria::start).await;
     let now_ns = ntp_monitor::clock::now().wall_ns / 1_000_000_000 * 1_000_000_000;
     let stamps: Vec<i64> = (0..50).map(|n| now_ns - n * 1_000_000_000).collect();

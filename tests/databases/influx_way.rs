@@ -1,4 +1,4 @@
-//! How requests get to InfluxDB: through a proxy, with certificates of an authority of one's own.
+//! Connections to InfluxDB: through a proxy, and with certificates of a private authority.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -134,7 +134,7 @@ async fn renewed_token_file_is_read_when_the_token_is_rejected() {
     assert_eq!((write().await, database.count()), (WriteOutcome::Done, 5));
 }
 
-/// A server that answers whatever comes as an unencrypted web server does.
+/// A server that answers any data like an unencrypted web server.
 fn plain_http() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What Prometheus, InfluxDB and Grafana get.
+//! Outputs to Prometheus, InfluxDB and Grafana.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)] // a failed unwrap is a failed test
 

@@ -1,4 +1,4 @@
-//! `/metrics` as Prometheus sees it: its own tool finds no fault, a real server scrapes it, and the documentation lists it.
+//! Tests `/metrics` with promtool, a real Prometheus and the documentation.
 use std::path::Path;
 
 use crate::common::prometheus::{Prometheus, complaints};

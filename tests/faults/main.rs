@@ -1,5 +1,5 @@
-//! The running service when what it depends on fails: servers, names, networks, databases and disks. It says so in
-//! `/health`, everything else goes on, and what was accepted arrives when the fault is over.
+//! The running service while a dependency fails: servers, names, networks, databases and disks. `/health` reports it,
+//! everything else continues, and accepted data is delivered after the fault.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a failed unwrap is a failed test, and the table goes to stderr
 
@@ -35,12 +35,12 @@ fn server<'a>(health: &'a Value, name: &str) -> &'a Value {
     health["servers"].as_array().unwrap().iter().find(|server| server["server"] == name).unwrap_or(&Value::Null)
 }
 
-/// What `of` gave so far in the CSV files of `home`.
+/// The samples of server `of` in the CSV files of `home` so far.
 fn so_far(home: &Home, of: &str) -> Vec<Sample> {
     rows::csv_so_far(&home.csv()).into_iter().filter(|sample| &*sample.server.name == of).collect()
 }
 
-/// The service was asked to end: it did, nothing panicked, and both outputs hold the same, once.
+/// Stops the service and checks that nothing panicked and that both outputs hold the same samples, once.
 #[track_caller]
 fn ends_well(mut monitor: Monitor, csv: &Path, store: &Path) -> usize {
     let (_, health) = monitor.get("/health");
@@ -184,14 +184,14 @@ fn lines_survive_a_restart_during_a_database_outage() {
     let (csv, store) = (rows::csv(&home.csv()), rows::store(&home.store()));
     let left = Reader::open(&home.store()).unwrap().outbox_oldest(usize::MAX, usize::MAX).unwrap();
     let lines = left.iter().flat_map(|row| row.body.split(|byte| *byte == b'\n'));
-    // There may be other lines beside: a verdict, what a minute came to.
+    // There may be other lines too: a verdict, statistics of a minute.
     let of_samples = lines.filter(|line| line.starts_with(b"ntp_sample,")).count();
     assert_eq!((csv.len(), of_samples), (store.len(), store.len()));
 }
 
 // Disks
 
-/// Where the outputs are, of which some are on a disk that will be full.
+/// The places of the outputs; some are on a disk that will be full.
 struct Layout<'a> {
     store: &'a Path,
     csv: &'a Path,
@@ -199,7 +199,7 @@ struct Layout<'a> {
     failing: &'a [&'a str],
 }
 
-/// Runs the service until the disk is full, looks whether the others go on, and makes room again.
+/// Runs the service until the disk is full, checks that the other outputs continue, and frees space again.
 fn survives_a_full_disk(disk: &SmallDisk, layout: &Layout<'_>) {
     let playground = Playground::open();
     let good = playground.server(Script::good());
@@ -280,14 +280,13 @@ fn samples_the_store_never_got_are_reported_and_in_csv() {
     assert!(lost > 0 && csv == store + lost, "{csv} in the files, {store} in the store, {lost} lost");
 }
 
-/// What a disk that became read-only does to a running service: every write fails from now on, whatever is open, and
-/// nothing can be made.
+/// Simulates a disk that becomes read-only: every write to open files fails from now on, and no file can be created.
 #[test]
 fn read_only_disk_is_reported_and_loses_nothing() {
     let playground = Playground::open();
     let good = playground.server(Script::good());
     let home = Home::with(&own("good", good.address()));
-    // Its log goes through a pipe, which no limit on files concerns.
+    // Its log goes through a pipe, which limits on files do not affect.
     let mut piped = Command::new("bash");
     piped.args(["-c", "exec \"$0\" \"$@\" 2> >(exec cat >&2)"]).arg(home.command().get_program());
     piped.args(home.command().get_args()).current_dir(home.path());
@@ -302,7 +301,7 @@ fn read_only_disk_is_reported_and_loses_nothing() {
     assert!(reasons(&health, "csv").contains("too large") && reasons(&health, "store").contains("disk"), "{health}");
     let before = good.counters().requests;
     until("polls go on", || good.counters().requests > before + 5);
-    // A reload that stops and starts the outputs meanwhile takes what waits along.
+    // A reload that restarts the outputs meanwhile passes on the waiting samples.
     home.write(&fs::read_to_string(home.config()).unwrap().replace("\"here\"", "\"there\""));
     monitor.reload();
     limit("unlimited");

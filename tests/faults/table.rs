@@ -1,6 +1,6 @@
-//! The fault table of docs/RELIABILITY.md. Each fault is done to a running service again and again: three times, or for as
-//! long as `FAULTS_FOR=1h` says. Each prints a row: how often, how many polls reached a server, and how many of them have no
-//! record afterwards.
+//! The fault table of docs/RELIABILITY.md. Each fault is injected repeatedly into a running service: three times, or
+//! for the time in `FAULTS_FOR=1h`. It prints a row for each: how often, how many polls reached a server, and how many
+//! of them have no record afterwards.
 
 use std::fs::remove_file;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Scene {
         Self::with("kernel", None)
     }
 
-    /// With an engine, and with its data at a place other than its home.
+    /// Starts with an engine, and optionally with another data directory.
     fn with(engine: &str, data: Option<&Path>) -> Self {
         let (playground, victoria) = (Playground::open(), Victoria::start());
         let servers: Vec<_> = (0..3).map(|_| playground.server(Script::good())).collect();
@@ -54,7 +54,7 @@ impl Scene {
         Self { servers, victoria, home, data, service, _playground: playground }
     }
 
-    /// Waits until all is well and every server was polled again.
+    /// Waits until the service is healthy and every server was polled again.
     fn recovers(&mut self) {
         self.service.health("all is well", |health| health["status"] == "ok");
         let before: Vec<u64> = self.servers.iter().map(|server| server.counters().requests).collect();
@@ -89,7 +89,7 @@ impl Scene {
     }
 }
 
-/// Starts the service with its log in a pipe, which no limit on files concerns, and with a clock that can be set.
+/// Starts the service with its log in a pipe, which limits on files do not affect, and with a clock that can be set.
 fn run(home: &Home) -> Monitor {
     faketime::set(home.path(), "+0");
     let mut piped = Command::new("bash");
@@ -99,7 +99,7 @@ fn run(home: &Home) -> Monitor {
     Monitor::spawn(&mut piped, home.path())
 }
 
-/// Does a fault again and again, prints its row, and fails when more than `lost_at_most` polls each time have no record.
+/// Injects a fault repeatedly, prints its row, and fails if more than `lost_at_most` polls each time have no record.
 fn row(fault: &str, lost_at_most: u64, mut scene: Scene, mut once: impl FnMut(&mut Scene)) {
     let long = std::env::var("FAULTS_FOR").ok().map(|text| humantime::parse_duration(&text).expect("FAULTS_FOR"));
     let (began, mut times) = (Instant::now(), 0);

@@ -1,4 +1,4 @@
-//! What each channel sends.
+//! The messages of each channel.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What passes is retried, what is refused is said, and nothing is sent twice.
+//! Temporary failures are retried, refusals are reported, and nothing is sent twice.
 
 use super::*;
 
@@ -26,7 +26,7 @@ async fn retry_after_is_waited_for() {
     let running = start(&kept, "n", &webhook(&receiver)).await;
     eventually("delivered", || kept.waiting("n") == 0).await;
     let seen = receiver.seen();
-    // A lower bound is no race: nothing makes it come back too early but a fault of its own.
+    // A lower bound is not a race: only a bug makes it retry too early.
     assert!(seen[1].at - seen[0].at >= Duration::from_secs(1));
     running.end().await;
 }

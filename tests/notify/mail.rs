@@ -1,4 +1,4 @@
-//! A mail server, kind and unkind.
+//! Mail: accepted, refused and delayed.
 
 use super::*;
 
@@ -77,7 +77,7 @@ async fn endless_reply_of_a_mail_server_is_cut_off() {
 }
 
 #[tokio::test]
-async fn mail_is_not_sent_in_the_clear_where_starttls_is_wanted() {
+async fn mail_is_not_sent_without_tls_if_starttls_is_configured() {
     let Some(mail) = Mail::start(&json!({})) else { return };
     let failure = attempt(&with_seconds(one(&mail_config(&mail, ""))), &news("k", "offset")).await.unwrap_err();
     assert!(failure.retry == Retry::Paused && mail.taken().is_empty(), "{failure}");
@@ -133,7 +133,7 @@ async fn report_is_mailed_with_pictures_and_summarised_in_chats() {
     }
 }
 
-/// A configuration for a mail server without TLS, which refuses one of both receivers.
+/// A mail server without TLS that refuses one of two receivers, and a notifier for it.
 async fn refusing(answers: &[&str]) -> Option<(Mail, Kept, Running)> {
     let mail = Mail::start(&json!({ "refusals": { "boss@example.net": answers } }))?;
     let kept = kept();
@@ -142,7 +142,7 @@ async fn refusing(answers: &[&str]) -> Option<(Mail, Kept, Running)> {
     Some((mail, kept, running))
 }
 
-/// The receivers of each mail that was taken, with the kind of the mail.
+/// The receivers of each accepted mail, with the kind of the mail.
 fn receivers(mail: &Mail) -> Vec<(String, bool)> {
     let one = |mail: Value| {
         let to: Vec<&str> = mail["to"].as_array().unwrap().iter().map(|to| to.as_str().unwrap()).collect();
@@ -152,7 +152,7 @@ fn receivers(mail: &Mail) -> Vec<(String, bool)> {
 }
 
 #[tokio::test]
-async fn refused_receiver_is_named_and_the_others_get_the_mail_once() {
+async fn refused_receiver_is_named_and_others_get_the_mail_once() {
     let Some((mail, kept, running)) = refusing(&["550 5.1.1 no such user"; 9]).await else { return };
     eventually("the queue is empty", || kept.waiting("n") == 0).await;
     assert_eq!(receivers(&mail), [("ops@example.net".to_owned(), false)]);
@@ -169,7 +169,7 @@ async fn refused_receiver_is_named_and_the_others_get_the_mail_once() {
 }
 
 #[tokio::test]
-async fn receiver_that_is_refused_for_a_while_gets_all_mails_in_order() {
+async fn temporarily_refused_receiver_gets_all_mails_in_order() {
     let answers = ["452 4.2.2 mailbox full"; 25];
     let Some((mail, kept, running)) = refusing(&answers).await else { return };
     eventually("it is retried", || running.gauge().consecutive_failures > 2).await;

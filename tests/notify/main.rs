@@ -1,4 +1,4 @@
-//! Notifiers against real receivers: every channel, every bad answer, a mail server, and kills.
+//! Notifiers with real receivers: every channel, every bad response, a mail server, and kills.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -149,7 +149,7 @@ impl Drop for Kept {
     }
 }
 
-/// Milliseconds where the service takes seconds.
+/// Pauses in milliseconds instead of seconds.
 fn quick() -> Pacing {
     Pacing {
         first_retry: Duration::from_millis(2),
@@ -196,19 +196,19 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// What a receiver saw of one message to a channel that is configured with `keys`.
+/// The requests for one message to a channel that is configured with `keys`.
 async fn sent(keys: impl Fn(&Receiver) -> String, news: &Notification) -> Vec<Request> {
     let receiver = Receiver::start(taken);
     attempt(&one(&keys(&receiver)), news).await.unwrap();
     receiver.seen()
 }
 
-/// One attempt to deliver a message of which the receiver has nothing.
+/// One attempt to deliver a new message.
 async fn attempt(config: &Config, news: &Notification) -> Result<String, Failure> {
     notify::set_up(config).await.unwrap().deliver(news, &mut Progress::default()).await
 }
 
-/// What each service answers when it takes a message.
+/// The response of each service when it accepts a message.
 fn taken(request: &Request) -> Answer {
     let (code, body) = match request.line() {
         line if line.starts_with("POST /services/") => (200, "ok"),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A home with a server that answers, which is there as long as what comes with it.
+/// A home with a server that answers as long as the returned values live.
 fn home_with(notifiers: &str) -> ((Playground, ScriptedServer), Home) {
     let playground = Playground::open();
     let server = playground.server(Script::good());
@@ -14,8 +14,8 @@ fn section(name: &str, url: &str) -> String {
     format!("[[notifier]]\nname = {name:?}\ntype = \"webhook\"\nurl = {url:?}\nrate = 1000\n")
 }
 
-/// The service is killed while it tries in vain, and while it delivers: nothing is lost, everything is in order, and what
-/// is repeated is recognised by its key.
+/// The service is killed during failing attempts and during deliveries: nothing is lost, the order is kept, and repeats
+/// have the same key.
 #[test]
 fn kills_lose_no_notification_and_repeats_carry_the_same_key() {
     const ALERTS: usize = 40;
@@ -172,7 +172,7 @@ fn the_command_reports_a_test_and_lists_notifiers() {
 }
 
 #[test]
-fn the_heartbeat_is_heard_while_the_service_does_its_job() {
+fn heartbeat_is_sent_while_the_service_works() {
     let (beats, alarms) = (Receiver::scripted([]), Receiver::scripted([]));
     let (_servers, home) = home_with(&format!(
         "[[notifier]]\nname = \"dead man\"\ntype = \"heartbeat\"\nurl = {:?}\nfail_url = {:?}\ninterval = \"15s\"\n",
@@ -186,7 +186,7 @@ fn the_heartbeat_is_heard_while_the_service_does_its_job() {
 }
 
 #[test]
-fn the_heartbeat_of_a_service_that_is_failing_says_so() {
+fn heartbeat_of_a_failing_service_requests_the_fail_url() {
     let (beats, alarms) = (Receiver::scripted([]), Receiver::scripted([]));
     let lost = own("lost", "127.0.0.1:9".parse().unwrap());
     let home = Home::with(&format!(
@@ -200,9 +200,9 @@ fn the_heartbeat_of_a_service_that_is_failing_says_so() {
     assert_eq!(monitor.stop(), 0);
 }
 
-/// The monitor behind the heartbeat answers 200, but does not know the check.
+/// The heartbeat monitor answers 200, but does not know the check.
 #[test]
-fn heartbeat_that_does_not_count_degrades_the_health() {
+fn rejected_heartbeat_degrades_the_health() {
     let beats = Receiver::start(|_| Answer::Status(200, "", "OK (not found)".to_owned()));
     let (_servers, home) = home_with(&format!(
         "[[notifier]]\nname = \"dead man\"\ntype = \"heartbeat\"\nurl = {:?}\ninterval = \"15s\"\n",

@@ -1,12 +1,13 @@
-//! One table by service: what it answers when it takes a message, refuses it, limits, is too slow, or is something else.
+//! A table by service: its responses when it accepts a message, refuses it, limits the rate, is too slow, or is another
+//! program.
 
 use super::*;
 
-/// The meaning of an answer.
+/// The meaning of a response.
 #[derive(Debug, Clone, Copy)]
 enum Meaning {
     Taken,
-    /// Not taken, with the retry and a part of the reason.
+    /// Not accepted, with the retry and a part of the reason.
     Not(Retry, &'static str),
 }
 
@@ -21,7 +22,7 @@ const FAILED_400: &str = "Webhook message delivery failed with error: Microsoft 
 const FAILED_429: &str = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 \
      with ContextId tcid=0,server=DM3PEPF0000";
 
-/// The keys of a service, and its answers.
+/// The keys of a service, and its responses.
 const SERVICES: [(&str, &[Case]); 7] = [
     (
         "type = \"slack\"\nurl = \"@/services/T/B/x\"\n",
@@ -125,7 +126,7 @@ const KICKED: Meaning = Not(Retry::Paused, "bot was kicked");
 const LATER: Meaning = Not(SOON, "503");
 
 #[tokio::test]
-async fn each_service_confirms_in_its_own_way_and_its_answer_is_shown() {
+async fn confirmation_of_each_service_is_recognised_and_shown() {
     for (keys, cases) in SERVICES {
         for (status, headers, body, meaning) in cases {
             let receiver = Receiver::scripted([Answer::Status(*status, headers, (*body).to_owned())]);
@@ -164,7 +165,7 @@ async fn unanswered_message_is_repeated_a_few_times_only() {
 
 /// The connection is accepted, but TLS is never established, so nothing was sent.
 #[tokio::test]
-async fn message_that_could_not_be_sent_is_repeated_until_it_can() {
+async fn message_that_was_not_sent_is_retried_without_a_limit() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/hook", listener.local_addr().unwrap());
     let failure = attempt(&one(&format!("type = \"webhook\"\nurl = \"{url}\"\n")), &news("k", "offset")).await;
@@ -203,9 +204,9 @@ fn crowd(count: usize, of: fn(&str, &str) -> Notification) -> Notification {
 }
 
 #[tokio::test]
-async fn every_incident_of_a_large_group_is_opened_and_closed_once() {
+async fn every_incident_of_a_large_group_opens_and_closes_once() {
     let mut requests = 0;
-    // A limit in the middle of both messages, and one event that the service does not take.
+    // The rate limit is reached in the middle of both messages, and one event is refused.
     let receiver = Receiver::start(move |request| {
         requests += 1;
         match requests {

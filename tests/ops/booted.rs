@@ -1,4 +1,4 @@
-//! The service under a real systemd: installed, started, reloaded, killed, hung, upgraded, taken away.
+//! The service under a real systemd: installed, started, reloaded, killed, hung, upgraded, removed.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ const HERE: &str = "http://127.0.0.1:8080";
 /// In a network of its own every port is free.
 const CHRONYD: &str = "127.0.0.1:10123";
 
-/// A machine with a time server in its network, to have the service installed.
+/// A machine with a time server in its network, on which the service will be installed.
 fn machine() -> (Machine, Chronyd) {
     let machine = Machine::boot(Debian::fresh());
     let chronyd = Chronyd::start_in_network_of(machine.network(), CHRONYD.parse().unwrap());
@@ -59,7 +59,7 @@ fn gives_samples(machine: &Machine) {
     machine.awaits("StatusText", |text| text.starts_with("ok: 1 of 1 give samples; "));
 }
 
-/// How many samples there are so far.
+/// The number of samples so far.
 fn samples(machine: &Machine) -> usize {
     rows::csv_so_far(&machine.debian.at("/var/lib/ntp-monitor/csv")).len()
 }
@@ -97,7 +97,7 @@ fn setup_starts_a_confined_service_that_survives_faults() {
     comes_back_after(&machine, "systemctl kill --signal=STOP ntp-monitor.service");
     assert!(machine.journal().contains("Watchdog timeout"), "{}", machine.journal());
 
-    // One that does everything but run.
+    // A program that does everything except run as a service.
     let broken = "#!/bin/sh\ncase $1 in --version) echo ntp-monitor 9.9.9 ;; --config) [ \"$3\" ] || exit 70 ;; esac\n\
                   exec /root/ntp-monitor \"$@\"\n";
     write(&machine, "/root/broken", broken, 0o755);
@@ -111,7 +111,7 @@ fn setup_starts_a_confined_service_that_survives_faults() {
     assert!(!machine.debian.exists("/var/lib/ntp-monitor") && !machine.debian.exists(CONFIG));
 }
 
-/// What the unit promises, seen in the running process; and that it does its work all the same.
+/// The running process has the restrictions of the unit, and works under them.
 #[track_caller]
 fn is_confined_and_measures(machine: &Machine) {
     let status = machine.run(&format!("cat /proc/{}/status", machine.property("MainPID")));
@@ -131,7 +131,7 @@ fn is_confined_and_measures(machine: &Machine) {
         )
     };
     assert_eq!(code(&[]), "401");
-    // Known by it, even where it is too early to ask the server again.
+    // The token is accepted, even if it is too early to poll the server again.
     let known = code(&["--header", "Authorization: Bearer a-token-of-some-length"]);
     assert!(["200", "429"].contains(&known.as_str()), "{known}");
     // The journal has fields and not only text.
@@ -142,7 +142,7 @@ fn is_confined_and_measures(machine: &Machine) {
     );
 }
 
-/// The kernel's view of the clock is behind a limit that a drop-in takes away.
+/// A drop-in lifts the restriction that hides the kernel's state of the clock.
 #[track_caller]
 fn sees_the_own_clock_where_it_may(machine: &Machine) {
     let kernel = || {
@@ -207,7 +207,8 @@ fn the_package_starts_upgrades_and_stops_the_service() {
     setup_follows_the_package(&machine);
 }
 
-/// What a removed package leaves keeps nothing from being installed, and its purge takes nothing from what was.
+/// The remains of a removed package do not prevent an installation, and a purge does not delete files of that
+/// installation.
 #[track_caller]
 fn setup_follows_the_package(machine: &Machine) {
     copy_setup(machine);

@@ -1,5 +1,5 @@
-//! A Debian to install into: a copy-on-write view of a fresh one (`scripts/install-dependencies.sh` makes it), or of
-//! this machine where there is none. What happens in it stays in it.
+//! A Debian for installation tests: a copy-on-write view of a fresh one (`scripts/install-dependencies.sh` creates it),
+//! or of this machine if there is none. Changes are discarded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ const FRESH: &str = "/var/cache/ntp-monitor-tests/debian";
 
 /// A root directory, unmounted and removed when dropped.
 pub struct Debian {
-    // In memory: an overlay cannot lie on another one, and nothing of this need last.
+    // In memory, because an overlay cannot be stacked on another one, and the data is temporary.
     layers: tempfile::TempDir,
 }
 
@@ -37,13 +37,13 @@ impl Debian {
             at.join("work").display()
         );
         root::run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(debian.path()));
-        // No package may start anything, and no service manager be taken for this one's.
+        // No package may start a service, and the service manager of the host must not be detected.
         fs::write(debian.at("/usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n").unwrap();
         debian.run("chmod 755 /usr/sbin/policy-rc.d");
         debian
     }
 
-    /// Where its root is, seen from outside.
+    /// Its root directory, seen from outside.
     pub fn path(&self) -> PathBuf {
         self.layers.path().join("root")
     }
@@ -57,19 +57,19 @@ impl Debian {
         fs::symlink_metadata(self.at(path)).is_ok()
     }
 
-    /// A command in it, which ends with whatever it started when it is killed.
+    /// A command in it. When it is killed, all processes that it started end too.
     pub fn command(&self, script: &str) -> Command {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--root"]).arg(self.path());
         command.env_clear().env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
         command.env("DEBIAN_FRONTEND", "noninteractive");
-        // The shell stays: it is the first process of the namespace, whose end is the end of all. A program that it gave
-        // way to and that changed its user would not hear of the end of its parent.
+        // The shell stays as the first process of the namespace, whose end kills all others. A program that replaced it
+        // and changed its user would not be notified of the end of its parent.
         command.args(["/bin/sh", "-c", &format!("mount -t proc proc /proc && {script}; exit $?")]);
         command
     }
 
-    /// Runs a script in it to its end, whatever that is.
+    /// Runs a script in it, which may fail.
     pub fn attempt(&self, script: &str) -> Output {
         self.command(script).output().unwrap()
     }
@@ -86,7 +86,7 @@ impl Debian {
         said
     }
 
-    /// Every path below those that a package may touch, but for what dpkg keeps for itself.
+    /// Every path below those that a package may change, except dpkg's own files.
     pub fn inventory(&self) -> String {
         self.run(
             "find /etc /opt /usr /var -xdev ! -path '/var/lib/dpkg/*' ! -path '/var/log/*' ! -path '/var/cache/*' \

@@ -1,5 +1,5 @@
-//! Every command in README.md and docs/ does what it says: each block of `sh` is run in a network of its own, with a
-//! service on port 8080, a time server on port 123 and a small `servers.toml`. A block that cannot be run says why in a
+//! Runs every command in README.md and docs/: each block of `sh` runs in a separate network, with a service on port
+//! 8080, a time server on port 123 and a small `servers.toml`. A block that cannot be run says why in a
 //! comment before it: `<!-- not run: REASON -->`.
 
 use std::fmt::Write as _;
@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::common::monitor::text;
 use crate::common::root;
 
-/// Most of a block's time is waiting for a service to begin.
+/// Blocks that run at once; a block mostly waits for a service to start.
 const AT_ONCE: usize = 4;
 
-/// A block of commands and where it stands.
+/// A block of commands and its position.
 struct Block {
     place: String,
     lines: Vec<String>,
@@ -33,7 +33,7 @@ fn documents() -> Vec<PathBuf> {
     all
 }
 
-/// The blocks of a document that are to be run.
+/// The blocks of a document to run.
 fn blocks(path: &Path) -> Vec<Block> {
     let content = fs::read_to_string(path).unwrap();
     let name = path.file_name().unwrap().display();
@@ -52,7 +52,7 @@ fn blocks(path: &Path) -> Vec<Block> {
     found
 }
 
-/// Whole commands: lines that end in a backslash go on in the next.
+/// Whole commands: a line that ends in a backslash continues in the next.
 fn commands(block: &Block) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut is_open = false;
@@ -73,7 +73,7 @@ fn is_service(command: &str) -> bool {
     ends || (said.contains("ntp-monitor demo") && !said.contains("--for"))
 }
 
-/// What a person would have around the commands, as a script that ends with the block itself.
+/// The environment of the commands as a script that ends with the block itself.
 fn script(block: &Block) -> String {
     let ready = "until curl -sf -o health http://127.0.0.1:8080/ready && curl -sf -o health http://127.0.0.1:8080/health\n\
                  do sleep 0.1; done";
@@ -87,7 +87,7 @@ fn script(block: &Block) -> String {
     }
     for command in commands {
         let _ = match is_service(&command) {
-            // The comment at its end would swallow what follows.
+            // A comment at its end would hide the rest.
             true => writeln!(script, "{} >service.log 2>&1 &\n{ready}", command.split(" #").next().unwrap_or_default()),
             false => writeln!(script, "{command}"),
         };
@@ -95,7 +95,7 @@ fn script(block: &Block) -> String {
     script
 }
 
-/// A directory as the reader's: the repository's files, the program, and stand-ins for what would take minutes.
+/// A working directory: the repository's files, the program, and replacements for commands that would take minutes.
 fn workplace() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
@@ -115,7 +115,7 @@ fn workplace() -> tempfile::TempDir {
     ]));
     let names = "time.cloudflare.com ptbtime1.ptb.de 2.pool.ntp.org time.example.net a.example b.example";
     fs::write(at("hosts"), format!("127.0.0.1 localhost {names}\n")).unwrap();
-    // It removes the file of its number when it ends, whatever that is.
+    // It removes its PID file when it ends.
     let chrony = format!("local stratum 2\nallow\nport 123\ncmdport 0\npidfile {}\n", at("chronyd.pid").display());
     fs::write(at("chrony.conf"), chrony).unwrap();
     let servers = "[monitor]\ndata_dir = \"data\"\n[csv]\n[[server]]\nname = \"office\"\naddress = \"127.0.0.1\"\nown = true\n\
@@ -148,7 +148,7 @@ fn every_command_in_the_documents_runs() {
     assert!(failed.is_empty(), "{failed}");
 }
 
-/// Runs a block to its end, in a network, with mounts and processes of its own.
+/// Runs a block in its own network, mount and process namespaces.
 fn perform(block: &Block) -> Result<(), String> {
     let dir = workplace();
     let mut command = Command::new("unshare");
@@ -156,7 +156,7 @@ fn perform(block: &Block) -> Result<(), String> {
     command.arg(script(block)).current_dir(dir.path()).env_clear().env("HOME", dir.path());
     let path =
         format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().join("bin").display());
-    // What is killed at the end cannot remove its temporary files.
+    // A process that is killed at the end cannot remove its temporary files.
     command.env("PATH", path).env("LC_ALL", "C.UTF-8").env("TMPDIR", dir.path());
     let output = command.output().unwrap();
     if output.status.success() {

@@ -1,4 +1,4 @@
-//! `doctor`: each fault it knows is found, with something to do about it, and a sound machine has none.
+//! `doctor`: it finds each fault that it knows, with advice, and reports none on a healthy machine.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Root works on the store of another user, who has put links to files of root into the data directory. Every such file
-//! stays as it was, and what root leaves in the directory belongs to its owner.
+//! Root works on the store of another user, who has put links to files of root into the data directory. No such file
+//! changes, and the files that root creates in the directory belong to its owner.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -24,7 +24,7 @@ struct Foreign {
     home: Home,
 }
 
-/// How the name of a file leads to another one.
+/// How the name of a file refers to another one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Trap {
     Symlink,
@@ -46,12 +46,12 @@ impl Foreign {
         foreign
     }
 
-    /// What root made while it prepared the directory.
+    /// Gives the files that root created for the test to the owner.
     fn give_away(&self) {
         root::run(Command::new("chown").args(["-R", &format!("{OWNER}:{OWNER}")]).arg(self.home.data()));
     }
 
-    /// The data directory as at first, with a copy of the store in it.
+    /// Restores the data directory, with a copy of the store in it.
     fn renew(&self) {
         fs::remove_dir_all(self.home.data()).unwrap();
         fs::create_dir(self.home.data()).unwrap();
@@ -81,8 +81,8 @@ impl Foreign {
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     }
 
-    /// The owner makes a link in the data directory, in the place of what is there. Hard links to files of root are
-    /// refused by most kernels (fs.protected_hardlinks), not by all: root makes those.
+    /// Replaces a file in the data directory by a link, as its owner. Most kernels refuse hard links to files of root
+    /// (fs.protected_hardlinks), so root creates those.
     fn plant(&self, name: &str, trap: Trap, victim: &Path) {
         let place = self.home.data().join(name);
         let _ = fs::remove_file(&place);
@@ -92,7 +92,7 @@ impl Foreign {
         root::run(Command::new("ln").arg("-s").arg(victim).arg(place).uid(OWNER).gid(OWNER));
     }
 
-    /// Everything in the data directory belongs to its owner, but for links that root made for the owner.
+    /// Everything in the data directory belongs to its owner, except links that root created for the owner.
     fn assert_left_to_owner(&self) {
         let mut dirs = vec![self.home.data()];
         while let Some(dir) = dirs.pop() {
@@ -114,7 +114,7 @@ impl Foreign {
     }
 }
 
-/// A file of root, as it must stay.
+/// A file of root that must not change.
 struct Victim(PathBuf);
 
 impl Victim {
@@ -134,7 +134,7 @@ impl Victim {
     }
 }
 
-/// What root may do with a store.
+/// The operations of root on a store.
 const OPERATIONS: [&[&str]; 14] = [
     &["store", "check"],
     &["store", "vacuum"],
@@ -152,7 +152,7 @@ const OPERATIONS: [&[&str]; 14] = [
     &["doctor", "--offline"],
 ];
 
-/// Names in the data directory that these operations open, make, replace or give away.
+/// Names in the data directory that these operations open, create, replace or change the owner of.
 const NAMES: [&str; 11] = [
     "ntp-monitor.db.lock",
     "ntp-monitor.db-wal",
@@ -174,7 +174,7 @@ fn root_does_all_upkeep_with_the_rights_of_the_owner() {
     }
     let foreign = Foreign::new();
     foreign.renew();
-    // What is old is deleted last.
+    // Operations that delete old data come last.
     for operation in OPERATIONS.into_iter().filter(|operation| operation[1] != "prune") {
         if operation[0] != "doctor" {
             foreign.run(operation);
@@ -183,7 +183,7 @@ fn root_does_all_upkeep_with_the_rights_of_the_owner() {
     }
     foreign.run(&["store", "prune"]);
     foreign.assert_left_to_owner();
-    // What was written elsewhere belongs to root.
+    // Files written elsewhere belong to root.
     for file in ["out.db", "out.csv", "out.svg", "out.html"] {
         let meta = fs::metadata(foreign.at(file)).unwrap();
         assert_eq!((meta.uid(), meta.len() > 0), (0, true), "{file}");

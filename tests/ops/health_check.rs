@@ -1,4 +1,4 @@
-//! `scripts/health-check.sh`, for cron and monitoring, with curl and with what else there may be.
+//! `scripts/health-check.sh`, for cron and monitoring, with curl, with any wget, and without both.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +40,7 @@ fn the_health_check_exits_as_plugins_do() {
     }
 }
 
-/// Stands for the wget of busybox, which does not know the options of the other and shows no body of an error.
+/// A replacement for busybox's wget, which lacks options of GNU wget and does not show the body of an error.
 const SMALL_WGET: &str = "#!/bin/sh
 for last; do :; done
 case \"$*\" in *--*) echo 'Usage: wget [-cqS] [-O FILE] [-T SEC] URL' >&2; exit 1 ;; esac

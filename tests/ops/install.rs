@@ -1,4 +1,4 @@
-//! `setup.sh` and the Debian package, installed for real, upgraded, removed; and the installed program at its main job.
+//! `setup.sh` and the Debian package: really installed, upgraded and removed. The installed program measures.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -39,7 +39,7 @@ fn main_job(debian: &Debian, program: &str) {
     let (_, health) = service.get("/health");
     assert_eq!(health["status"], "ok", "{health}");
     drop(service);
-    // It is killed with the namespace it is in, a moment later.
+    // It is killed with its namespace, a moment later.
     let lock = fs::File::open(debian.at("/var/lib/ntp-monitor/ntp-monitor.db.lock")).unwrap();
     until("the end of the service", || lock.try_lock().is_ok());
     fs::write(&config, before).unwrap();
@@ -50,7 +50,7 @@ fn setup(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn setup_goes_into_a_directory_of_its_own_and_a_dry_run_nowhere() {
+fn setup_writes_below_its_root_and_a_dry_run_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let at = |path: &str| dir.path().join(path);
     let base = ["--prefix", "/usr", "--binary", PROGRAM, "--destdir", dir.path().to_str().unwrap()];
@@ -78,7 +78,7 @@ fn setup_goes_into_a_directory_of_its_own_and_a_dry_run_nowhere() {
         .output();
     assert!(check.unwrap().status.success());
 
-    // Again, and over a configuration of one's own.
+    // Run it again, with a changed configuration.
     fs::write(at("etc/ntp-monitor/servers.toml"), "mine").unwrap();
     assert!(setup(&[&base[..], &["--upgrade"]].concat()).status.success());
     assert_eq!(fs::read_to_string(at("etc/ntp-monitor/servers.toml")).unwrap(), "mine");
@@ -127,7 +127,7 @@ fn setup_installs_for_all_users_and_cleans_up_interruptions() {
         assert_eq!(fs::metadata(at(path)).unwrap().permissions().mode() & 0o007, 0, "{path}");
     }
 
-    // As if it had been killed while it put the program in place.
+    // Simulates a kill during the installation of the program.
     fs::rename(at("usr/local/share/ntp-monitor/manifest"), at("usr/local/share/ntp-monitor/manifest.new")).unwrap();
     fs::write(at("usr/local/bin/ntp-monitor.new"), "half").unwrap();
     let target = at("");
@@ -142,7 +142,7 @@ echo \"$@\" >>/var/log/systemctl
 case $1 in restart) ! grep -q broken-on-purpose /usr/local/bin/ntp-monitor ;; esac
 ";
 
-/// A version that does everything but run.
+/// A version that does everything except run as a service.
 const BROKEN: &str = "#!/bin/sh
 # broken-on-purpose
 case $1 in --version) echo ntp-monitor 9.9.9 ;; *) exec /opt/good/ntp-monitor \"$@\" ;; esac
@@ -207,7 +207,7 @@ fn setup_installs_migrates_rolls_back_and_uninstalls() {
     assert!(told.contains("enable ntp-monitor.service") && told.contains("restart ntp-monitor.service"), "{told}");
     main_job(&debian, "/usr/local/bin/ntp-monitor");
 
-    // Once more changes nothing, and a version that does not start is taken back, with the store it had.
+    // A second run changes nothing, and a version that does not start is rolled back together with the store.
     let installed = debian.inventory();
     debian.run("/root/setup.sh --binary /opt/good/ntp-monitor");
     assert_eq!(debian.inventory(), installed);
@@ -221,7 +221,7 @@ fn setup_installs_migrates_rolls_back_and_uninstalls() {
     assert_eq!(samples(&debian), kept);
     main_job(&debian, "/usr/local/bin/ntp-monitor");
 
-    // A configuration that the new version does not take stops the upgrade before anything is touched.
+    // A configuration that the new version rejects stops the upgrade before anything is changed.
     debian.run("cp /etc/ntp-monitor/servers.toml /root/saved && echo nonsense >>/etc/ntp-monitor/servers.toml");
     let refused = debian.attempt("/root/setup.sh --upgrade --binary /opt/good/ntp-monitor");
     assert!(!refused.status.success() && text(&refused.stderr).contains("does not take the configuration"));
@@ -253,7 +253,7 @@ fn setup_keeps_other_settings_and_reports_conflicts() {
         text(&output.stderr)
     };
 
-    // Where nothing can be written nothing is begun.
+    // If a directory is not writable, nothing is started.
     let said = refused(&format!("mount --bind /usr /usr && mount -o remount,bind,ro /usr && {install}"));
     assert!(said.contains("/usr/local/bin cannot be written"), "{said}");
     let unit = "/etc/systemd/system/ntp-monitor.service";
@@ -263,7 +263,7 @@ fn setup_keeps_other_settings_and_reports_conflicts() {
     assert!(!debian.exists("/etc/ntp-monitor") && !debian.exists("/usr/local/bin/ntp-monitor"));
     fs::remove_file(debian.at(unit)).unwrap();
 
-    // A group that outlived its user, no systemd, and a store of one's own place.
+    // A group whose user was deleted, no systemd, and a store at another place.
     let config =
         "[monitor]\ndata_dir = \"/srv/ntp\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[server]]\naddress = \"127.0.0.1\"\n";
     write("/etc/ntp-monitor/servers.toml", config, 0o640);
@@ -328,14 +328,14 @@ fn debian_package_installs_upgrades_removes_and_purges() {
     beside_what_setup_installed(&debian, &install[1]);
 }
 
-/// The package says that it is hidden, and what hides it can be taken away without loss.
+/// The package reports that another unit hides its own, and that unit can be removed without loss.
 #[track_caller]
 fn beside_what_setup_installed(debian: &Debian, install: &str) {
     copy_setup(debian);
     let setup = "/root/setup.sh --binary /usr/bin/ntp-monitor";
     let refused = debian.attempt(setup);
     assert!(!refused.status.success() && text(&refused.stderr).contains("apt-get remove"), "{refused:?}");
-    // As if it had been there first.
+    // Simulates that it was installed first.
     debian.run("mv /var/lib/dpkg/status /root/status && touch /var/lib/dpkg/status");
     debian.run(setup);
     debian.run("mv /root/status /var/lib/dpkg/status");

@@ -1,5 +1,5 @@
-//! The service at the limits of its machine and beside a clock that jumps: it says what is wrong, loses nothing that it
-//! measured, asks nobody too often, and goes on as before when it is over.
+//! The service at the limits of its machine and with a clock that jumps: it reports the fault, loses no measurement,
+//! polls no server too often, and recovers afterwards.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use ntp_monitor::sim::{Script, ScriptedServer};
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::sample::Outcome;
 
-/// How many polls so far ended as `wanted` says.
+/// The number of polls so far whose outcome `wanted` accepts.
 fn polls(home: &Home, wanted: impl Fn(&Outcome) -> bool) -> usize {
     rows::csv_so_far(&home.csv()).iter().filter(|sample| wanted(&sample.outcome)).count()
 }
@@ -56,12 +56,12 @@ fn descriptor_shortage_is_reported_by_poll_and_recovered() {
 
 /// The kernel reports a full device queue (ENOBUFS) to sockets that ask for it (IP_RECVERR).
 #[test]
-fn a_full_device_queue_is_a_fault_and_over_when_there_is_room() {
-    if !root::is_root("a_full_device_queue_is_a_fault_and_over_when_there_is_room") {
+fn full_device_queue_is_a_fault_until_there_is_room() {
+    if !root::is_root("full_device_queue_is_a_fault_until_there_is_room") {
         return;
     }
     let home = Home::with(&own("full", "127.0.0.1:9".parse().unwrap()));
-    // A queue that holds not even one packet, on a loopback of its own.
+    // A queue that is too short for one packet, on a separate loopback.
     let script = "ip link set lo up && tc qdisc add dev lo root bfifo limit 1 && exec \"$0\" --config \"$1\"";
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", script, env!("CARGO_BIN_EXE_ntp-monitor")]).arg(home.config());
@@ -73,7 +73,7 @@ fn a_full_device_queue_is_a_fault_and_over_when_there_is_room() {
     assert_eq!(service.stop(), 0);
 }
 
-/// The service with a wall clock that the test sets. Its monotonic clock is the machine's.
+/// The service with a wall clock that the test sets; its monotonic clock is not changed.
 struct Jumping {
     home: Home,
     servers: Vec<ScriptedServer>,
@@ -100,14 +100,14 @@ impl Jumping {
         Self { home, servers, service, _playground: playground }
     }
 
-    /// From `from` on nobody was asked more often than the floor of one's own servers allows.
+    /// Checks that from `from` on no server was polled more often than the minimum interval of own servers allows.
     #[track_caller]
     fn is_polite_since(&self, from: Stamp) {
         let floor = Duration::from_millis(100);
         for server in &self.servers {
             let arrivals: Vec<Stamp> = server.arrivals().into_iter().filter(|at| at.mono_ns >= from.mono_ns).collect();
             let span = arrivals[arrivals.len() - 1].since(arrivals[0]);
-            // What a busy machine noted late was asked earlier: a few, and not the twenty of a burst.
+            // A busy machine may record some polls late; a burst would be twenty.
             let allowed = span.as_millis() / floor.as_millis() + 4;
             assert!(arrivals.len() as u128 <= allowed, "{} in {span:?}", arrivals.len());
         }
@@ -160,7 +160,7 @@ fn polls_missed_during_a_suspend_are_not_repeated() {
     one.service.signal(Signal::SIGSTOP);
     let before = asked(&one);
     faketime::set(one.home.path(), "+8h");
-    // As long as some twenty polls: a burst afterwards would be seen.
+    // The time of about twenty polls: a burst afterwards would be visible.
     std::thread::sleep(Duration::from_secs(2));
     assert!(asked(&one) <= before + 1, "it was stopped");
     let from = ntp_monitor::clock::now();

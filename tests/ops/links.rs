@@ -1,4 +1,5 @@
-//! `setup.sh` and the scripts of the package work as root in directories of the service, which has put links into them.
+//! `setup.sh` and the scripts of the package run as root in directories of the service, which contain links that the
+//! service made.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -60,7 +61,7 @@ fn an_upgrade_follows_no_link_in_the_data_directory() {
             assert_untouched(&debian, &format!("{name}, a hard link: {is_hard}"));
         }
     }
-    // Without a link all goes well, also back, and the service owns what it had.
+    // Without a link, upgrade and rollback work, and the service still owns its files.
     plant(&debian, "unused", false);
     debian.run("/root/setup.sh --binary /opt/good/ntp-monitor");
     debian
@@ -99,7 +100,7 @@ fn setup_writes_a_configuration_of_the_service_as_the_service() {
             "/etc/ntp-monitor/servers.toml ntp-monitor 640\n/etc/ntp-monitor/influxdb-token ntp-monitor 640\n";
         assert_eq!(owners, expected);
     }
-    // What root has put there itself is shared with the service, but for what may be a file elsewhere.
+    // Files that root put there are shared with the service, except links that could lead elsewhere.
     debian.run("chown root /etc/ntp-monitor && rm -f /etc/ntp-monitor/mine && touch /etc/ntp-monitor/more.toml");
     debian.run(&format!("ln {VICTIM} /etc/ntp-monitor/mine && chgrp root /etc/ntp-monitor/more.toml"));
     debian.run("/root/setup.sh --binary /opt/good/ntp-monitor");

@@ -8,10 +8,10 @@ use crate::common::monitor::text;
 use crate::common::wait::{PATIENCE, find, until};
 use crate::debian::Debian;
 
-/// Two machines in one cgroup would take each other's services for their own, so each begins in one of its own, in every
-/// tree that systemd may use; `$0` is the name of the machine, `$1` its root. The systemd of the host, if there is one,
-/// is not asked: it would not know the processes of this namespace by their numbers. The container may read the state of
-/// the clock, as a machine may; for setting it, it has no capability.
+/// Each machine starts in its own cgroup in every tree that systemd may use; in a shared one, machines would confuse
+/// their services. `$0` is the name of the machine, `$1` its root. The systemd of the host is not used, because it does
+/// not know the process numbers of this namespace. The container may read the state of the clock but has no capability
+/// to set it.
 const BOOT: &str = "\
 for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
     [ -e \"$tree/cgroup.procs\" ] || continue
@@ -21,7 +21,7 @@ exec systemd-nspawn --quiet --register=no --keep-unit --machine=\"$0\" --private
     --system-call-filter=adjtimex --system-call-filter=clock_adjtime \
     --console=pipe --directory=\"$1\" --boot";
 
-/// What a container without a terminal and without devices need not start.
+/// Units that a container without a terminal and devices does not need.
 const IDLE: [&str; 6] = [
     "console-getty.service",
     "systemd-networkd.service",
@@ -31,7 +31,7 @@ const IDLE: [&str; 6] = [
     "apt-daily-upgrade.timer",
 ];
 
-/// Powered off, with all that runs in it, when dropped.
+/// A running machine; it is powered off when dropped.
 pub struct Machine {
     pub debian: Debian,
     name: String,
@@ -51,10 +51,10 @@ impl Machine {
         for unit in IDLE {
             debian.run(&format!("ln -sf /dev/null /etc/systemd/system/{unit}"));
         }
-        // Packages may start what they bring: it ends with the machine.
+        // Packages may start their services, which end with the machine.
         debian.run("rm -f /usr/sbin/policy-rc.d && truncate -s 0 /etc/machine-id");
         let name = format!("ntp-monitor-test-{:08x}", rand::random::<u32>());
-        // What it runs outlives systemd-nspawn, but not the namespace whose first process that is.
+        // Its processes may survive systemd-nspawn, but not the namespace whose first process it is.
         let mut command = Command::new("unshare");
         command.args(["--mount", "--mount-proc", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", BOOT, &name]);
         command.arg(debian.path());
@@ -69,7 +69,7 @@ impl Machine {
         machine
     }
 
-    /// Its first process, seen from outside. It is another one while the container is being set up.
+    /// Its first process, seen from outside. It changes while the container is being set up.
     fn init(&self) -> Option<u32> {
         let child = only_child(only_child(self.container.id())?)?;
         (std::fs::read_to_string(format!("/proc/{child}/comm")).ok()? == "systemd\n").then_some(child)
@@ -88,7 +88,7 @@ impl Machine {
         command
     }
 
-    /// Runs a script on the machine to its end, whatever that is.
+    /// Runs a script on the machine, which may fail.
     pub fn attempt(&self, script: &str) -> Output {
         let mut command = self.enter(&["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]);
         command.args(["/bin/sh", "-c", script]).stdin(Stdio::null()).output().unwrap()
@@ -106,7 +106,7 @@ impl Machine {
         said
     }
 
-    /// Asks the service over HTTP, with this machine's curl in that machine's network; what fails is empty.
+    /// Sends a request to the service with the host's curl in the machine's network; returns an empty text on failure.
     pub fn curl(&self, arguments: &[&str]) -> String {
         let mut command = self.enter(&["--net", "curl", "--silent", "--max-time", "20"]);
         text(&command.args(arguments).output().unwrap().stdout)
@@ -117,7 +117,7 @@ impl Machine {
         self.run(&format!("systemctl show --property={name} --value ntp-monitor.service")).trim_end().to_owned()
     }
 
-    /// Waits until a property of the service is as wanted.
+    /// Waits until a property of the service has this value.
     #[track_caller]
     pub fn awaits(&self, name: &str, wanted: impl Fn(&str) -> bool) -> String {
         find(&format!("{name} as wanted"), || Some(self.property(name)).filter(|value| wanted(value)))
@@ -135,7 +135,7 @@ fn only_child(process: u32) -> Option<u32> {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // With the container ends its first process, and with that one all the others.
+        // Killing the container ends its first process, and so all others.
         let _ = self.container.kill();
         let _ = self.container.wait();
         for tree in ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"] {
@@ -144,7 +144,7 @@ impl Drop for Machine {
     }
 }
 
-/// Removes a cgroup with those in it, as soon as nothing is in there any more.
+/// Removes a cgroup with its children, as soon as they are empty.
 fn remove_cgroup(path: &Path) {
     let Ok(entries) = std::fs::read_dir(path) else { return };
     entries.flatten().filter(|entry| entry.path().is_dir()).for_each(|entry| remove_cgroup(&entry.path()));

@@ -11,7 +11,7 @@ use crate::common::sim::Playground;
 use crate::common::wait::PATIENCE;
 use ntp_monitor::sim::Script;
 
-/// In the place of systemd: hears what the service says of itself.
+/// A replacement for systemd that receives the notifications of the service.
 struct Manager {
     socket: UnixDatagram,
     heard: VecDeque<String>,
@@ -31,7 +31,7 @@ impl Manager {
         Monitor::spawn(&mut command, home.path())
     }
 
-    /// The next assignment that `wanted` accepts; those before it are forgotten.
+    /// The next assignment that `wanted` accepts; earlier ones are dropped.
     #[track_caller]
     fn hears(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         loop {
@@ -42,7 +42,7 @@ impl Manager {
             }
             let mut message = [0; 4096];
             let length = match self.socket.recv(&mut message) {
-                // The end of a child of another test is no message.
+                // The end of a child of another test interrupts the call.
                 Err(why) if why.kind() == std::io::ErrorKind::Interrupted => continue,
                 received => received.expect("a message from the service"),
             };
@@ -52,7 +52,7 @@ impl Manager {
 }
 
 #[test]
-fn systemd_hears_of_start_state_life_reload_and_end() {
+fn systemd_is_notified_of_start_status_reload_and_stop() {
     let playground = Playground::open();
     let (good, silent) = (playground.server(Script::good()), playground.server(Script::silent()));
     let home = Home::with(&format!("{}{}", own("good", good.address()), own("silent", silent.address())));

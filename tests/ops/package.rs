@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::common::monitor::text;
 use crate::common::root;
 
-/// Makes the Debian package of the program as it was built for the tests.
+/// Creates a Debian package of the program that was built for the tests.
 pub fn package(out: &Path, version: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(source.join("scripts/package.sh"));
@@ -16,7 +16,7 @@ pub fn package(out: &Path, version: &str) -> PathBuf {
     out.join(format!("ntp-monitor_{version}_{}.deb", architecture()))
 }
 
-/// The same as of a later version.
+/// The same package with a later version.
 pub fn successor(package: &Path, version: &str) -> PathBuf {
     let (tree, later) = (package.with_extension("tree"), package.with_file_name(format!("ntp-monitor_{version}.deb")));
     root::run(Command::new("dpkg-deb").arg("-R").args([package, &tree]));

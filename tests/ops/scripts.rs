@@ -1,4 +1,4 @@
-//! The scripts that install what tests need, and that run them.
+//! The scripts that install the tools for tests, and that run tests.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -53,7 +53,7 @@ fn a_test_program_that_ends_in_time_keeps_its_exit_status() {
     }
 }
 
-/// An apt-get for which another time service is installed: it would have to be removed for chrony's package.
+/// A fake apt-get that would have to remove another time service to install chrony.
 const APT_GET: &str = "#!/bin/sh
 echo \"$*\" >>/var/log/apt-get
 case \"$*\" in
@@ -72,7 +72,7 @@ fn with_another_time_service() -> Debian {
         fs::set_permissions(debian.at(path), fs::Permissions::from_mode(0o755)).unwrap();
     };
     write("/usr/bin/apt-get", APT_GET);
-    // What is built from crates.io is there already.
+    // Programs from crates.io are already installed.
     write("/usr/local/bin/cargo", "#!/bin/sh\n");
     write("/root/scripts/install-dependencies.sh", &fs::read_to_string(script("install-dependencies.sh")).unwrap());
     for program in ["/root/tree/usr/sbin/chronyd", "/root/tree/usr/bin/chronyc"] {

@@ -1,4 +1,4 @@
-//! The files in `systemd/`: sound, hardened, and the program does its main job under the limits that they set.
+//! The files in `systemd/`: valid and hardened; the program works under their restrictions.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Everything that systemd's own programs say about a command line.
+/// The output of systemd's programs for a command line.
 #[track_caller]
 fn analyze(command: &mut Command) -> String {
     let output = command.output().expect("systemd-analyze is installed (apt-get install systemd)");
@@ -28,7 +28,7 @@ fn analyze(command: &mut Command) -> String {
     said
 }
 
-/// A root directory with the units in it, and what they name.
+/// A root directory with the units and the files that they name.
 fn image() -> tempfile::TempDir {
     let image = tempfile::tempdir().unwrap();
     let units = image.path().join("etc/systemd/system");
@@ -51,7 +51,7 @@ fn image() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_units_are_sound_also_with_every_example_as_a_drop_in() {
+fn units_are_valid_also_with_every_example_as_a_drop_in() {
     let image = image();
     let units = image.path().join("etc/systemd/system");
     let verify = || {
@@ -74,7 +74,7 @@ fn the_units_are_sound_also_with_every_example_as_a_drop_in() {
 }
 
 #[test]
-fn the_service_is_exposed_to_no_more_than_its_work_needs() {
+fn exposure_of_the_service_is_minimal() {
     let mut command = Command::new("systemd-analyze");
     command.args(["security", "--offline=true", "--no-pager"]).arg(source("systemd/ntp-monitor.service"));
     let said = analyze(&mut command);
@@ -83,8 +83,8 @@ fn the_service_is_exposed_to_no_more_than_its_work_needs() {
     assert!(level <= 1.5, "{said}");
 }
 
-/// The limits of the unit without systemd: its user, no capabilities, its system calls and address families, everything
-/// read-only but the state.
+/// The restrictions of the unit without systemd: its user, no capabilities, its system calls and address families,
+/// everything read-only except the state.
 struct Sandbox {
     dir: tempfile::TempDir,
     bwrap: String,
@@ -97,7 +97,7 @@ impl Sandbox {
         let state = dir.path().join("state");
         fs::create_dir(&state).unwrap();
         chown(&state, Some(NOBODY), Some(NOBODY)).unwrap();
-        // Where it was built may be closed to others.
+        // Other users may not have access to the build directory.
         fs::copy(env!("CARGO_BIN_EXE_ntp-monitor"), dir.path().join("ntp-monitor")).unwrap();
         let mut compile = Command::new("/usr/bin/python3");
         compile.arg(source("tests/ops/filter.py")).arg(source("systemd/ntp-monitor.service"));
@@ -143,7 +143,7 @@ fn unit_limits_allow_polling_with_kernel_timestamps() {
         return;
     }
     let sandbox = Sandbox::new();
-    // That the limits are limits.
+    // Check that the restrictions work.
     let tried = sandbox.command("/usr/bin/python3").args(["-c", FORBIDDEN]).output().unwrap();
     assert_eq!(text(&tried.stdout), "all refused\n", "{}", text(&tried.stderr));
 
@@ -187,7 +187,7 @@ fn unit_limits_allow_polling_with_kernel_timestamps() {
     assert!(receiver.join().unwrap().starts_with("POST / "));
 }
 
-/// Takes one request whole, says that all is well, and returns it.
+/// Receives one request, answers with success, and returns it.
 fn answer_once(listener: &TcpListener) -> String {
     let (mut stream, _) = listener.accept().unwrap();
     let mut request = Vec::new();

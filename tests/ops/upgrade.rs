@@ -1,5 +1,5 @@
-//! What stands between an installed configuration and a new version: its secrets are found where systemd keeps them, and
-//! it is judged before what runs is restarted.
+//! Upgrades with an existing configuration: commands find its secrets among systemd's credentials, and the new version
+//! checks it before the service is restarted.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ const SERVERS: &str = "/etc/ntp-monitor/servers.toml";
 const KEPT: &str = "/etc/credstore/ntp-monitor.influxdb-token";
 const CHECK: &str = "ntp-monitor --config /etc/ntp-monitor/servers.toml config check";
 
-/// A Debian with the program and this configuration, whose servers stand in the environment of the service.
+/// A Debian with the program and this configuration, whose servers are in the environment of the service.
 fn installed() -> Debian {
     let debian = Debian::fresh();
     fs::copy(env!("CARGO_BIN_EXE_ntp-monitor"), debian.at("/usr/bin/ntp-monitor")).unwrap();

@@ -43,10 +43,10 @@ fn backup_during_writes_is_complete_and_restorable() {
     let kept = rows::keys_once("the copy", &rows::store(&copy));
     assert!(kept.len() > 3);
 
-    // A second one does not replace the first by accident, and nothing can be put back under a running service.
+    // A second backup does not replace the first one, and restore is refused while the service runs.
     assert_eq!(ask(&home, &["backup", "copy.db"]).0, 1);
     assert_eq!(ask(&home, &["backup", "copy.db", "--force"]).0, 0);
-    // And no copy takes the place of the store that the service is writing.
+    // A backup cannot overwrite the store of the running service.
     std::os::unix::fs::symlink(home.store(), home.path().join("link.db")).unwrap();
     for same in [home.store().to_str().unwrap(), "link.db"] {
         let (code, _, err) = ask(&home, &["backup", same, "--force"]);
@@ -68,7 +68,7 @@ fn backup_during_writes_is_complete_and_restorable() {
     assert_eq!(rows::keys_once("the store", &rows::store(&home.store())), copied);
     let old = out.lines().find_map(|line| line.strip_prefix("what was there before is ")).unwrap();
     assert_eq!(rows::keys_once("the old store", &rows::store(Path::new(old))), before);
-    // The service goes on with what was put back.
+    // The service continues with the restored store.
     let mut service = home.start();
     until("more samples", || samples(&home.store()) > copied.len());
     assert_eq!(service.stop(), 0);

@@ -1,4 +1,4 @@
-//! What the service does with those who mean ill: requests made up from its own description, slow heads, many streams.
+//! Hostile clients: requests generated from the API document, slow request heads, many streams.
 
 // A failed unwrap is a failed test; and a test that is skipped says so.
 use std::fs::File;
@@ -65,7 +65,7 @@ fn generated_requests_get_documented_answers_only() {
     assert_eq!(monitor.get("/api/v1/version").0, 200);
 }
 
-/// What is no sound body may first of all be too late (412): conditions come before content (RFC 9110 §13.2.2).
+/// An invalid body may also get 412, because conditions are checked before the content (RFC 9110 §13.2.2).
 const SETTINGS: &str = "[checks]\nnegative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 408, 409, 412, \
     413, 415, 422, 428, 429]\n";
 
@@ -77,8 +77,8 @@ fn fuzz(python: &Path, dir: &Path, address: SocketAddr, name: &str, role: &str, 
     let child = Command::new(python)
         .args(["-m", "schemathesis.cli", "run", &format!("http://{address}/api/openapi.json")])
         .args(credentials)
-        // A stream has no end. What is sound by itself may still not be: a name that is taken, an ETag of yesterday. And
-        // who tries wrong tokens is not listened to any more, which would end the test; tests/service/writing.rs does that.
+        // A stream does not end. A valid request may still be rejected: a name that exists, an outdated ETag. A client
+        // with wrong tokens is blocked, which would end the test; tests/service/writing.rs tests that.
         .args(["--include-path-regex", paths, "--exclude-path", "/api/v1/stream"])
         .args(["--exclude-checks", "positive_data_acceptance,ignored_auth", "--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", "5", "--seed", "1", "--max-time", "10", "--request-timeout", "30", "--no-color"])
@@ -104,7 +104,7 @@ fn slow_request_head_delays_no_other_client() {
     for stream in &mut slow {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut answer = Vec::new();
-        // Its end comes either way: with an answer, or with a reset.
+        // The connection ends with a response or with a reset.
         let end = stream.read_to_end(&mut answer);
         assert!(end.is_err() || answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{answer:?}");
         assert!(!end.is_err_and(|why| why.kind() == std::io::ErrorKind::WouldBlock), "it is still waited for");
@@ -151,7 +151,7 @@ fn first_line(reader: &mut BufReader<TcpStream>) -> String {
     line
 }
 
-/// Rules that would overflow a stack, fill the memory or never end, and what their answers say of them.
+/// Rules that would overflow a stack, fill the memory or never end, and the expected reasons in the responses.
 fn hostile_rules() -> Vec<(Value, &'static str)> {
     let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
     let print = |expression: &str| format!("{{{{ {expression} }}}}");
@@ -232,7 +232,7 @@ fn a_hostile_rule_is_refused_and_the_service_lives() {
     let (home, playground) = (Home::with(""), Playground::open());
     let (mut monitor, address, _servers) = open(&home, &playground);
     let client = Client::of(address);
-    // What one holder may send at once is limited.
+    // The requests of one token are limited.
     let send = |path: &str, name: &str, body: &str| {
         let headers = [("Authorization", &*format!("Bearer {}", token(name))), ("Content-Type", "application/json")];
         client.send_text(Method::POST, &format!("/api/v1/rules/{path}"), &headers, body)

@@ -1,5 +1,5 @@
-//! Alerts from end to end, in the running program: a server that falls silent, a receiver, a person who wants quiet, and
-//! kills in between.
+//! Alerts from end to end in the running program: a server that stops answering, a receiver, silences, and kills in
+//! between.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 const TOKEN: &str = "an operator's own token";
 
-/// Two good servers, and one that is not there.
+/// Two good servers, and one that does not exist.
 struct Scene {
     home: Home,
     receiver: Receiver,
@@ -45,8 +45,8 @@ impl Scene {
         Self { home, receiver, silent, playground, _good: good }
     }
 
-    /// What was received, as (status, server, idempotency key). A kill between delivery and its record repeats a message,
-    /// which a receiver knows by its key.
+    /// The received messages as (status, server, idempotency key). A kill between delivery and its record repeats a
+    /// message with the same key.
     fn told(&self) -> Vec<(String, String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let one = |request: &crate::common::receiver::Request| {
@@ -94,7 +94,7 @@ fn alert_and_resolution_are_sent_once_despite_kills() {
 }
 
 #[test]
-fn a_silence_keeps_it_quiet_across_a_kill_until_it_is_lifted() {
+fn silence_suppresses_messages_across_a_kill_until_its_end() {
     let scene = Scene::set();
     let mut monitor = scene.home.start();
     let operator: &[(&str, &str)] = &[("Authorization", &format!("Bearer {TOKEN}"))];
@@ -120,7 +120,7 @@ fn a_silence_keeps_it_quiet_across_a_kill_until_it_is_lifted() {
     assert_eq!(monitor.stop(), 0, "{}", monitor.log());
 }
 
-/// A service with a server that is not there and a rule that tells it at once.
+/// A service with a missing server and a rule that notifies about it at once.
 async fn with_a_lost_server() -> Running {
     let hash: String = Sha256::digest(TOKEN.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let more = json!({
@@ -145,7 +145,7 @@ async fn post(running: &Running, path: &str, body: &Value) -> (u16, Value) {
 async fn stream_sends_alert_states_and_resumes_without_loss() {
     let running = with_a_lost_server().await;
     let mut events = running.stream("?events=alert", None).await;
-    // Who comes late finds it in the list.
+    // A reader that connects late finds it in the list.
     let fires = |answer: &crate::common::service::Answer| answer.json()["active"][0]["state"] == "firing";
     running.get_until("/api/v1/alerts", fires).await;
     let wish = json!({ "servers": ["gone"], "comment": "being moved", "for": "1h" });

@@ -1,4 +1,4 @@
-//! The service below a path of a reverse proxy, which either passes the path on or removes it.
+//! The service below a path of a reverse proxy, which either keeps the path or removes it.
 
 use reqwest::Method;
 use reqwest::redirect::Policy;
@@ -39,7 +39,7 @@ impl Scene {
         self.client.get(path, &headers)
     }
 
-    /// What the API document says about where the API is.
+    /// The address of the API according to the API document.
     #[track_caller]
     fn servers(&self, path: &str, prefix: Option<&str>) -> Value {
         self.get(path, prefix).is(200).json()["servers"].clone()
@@ -79,7 +79,7 @@ fn pages_have_no_absolute_links() {
 }
 
 #[test]
-fn forwarded_prefix_is_believed_from_trusted_proxies_only() {
+fn forwarded_prefix_is_used_from_trusted_proxies_only() {
     let trusting = Scene::open("trusted_proxies = [\"127.0.0.1\"]");
     assert_eq!(trusting.servers("/api/openapi.json", Some("/ntp")), json!([{ "url": "/ntp" }]));
     assert_eq!(trusting.servers("/ntp/api/openapi.json", Some("/ntp/")), json!([{ "url": "/ntp" }]));

@@ -1,4 +1,4 @@
-//! The program as its users meet it: arguments, exit codes, what goes to stdout and stderr, and signals.
+//! The program from the command line: arguments, exit codes, stdout and stderr, and signals.
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
@@ -27,8 +27,8 @@ fn empty() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// An address at which nobody answers.
-fn nobody() -> SocketAddr {
+/// An address at which no server answers.
+fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -56,8 +56,8 @@ fn every_configuration_fault_is_named_and_exits_78() {
 
 #[test]
 fn output_that_cannot_be_written_is_reported() {
-    let home = Home::with(&own("a", nobody()));
-    let server = nobody().to_string();
+    let home = Home::with(&own("a", unused_address()));
+    let server = unused_address().to_string();
     for (arguments, wanted) in [(["completions", "bash"], 1), (["config", "schema"], 1), (["check", &server], 3)] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = home.command().args(arguments).stdout(full).output().unwrap();
@@ -68,7 +68,7 @@ fn output_that_cannot_be_written_is_reported() {
 
 #[test]
 fn configuration_commands_write_to_stdout_without_secrets() {
-    let home = Home::with(&own("a", nobody()));
+    let home = Home::with(&own("a", unused_address()));
     let asked = |arguments: &[&str]| {
         let output = home.command().env("INFLUX_TOKEN", SECRET).args(arguments).output().unwrap();
         assert!(!text(&output.stdout).contains(SECRET) && !text(&output.stderr).contains(SECRET), "{arguments:?}");
@@ -95,7 +95,7 @@ fn environment_alone_is_enough_and_its_token_stays_secret() {
     command
         .env("NTP_SERVER", list)
         .env("POLLING_INTERVAL", "16")
-        .env("INFLUX_URL", format!("http://{}", nobody()))
+        .env("INFLUX_URL", format!("http://{}", unused_address()))
         .env("INFLUX_TOKEN", SECRET)
         .env("INFLUX_ORG", "o")
         .env("INFLUX_BUCKET", "b")
@@ -119,13 +119,13 @@ fn a_dotenv_file_in_the_working_directory_is_read() {
     assert!(text(&run(dir.path(), &["config", "check"]).stdout).starts_with("ok: 2 servers"));
 }
 
-// What stands in the way of a start
+// Obstacles to a start
 
 #[test]
 fn port_in_use_ends_the_start_with_advice() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap();
-    let home = Home::with(&own("a", nobody()));
+    let home = Home::with(&own("a", unused_address()));
     let mut monitor = Monitor::spawn(home.command().args(["--set", &format!("http.listen={address}")]), home.path());
     assert_eq!(monitor.end(), 1);
     let said = monitor.log();
@@ -134,7 +134,7 @@ fn port_in_use_ends_the_start_with_advice() {
 
 #[test]
 fn unusable_store_ends_the_start_and_is_left_unchanged() {
-    let home = Home::with(&own("a", nobody()));
+    let home = Home::with(&own("a", unused_address()));
     std::fs::create_dir_all(home.data()).unwrap();
     let fails = |why: &str| {
         let (code, said) = home.fails();
@@ -160,7 +160,7 @@ fn a_missing_permission_names_the_path_and_the_remedy() {
     if !crate::common::root::is_root("a start without permission") {
         return;
     }
-    let home = Home::with(&own("a", nobody()));
+    let home = Home::with(&own("a", unused_address()));
     let readable = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     readable(home.path(), 0o755);
     let service = home.command();
@@ -177,7 +177,7 @@ fn a_missing_permission_names_the_path_and_the_remedy() {
 
 #[test]
 fn a_store_of_a_newer_release_is_left_as_it_is() {
-    let home = Home::with(&own("a", nobody()));
+    let home = Home::with(&own("a", unused_address()));
     let mut monitor = home.start();
     monitor.logged("\"started\"");
     assert_eq!(monitor.stop(), 0);
@@ -235,7 +235,7 @@ fn query_and_check_exit_with_their_result_and_write_to_stdout() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_for_a_plugin_3_and_help_is_0() {
+fn usage_error_exits_with_2_or_3_for_plugins_and_help_with_0() {
     let dir = empty();
     let cases: [(&[&str], i32); 9] = [
         (&["query"], 2),
@@ -268,7 +268,7 @@ fn completions_and_the_manual_page_are_data() {
     }
 }
 
-// The playground
+// The demo
 
 fn demo(dir: &Path, more: &[&str]) -> Monitor {
     let data = dir.join("data");
@@ -293,7 +293,7 @@ fn the_demo_ends_after_its_time_with_samples_of_every_server() {
 }
 
 #[test]
-fn the_demo_shows_every_kind_of_server_and_ends_at_an_interrupt() {
+fn demo_shows_every_kind_of_server_and_ends_at_an_interrupt() {
     let dir = empty();
     let mut demo = demo(dir.path(), &["--poll", "600ms"]);
     let wanted = [
@@ -360,7 +360,7 @@ fn reload_changes_servers_and_others_keep_their_pace() {
     let after_removal = removed.counters().requests;
     until("the old pace", || kept.counters().requests >= before + 3);
     assert_eq!(removed.counters().requests, after_removal);
-    // A sixteenth is jitter; the rest is what a busy machine makes of it.
+    // A sixteenth is jitter; the rest allows for a busy machine.
     let soonest = Duration::from_millis(900);
     let arrivals = kept.arrivals();
     assert!(arrivals.windows(2).all(|pair| pair[1].since(pair[0]) > soonest), "{arrivals:?}");
@@ -382,7 +382,7 @@ fn a_reload_of_a_faulty_file_changes_nothing_and_says_why() {
     monitor.reload();
     monitor.logged("server[0].nmae");
     assert!(monitor.logged("server[0].address").contains("configuration not reloaded"));
-    // What is sound as text but cannot be done is refused too.
+    // A valid configuration that cannot be applied is refused too.
     home.write(&format!("[csv]\ndir = \"/proc/nowhere\"\n{}", own("b", server.address())));
     assert!(monitor.reload().contains("/proc/nowhere"));
     let before = server.counters().requests;
@@ -432,12 +432,12 @@ fn reload_moves_outputs_without_loss_or_duplicates() {
     assert!(databases.iter().all(|database| points(database) > 0));
 }
 
-/// As logrotate does with `postrotate`; the service's own rotation needs no signal.
+/// Like logrotate with `postrotate`; the service's own rotation needs no signal.
 #[test]
 fn a_moved_log_file_is_recreated_at_a_reload() {
     let home = Home::with("");
     let (log, moved) = (home.path().join("monitor.log"), home.path().join("monitor.log.1"));
-    home.configure(&[format!("[log]\nfile = {log:?}\n"), own("a", nobody())].concat());
+    home.configure(&[format!("[log]\nfile = {log:?}\n"), own("a", unused_address())].concat());
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let mut monitor = home.start();
     until("records in the file", || read(&log).contains("\"started\""));
@@ -457,7 +457,7 @@ fn reload_names_changes_that_need_a_restart() {
     let mut monitor = home.start();
     let address = monitor.http();
     let text = std::fs::read_to_string(home.config()).unwrap();
-    home.write(&text.replace("127.0.0.1:0", &nobody().to_string()));
+    home.write(&text.replace("127.0.0.1:0", &unused_address().to_string()));
     monitor.reload();
     let said = monitor.logged("takes effect only after a restart");
     assert!(said.contains("http.listen"), "{said}");

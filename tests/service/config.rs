@@ -1,4 +1,4 @@
-//! The configuration as its users meet it: shipped files, faulty files, layers, garbage.
+//! The configuration: shipped files, faulty files, layers, garbage.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn all_faults_are_reported_at_once() {
 }
 
 #[test]
-fn a_faulty_default_is_one_fault_however_many_servers_take_it() {
+fn faulty_default_is_one_fault_for_any_number_of_servers() {
     let servers = "[[server]]\naddress = \"a.example\"\n[[server]]\naddress = \"b.example\"\n";
     let why = load_text("c.toml", &format!("[defaults]\npoll_interval = \"1s\"\n{servers}"), &[]).unwrap_err();
     assert!(why.contains(":2: defaults.poll_interval: 1s is below the floor"), "{why}");
@@ -177,7 +177,7 @@ fn variables_are_typed_by_their_key() {
 }
 
 #[test]
-fn an_impolite_legacy_interval_is_raised_with_a_warning() {
+fn too_short_legacy_interval_is_raised_with_a_warning() {
     let loaded = load(None, &environment(&[("NTP_SERVER", "a.example"), ("POLLING_INTERVAL", "5")]), &[]).unwrap();
     assert_eq!(loaded.config.servers[0].poll_interval.as_secs(), 16);
     assert!(loaded.warnings[0].contains("POLLING_INTERVAL=5"), "{:?}", loaded.warnings);
@@ -264,14 +264,14 @@ fn an_absent_file_is_a_fault_with_its_reason() {
 }
 
 #[test]
-fn a_list_of_leap_seconds_that_is_named_must_be_one() {
+fn configured_list_of_leap_seconds_must_be_valid() {
     let server = "[[server]]\naddress = \"192.0.2.1\"\n";
     let why = load_text("c.toml", &format!("{server}[leap]\nlist = \"/nonexistent\"\n"), &[]).unwrap_err();
     assert!(why.contains("leap.list") && why.contains("/nonexistent cannot be read"), "{why}");
     assert!(load_text("c.toml", &format!("{server}[leap]\n"), &[]).unwrap().config.leap.list.is_none());
 }
 
-/// Text that is often a configuration, and often nearly one.
+/// Random text that is often a valid or nearly valid configuration.
 fn configuration() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
         "address",

@@ -184,7 +184,8 @@ fn commands_find_the_file_of_a_service_without_configuration() {
     assert!(shown.contains(newcomer.data().to_str().unwrap()), "{shown}{}", text(&stats.stderr));
 }
 
-/// Takes from the service the right to write this directory; root only leaves alone what another user could change.
+/// Makes this directory read-only for the service. For root, it is given to another user, because root does not write
+/// there.
 fn make_foreign(dir: &Path) {
     if nix::unistd::geteuid().is_root() {
         std::os::unix::fs::chown(dir, Some(65_534), None).unwrap();

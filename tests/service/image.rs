@@ -1,4 +1,4 @@
-//! The container image without a container: the program under the image's own environment, asked by its own health check.
+//! The container image without a container: the program with the image's environment and health check.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::common::wait::find;
 use crate::tls::certificate;
 use ntp_monitor::sim::Script;
 
-/// The lines of the Dockerfile, continued ones as one.
+/// The lines of the Dockerfile, with continued lines joined.
 fn dockerfile() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile");
     std::fs::read_to_string(path).unwrap().replace("\\\n", " ").lines().map(str::to_owned).collect()
@@ -31,7 +31,7 @@ fn in_container(home: &Home, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Runs the image's health check; its exit status and what it says.
+/// Runs the image's health check; returns its exit status and output.
 fn health_check(home: &Home, variables: &[(&str, &str)]) -> (i32, String) {
     let words: Vec<String> = serde_json::from_str(instruction("HEALTHCHECK ").split_once("CMD ").unwrap().1).unwrap();
     assert_eq!(words[0], "/usr/bin/ntp-monitor", "the program itself, in an image without curl");
@@ -65,7 +65,7 @@ fn health_check_follows_file_with_tls_and_tokens() {
     let mut service = Monitor::spawn(command.arg("--config").arg(home.config()), home.path());
     assert_ne!(service.http().port(), 8080, "the file is stronger than the image");
     becomes_healthy(&home, &variables);
-    // A file that has become invalid does no harm to the running service, and a reload keeps the health check going.
+    // A file that has become invalid does not harm the running service, and the health check works after a reload.
     home.write("[http\n");
     service.reload();
     becomes_healthy(&home, &variables);
@@ -87,7 +87,7 @@ fn health_check_needs_no_file() {
     assert_eq!(health_check(&home, &variables).0, 2, "not running");
     let mut service = Monitor::spawn(&mut in_container(&home, &variables), home.path());
     service.http();
-    // The first poll may come late, so the service is degraded at first.
+    // The first poll may be late, so the service is degraded at first.
     let (code, said) = health_check(&home, &variables);
     assert!(code == 0 && (said.contains(" OK - ") || said.contains(" WARNING - ")), "{said}");
     assert_eq!(health_check(&home, &[("NTP_SERVER", "another container")]).0, 2);

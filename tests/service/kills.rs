@@ -1,5 +1,5 @@
-//! The service against real servers and a real database, killed again and again: what was measured is in every output,
-//! once, and no server is asked too soon because of it.
+//! The service with real servers and a real database, killed repeatedly: every measurement is in every output once, and
+//! no server is polled too early.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::common::victoria::Victoria;
 use crate::common::wait::until;
 
 const KILLS: usize = 24;
-/// The database is away from the one kill to the other.
+/// The database is down between these kills.
 const AWAY: std::ops::Range<usize> = 8..16;
-/// Killed at the latest after this; some are killed before they have measured anything.
+/// Maximum time until a kill; some processes are killed before they have measured anything.
 const LONGEST_LIFE: Duration = Duration::from_millis(1500);
 /// Set it to repeat a run that failed.
 const SEED: &str = "NTP_MONITOR_TEST_SEED";
@@ -47,14 +47,14 @@ fn twenty_four_kills_neither_lose_nor_duplicate_samples() {
             victoria.start_again();
         }
         let monitor = home.start();
-        // Not for something to happen: the instant of the kill is what is random.
+        // This does not wait for an event: the moment of the kill is random.
         std::thread::sleep(LONGEST_LIFE.mul_f64(rng.random()));
         monitor.kill();
     }
     let mut monitor = home.start();
     monitor.logged("\"started\"");
     until("the polite server was asked again", || polite.counters().requests > 1);
-    // However little a slow machine measured between the kills.
+    // A slow machine may measure little between the kills.
     until("enough samples to compare", || rows::csv_so_far(&home.csv()).len() > 100);
     assert_eq!(monitor.stop(), 0, "{}", monitor.log());
 
@@ -65,16 +65,16 @@ fn twenty_four_kills_neither_lose_nor_duplicate_samples() {
     let store = rows::keys_once("the store", &rows::store(&home.store()));
     rows::assert_same(("the CSV file", &csv), ("the store", &store));
     let expected = in_ms(&store);
-    // It shows what it has acknowledged a moment later.
+    // It shows acknowledged points a moment later.
     until("the database shows as many points", || in_database(&victoria).len() >= expected.len());
     rows::assert_same(("the store, in ms", &expected), ("the database", &in_database(&victoria)));
     assert_polite(&polite);
 }
 
-/// The store learns of a request when its poll has ended, and a kill comes before that; also while the next process
-/// already knows that it must wait.
+/// The store records a request when its poll has ended. Here a kill comes before that, and a second kill while the next
+/// process waits.
 #[test]
-fn unrecorded_request_is_not_repeated_before_the_floor() {
+fn unrecorded_request_keeps_the_minimum_interval() {
     let playground = Playground::open();
     let server = playground.server(Script::good());
     let home = Home::with(&other_peoples("polite", &server));
@@ -105,8 +105,8 @@ fn poll_in_progress_at_shutdown_is_recorded() {
     assert!(csv[0].outcome.is_success() && store[0].outcome.is_success());
 }
 
-/// The store commits a batch before CSV sees it; a kill in between is made up for at the next start, also the very first
-/// time, when there is no file yet.
+/// The store commits a batch before CSV gets it. After a kill in between, the next start writes the missing rows, even
+/// if there is no file yet.
 #[test]
 fn rows_lost_by_a_kill_are_written_by_the_next_run() {
     let playground = Playground::open();
@@ -141,7 +141,7 @@ fn configuration(chronyds: &[Chronyd], own_ones: &[ScriptedServer], polite: &Scr
     format!("{text}[influxdb]\nurl = \"{}\"\n{influxdb}\n", to.url())
 }
 
-/// A `[[server]]` that is not our own, asked as often as that allows.
+/// A `[[server]]` without `own`, polled as often as allowed.
 fn other_peoples(name: &str, server: &ScriptedServer) -> String {
     format!("[[server]]\nname = {name:?}\naddress = \"{}\"\npoll_interval = \"16s\"\n", server.address())
 }
@@ -153,7 +153,7 @@ fn in_ms(keys: &BTreeSet<rows::Key>) -> BTreeSet<rows::Key> {
     keys_in_ms
 }
 
-/// Every point of the database; the test fails when one is there twice.
+/// Every point of the database; the test fails if one is duplicated.
 fn in_database(victoria: &Victoria) -> BTreeSet<rows::Key> {
     let mut points = BTreeSet::new();
     for series in victoria.export("ntp_sample_success") {
@@ -167,10 +167,10 @@ fn in_database(victoria: &Victoria) -> BTreeSet<rows::Key> {
     points
 }
 
-/// No two requests came closer together than the floor for other people's servers.
+/// Checks that no two requests were closer than the minimum interval of public servers.
 fn assert_polite(server: &ScriptedServer) {
     const FLOOR: Duration = Duration::from_secs(16);
-    // Both ends may be late by what a busy machine makes of them.
+    // On a busy machine both ends may be late.
     const LATE: Duration = Duration::from_millis(500);
     let arrivals = server.arrivals();
     for pair in arrivals.windows(2) {

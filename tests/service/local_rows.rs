@@ -1,4 +1,5 @@
-//! What this host's clock says of itself, a row a change: in the store, beside the CSV files, and in the API.
+//! The recorded state of this host's clock, one row for each change: in the store, beside the CSV files, and in the
+//! API.
 use crate::common::monitor::{Home, own};
 use crate::common::sim::Playground;
 use crate::common::wait::until;

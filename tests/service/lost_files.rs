@@ -1,5 +1,5 @@
-//! The running service when another program removes, replaces or truncates the files that it holds open. It notices,
-//! says so in `/health`, and every accepted sample is in the store and the CSV files at the end, or counted as lost.
+//! The running service while another program removes, replaces or truncates its open files. It notices, reports it in
+//! `/health`, and every accepted sample is in the store and the CSV files at the end, or counted as lost.
 
 use std::fs;
 use std::path::{Path, PathBuf};

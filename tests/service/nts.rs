@@ -1,4 +1,4 @@
-//! NTS as a user has it: the service with `nts = true`, `query --nts` and `check --nts`, with chronyd.
+//! NTS with chronyd: the service with `nts = true`, `query --nts` and `check --nts`.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn with_nts(authority: &Authority) -> (NtsServer, Home) {
     (server, home)
 }
 
-/// The row of the only server, once it is as `wanted` says.
+/// The row of the only server, once `wanted` accepts it.
 fn row_when(monitor: &mut Monitor, wanted: impl Fn(&Value) -> bool) -> Value {
     find("a row of the server", || {
         let (_, page) = monitor.get("/api/v1/servers");
@@ -95,7 +95,7 @@ fn watch_says_of_each_poll_whether_it_was_authenticated() {
     command.args(["query", "--watch=1s", "--nts", "--nts-ke", &key_server, "--nts-ca", "ca.pem", &host]);
     let mut watch = Monitor::spawn(&mut command, dir.path());
     let lines = |watch: &Monitor, wanted: &str| watch.out().lines().filter(|line| line.contains(wanted)).count();
-    // All with the keys of one key exchange, which may not be repeated within a minute.
+    // All use the keys of one key exchange, which must not be repeated within a minute.
     until("three authenticated polls", || lines(&watch, "s, authenticated, 8 cookies") >= 3);
     drop(server);
     until("a poll that is not", || lines(&watch, ", not authenticated: ") > 0);

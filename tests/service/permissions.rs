@@ -1,4 +1,4 @@
-//! Who may read what the running program writes.
+//! The file modes of the running program's files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

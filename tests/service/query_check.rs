@@ -1,5 +1,5 @@
-//! `query` and `check` as functions: exit statuses, shape of the output and politeness with a made-up engine; then the
-//! real engine against scripted servers.
+//! `query` and `check` as functions: exit statuses, output and request intervals with a fake engine; then the real
+//! engine with scripted servers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ enum Line {
     Clock(ClockArgs),
 }
 
-/// An engine whose answers are made up, by address; it remembers when it was asked.
+/// A fake engine with answers by address; it records the time of each request.
 #[derive(Default)]
 struct Canned {
     answers: HashMap<IpAddr, Answer>,
@@ -41,7 +41,7 @@ struct Canned {
 #[derive(Clone)]
 enum Answer {
     Offset(f64),
-    /// An offset, so many times, and then the wish not to be asked any more.
+    /// An offset this many times, and then a kiss DENY.
     OffsetUntil(usize),
     Fails(Outcome),
     Hangs,
@@ -49,7 +49,7 @@ enum Answer {
 }
 
 impl Canned {
-    /// When `server` was asked.
+    /// The times of the requests to `server`.
     fn times(&self, server: IpAddr) -> Vec<Instant> {
         self.asked.lock().unwrap().iter().filter(|(who, _)| *who == server).map(|(_, at)| *at).collect()
     }
@@ -110,7 +110,7 @@ fn engine(answers: &[(u8, Answer)]) -> Arc<Canned> {
     Arc::new(Canned { answers, ..Canned::default() })
 }
 
-/// Runs a command line; returns what it wrote and its exit status.
+/// Runs a command line; returns its output and exit status.
 async fn run(line: &str, engine: &Arc<Canned>) -> (String, u8) {
     run_with(line, Arc::clone(engine) as Arc<dyn ProbeEngine>).await
 }
@@ -149,8 +149,8 @@ async fn one_server_that_hangs_or_panics_spoils_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn servers_are_asked_at_once_but_each_only_every_two_seconds() {
-    // The first answers at once, the second never: neither may bring two requests together.
+async fn servers_are_asked_at_once_but_each_every_two_seconds() {
+    // The first answers at once, the second never; neither may cause requests that are too close.
     let engine = engine(&[(1, Answer::Offset(0.001)), (2, Answer::Hangs)]);
     let start = Instant::now();
     // The pool's first address is asked under two names.
@@ -281,7 +281,7 @@ fn help_shows_purpose_and_examples() {
     }
 }
 
-/// Runs a command line with the real engine; `HOSTS` stands for scripted servers, in their order.
+/// Runs a command line with the real engine; `HOSTS` is replaced by the scripted servers, in order.
 async fn run_against(line: &str, scripts: &[Script]) -> (String, u8) {
     let mut servers = Vec::new();
     for script in scripts {

@@ -1,4 +1,4 @@
-//! Reports by schedule, in the running program: made once, sent to everybody once, whatever is killed in between.
+//! Scheduled reports in the running program: created once and sent to each receiver once, despite kills.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use ntp_monitor_core::world::World;
 use serde_json::{Value, json};
 
 /// Nothing listens there.
-const NOBODY: &str = "127.0.0.1:9";
+const UNUSED_ADDRESS: &str = "127.0.0.1:9";
 
 fn scheduled(home: &Home, server: std::net::SocketAddr) {
     home.configure(&format!("{}[report]\nschedule = \"daily 00:00\"\nkeep = 2\n", own("a", server)));
@@ -29,7 +29,7 @@ fn reports(home: &Home) -> Vec<PathBuf> {
 #[test]
 fn missed_report_is_made_once_across_restarts() {
     let home = Home::with("");
-    scheduled(&home, NOBODY.parse().unwrap());
+    scheduled(&home, UNUSED_ADDRESS.parse().unwrap());
     let mark = home.data().join("reports/last-due");
     let mut monitor = home.start();
     find("the first mark", || std::fs::read_to_string(&mark).ok());
@@ -54,7 +54,7 @@ fn missed_report_is_made_once_across_restarts() {
 fn invalid_schedule_zone_or_receiver_is_a_fault_with_its_key() {
     let home = Home::with("");
     let wrong = "[report]\nschedule = \"Mondays at 8\"\ntimezone = \"Europe/Nowhere\"\nto = [\"nobody\"]\nkeep = 0\n";
-    home.configure(&format!("{}{wrong}", own("a", NOBODY.parse().unwrap())));
+    home.configure(&format!("{}{wrong}", own("a", UNUSED_ADDRESS.parse().unwrap())));
     let (code, said) = home.fails();
     assert_eq!(code, 78);
     for fault in ["report.schedule", "report.timezone", "report.to", "report.keep", "\"Mon 08:00\"", "nobody"] {
@@ -62,7 +62,7 @@ fn invalid_schedule_zone_or_receiver_is_a_fault_with_its_key() {
     }
 }
 
-/// A home whose report has been due for long: it goes by mail to a server in trouble, to a webhook and to a chat.
+/// A home with an overdue report, which goes to a failing mail server, a webhook and a chat.
 fn overdue(server: SocketAddr, mail: &Mail, receiver: &Receiver) -> Home {
     let home = Home::with("");
     home.configure(&format!(
@@ -106,7 +106,7 @@ fn scheduled_report_reaches_each_receiver_once() {
     let server = playground.server(Script::good());
     let home = overdue(server.address(), &mail, &receiver);
 
-    // Two lives in which the mail is not taken; the others get theirs in the first.
+    // In two runs the mail is not accepted; the other receivers get the report in the first run.
     for _ in 0..2 {
         let mut monitor = home.start();
         let (code, health) = monitor.health("a reason", |health| reason(health).is_some());
@@ -157,7 +157,7 @@ fn notifier_without_report_support_is_refused() {
          [[notifier]]\nname = \"dead-man\"\ntype = \"heartbeat\"\nurl = \"https://example.net/\"\n\
          [[notifier]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"https://example.net/\"\n\
          body_template = \"{{{{ summary }}}}\"\n",
-        own("a", NOBODY.parse().unwrap())
+        own("a", UNUSED_ADDRESS.parse().unwrap())
     ));
     let (code, said) = home.fails();
     assert_eq!(code, 78);

@@ -1,4 +1,4 @@
-//! The service within the test's own process: engines, names and outputs that panic, under the real supervisor.
+//! The service in the process of the test: engines, names and outputs that panic, under the real supervisor.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,7 +68,7 @@ impl ProbeEngine for Moody {
     }
 }
 
-/// A resolver that takes the actor that asks it down.
+/// A resolver that makes the calling actor panic.
 struct PanickyNames;
 
 impl Resolve for PanickyNames {
@@ -92,7 +92,7 @@ async fn panicking_or_hung_engine_fails_only_its_own_polls() {
         let server = health.servers.iter().find(|server| *server.server == *name);
         server.map_or(0, |server| server.outcomes.of(outcome))
     };
-    // A hung engine is given a second beyond its query's time-out.
+    // A hung engine gets one second more than the time-out of its query.
     until("the calm one is polled on", || polls("calm", "unsynchronised") > 20).await;
     until("panics are faults", || polls("panicky", "fault") > 20).await;
     until("so are hung polls", || polls("hanging", "fault") > 1).await;
@@ -138,7 +138,7 @@ async fn crash_loop_of_a_core_child_ends_the_service_after_a_drain() {
     rows::assert_same(("the CSV file", &csv), ("the store", &rows::keys_once("it", &rows::store(&home.store()))));
 }
 
-/// The scheduler may be down at the instant of a reload; its next incarnation reads the ledger alone.
+/// The scheduler may be down during a reload; its next incarnation reads only the ledger.
 #[actix_rt::test]
 async fn paused_server_stays_paused_after_a_scheduler_restart() {
     let named = "[[server]]\nname = \"named\"\naddress = \"some.name\"\nown = true\n";
@@ -185,7 +185,7 @@ impl slog::Drain for Heard {
     }
 }
 
-/// Health is degraded already when an output that cannot be written begins to lose what memory held for it.
+/// Health is degraded before an output that cannot be written starts to drop samples from memory.
 #[actix_rt::test]
 async fn output_losses_are_logged_at_a_limited_rate() {
     let (heard, lost) = (Heard::default(), Arc::<AtomicU32>::default());

@@ -1,4 +1,4 @@
-//! The protocol sheet as a user has it: the service and `query --sheet` against chronyd, across a restart.
+//! The protocol sheet with chronyd: the service and `query --sheet`, across a restart.
 
 use ntp_monitor::sim::Script;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! HTTPS and socket activation, as the running program does them.
+//! HTTPS and socket activation in the running program.
 
 // A failed unwrap is a failed test; and a test that is skipped says so.
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ use crate::common::wait;
 use ntp_monitor::sim::Script;
 use reqwest::{Certificate, Method};
 
-/// Makes a certificate for 127.0.0.1 and its key as `NAME.pem` and `NAME.key`; returns whether there is a program for it.
+/// Creates a certificate for 127.0.0.1 and its key as `NAME.pem` and `NAME.key`; returns whether openssl is installed.
 pub fn certificate(dir: &Path, name: &str, days: &str) -> bool {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch"])
@@ -76,7 +76,7 @@ fn https_is_answered_and_a_reload_changes_the_certificate() {
     }
     assert!(monitor.reload().contains("configuration reloaded"));
     two.get("/api/v1/version", &[]).is(200);
-    // One that does not fit changes nothing.
+    // A key that does not match changes nothing.
     std::fs::copy(home.path().join("old.key"), home.path().join("one.key")).unwrap();
     let refused = monitor.reload();
     assert!(refused.contains("not the key of the certificate"), "{refused}");

@@ -1,4 +1,4 @@
-//! Tokens of the running program: guesses, what is noted of them, and what ends with a token.
+//! Tokens of the running program: guesses, their log entries, and sessions and streams that end with a token.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -78,7 +78,7 @@ fn token_from_a_renewed_file_is_known_without_a_reload() {
 }
 
 #[test]
-fn wrong_tokens_are_counted_on_every_door_and_right_ones_pass() {
+fn wrong_tokens_are_counted_everywhere_and_right_ones_pass() {
     let scene = Scene::open();
     let login = |token: &str| {
         let body = json!({ "token": token });

@@ -1,4 +1,4 @@
-//! The API at a hub: its own answers by default, those of another vantage when they are asked for.
+//! The API at a hub: data of this vantage by default, of another one on request.
 use std::collections::BTreeSet;
 
 use crate::common::service::Running;

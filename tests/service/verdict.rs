@@ -28,7 +28,7 @@ fn first_verdict(monitor: &mut Monitor) -> (String, Vec<(String, String)>) {
     })
 }
 
-/// When the events of the server began, and whether they last.
+/// The starts of the server's events, and whether they still last.
 fn steps(monitor: &mut Monitor) -> Vec<(Value, bool)> {
     let events = monitor.get("/api/v1/events?server=liar&kind=server_step").1["events"].clone();
     events.as_array().unwrap().iter().map(|event| (event["start"].clone(), event["end"].is_null())).collect()

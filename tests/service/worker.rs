@@ -1,4 +1,5 @@
-//! The thread of an output under faults: failing, panicking, slow and stopped writers. Nothing accepted may vanish.
+//! The thread of an output under faults: failing, panicking, slow and stopped writers. No accepted sample may be lost
+//! silently.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +13,7 @@ use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What a fake output does with the n-th batch it is given.
+/// The behaviour of a fake output at its n-th batch.
 type Plan = fn(u32) -> Result<(), WriteError>;
 
 struct FakeOutput {
@@ -138,7 +139,7 @@ fn a_batch_survives_the_panic_of_its_writer() {
 }
 
 #[test]
-fn a_batch_that_kills_every_writer_is_given_up_and_counted() {
+fn batch_that_makes_every_writer_panic_is_dropped_and_counted() {
     let rig = Rig::new(|_| panic!("told to"));
     rig.offer(0..5);
     for _ in 0..3 {
@@ -214,7 +215,7 @@ fn liveness_of_the_thread_is_visible() {
     let _ended = rig.start();
     rig.offer(0..1);
     until(|| rig.attempts.load(Ordering::SeqCst) == 1);
-    // It hangs in its first attempt, which began after its last turn, and takes no other.
+    // It hangs in its first attempt, which began after its last loop, and starts no other.
     let hung = ntp_monitor::clock::now().mono_ns;
     let turned = || rig.handle.gauge().turn_mono_ns;
     assert!((1..hung).contains(&turned()));

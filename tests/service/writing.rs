@@ -1,4 +1,4 @@
-//! Changing the configuration through the API of the running program: what it does, and what it refuses.
+//! Changes of the configuration through the API of the running program: effects and refusals.
 
 use crate::common::http::{Client, Reply};
 use crate::common::monitor::{Home, Monitor, own};
@@ -136,7 +136,7 @@ fn edit_of_an_outdated_version_is_rejected() {
 }
 
 #[test]
-fn of_two_edits_at_once_and_a_reload_one_wins_and_runs() {
+fn one_of_two_concurrent_edits_and_a_reload_wins() {
     let scene = Scene::open();
     for round in 0..5 {
         let file = scene.file();
@@ -178,7 +178,7 @@ fn invalid_text_changes_nothing_and_names_every_fault() {
         let check = scene.ask(Method::POST, "/config/check", ADMIN, &[], Some(&json!({ "text": text }))).is(200).json();
         assert_eq!(check["valid"], json!(false), "{text:?}");
     }
-    // Sound, but the directory of the CSV files cannot be made.
+    // Valid, but the directory of the CSV files cannot be created.
     let csv = file["text"].as_str().unwrap().replace("enabled = false", "dir = \"/proc/nowhere\"");
     let refused = scene.put(etag, &csv).is(409);
     assert!(refused.text.contains("cannot write the CSV files"), "{refused:?}");
@@ -231,7 +231,7 @@ fn single_servers_are_added_changed_paused_and_removed() {
 }
 
 #[test]
-fn roles_hold_and_every_change_and_attempt_is_in_the_audit_log() {
+fn roles_are_enforced_and_every_attempt_is_audited() {
     let scene = Scene::open();
     let text = json!({ "text": "" });
     for (token, status) in [(READER, 403), (OPERATOR, 403), ("nobody's", 401)] {
@@ -326,10 +326,10 @@ fn malformed_requests_are_rejected_without_leaks() {
 }
 
 #[test]
-fn a_server_is_asked_now_but_never_faster_than_its_floor() {
+fn manual_poll_never_undercuts_the_minimum_interval() {
     let scene = Scene::open();
     let address = scene.servers[2].address().to_string();
-    // An hour between polls: only the first one and those that are asked for are sent.
+    // With an hour between polls, only the first poll and manual ones are sent.
     let slow = json!({ "name": "slow", "address": address, "own": true, "poll_interval": "1h" });
     let probe = |id: &str, token| scene.ask(Method::POST, &format!("/servers/{id}/probe"), token, &[], None);
     scene.ask(Method::POST, "/servers", ADMIN, &[], Some(&slow)).is(201);

@@ -58,7 +58,7 @@ fn full_disk_loses_nothing_and_writing_resumes() {
         }
     };
     assert!(written > 0 && why.contains("no space left"), "{why}");
-    // The same writer, still full: still refused, still whole.
+    // The same writer with a full disk: still refused, and the store is intact.
     assert!(writer.write(&refused).is_err());
     let before = reader(&full);
     assert_eq!((all(&before, "a").len() as i64, polls(&before) as i64), (written, written));
@@ -110,7 +110,7 @@ fn store_locked_by_another_program_is_written_later() {
 
 const CHILD: &str = "NTP_MONITOR_TEST_STORE";
 
-/// Not a test by itself: the process that the next test kills.
+/// Not a separate test: the process that the next test kills.
 #[test]
 fn child_that_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };

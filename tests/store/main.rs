@@ -1,4 +1,4 @@
-//! The store as a whole: what is written is there, once, whatever happens to the process, the disk or the clock.
+//! The store as a whole: written data is stored once, despite faults of process, disk or clock.
 
 // allow-unwrap-in-tests sees #[test] functions only, not the helpers beside them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
@@ -62,7 +62,7 @@ fn stamp(wall_ns: i64) -> Stamp {
     Stamp { boot_ns: 3_000_000_007, ..Stamp::new(wall_ns, wall_ns - T0 + 77, 12_345) }
 }
 
-/// Lets the clock of retention, which begins at the newest sample, come up to `wall_ns`.
+/// Advances the clock of retention, which begins at the newest sample, to `wall_ns`.
 fn catch_up(writer: &mut impl BatchWriter, wall_ns: i64) {
     let start = stamp(wall_ns);
     for at in [start, Stamp { mono_ns: start.mono_ns + 366 * 24 * HOUR, ..start }] {

@@ -23,7 +23,7 @@ fn places(options: &Options) -> (i64, i64, i64) {
     .unwrap()
 }
 
-/// Everything that a reader can tell about servers `a` and `b`.
+/// All data of servers `a` and `b` that a reader sees.
 fn seen(options: &Options) -> String {
     let reader = reader(options);
     let rollups = Grain::ALL.map(|grain| {
@@ -230,7 +230,7 @@ fn rows_of_an_earlier_release_are_read_and_moved_while_it_runs() {
         writer.tick(stamp(T0 + DAY)).unwrap();
         left.push(store.handle().move_gauge().left);
         assert_eq!(all(&reader(&options), "a").len(), 10_000, "at every moment");
-        // As after a kill: another writer goes on.
+        // Simulates a kill: another writer continues.
         writer = store.writer(None);
     }
     assert!(left.len() >= 4 && left.is_sorted_by(|a, b| a >= b), "{left:?}");
@@ -314,11 +314,11 @@ fn damaged_block_is_named_and_skipped_and_the_rest_is_served() {
     let checked = upkeep::check(&options.path, Depth::Full, |_| ()).unwrap();
     assert_eq!((checked.samples, checked.faults.len()), (288, 2), "{:?}", checked.faults);
 
-    // Readers of the service tell its writer, which reports it.
+    // Readers of the service notify its writer, which reports it.
     store.handle().read_blocking(|reader| Ok(all(reader, "a").len())).unwrap();
     writer.tick(stamp(T0)).unwrap();
     assert!(writer.incidents().iter().any(|incident| incident.what.starts_with(block)));
-    // It goes on, also at the same instants, and old damage is deleted like all that is old.
+    // Writing continues, also at the same instants, and a damaged block is deleted with other expired data.
     writer.write(&series_of("a", T0 + 64 * 16 * SECOND, 64)).unwrap();
     writer.write(&series_of("b", T0 + DAY, 40)).unwrap();
     assert_eq!(all(&reader, "a").len(), 320);
@@ -330,7 +330,7 @@ fn damaged_block_is_named_and_skipped_and_the_rest_is_served() {
 }
 
 #[test]
-fn room_of_deleted_samples_is_used_again_or_given_back() {
+fn space_of_deleted_samples_is_reused_or_freed() {
     let dir = tempfile::tempdir().unwrap();
     let hour = Duration::from_secs(3600);
     let options = Options { raw_for: hour, rollup_5m_for: hour, ..options(dir.path()) };
@@ -354,7 +354,7 @@ fn room_of_deleted_samples_is_used_again_or_given_back() {
 
 const CHILD: &str = "NTP_MONITOR_TEST_PACKING";
 
-/// Not a test by itself: the process that the next test kills.
+/// Not a separate test: the process that the next test kills.
 #[test]
 fn child_that_packs_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
@@ -371,7 +371,7 @@ fn child_that_packs_until_it_is_killed() {
 }
 
 #[test]
-fn kill_while_packing_and_moving_loses_and_doubles_nothing() {
+fn kill_while_packing_loses_and_duplicates_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (options, _) = with_rows(dir.path(), 4000);
     for round in 0..8 {

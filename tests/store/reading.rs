@@ -1,4 +1,4 @@
-//! What readers see.
+//! The data that readers see.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! Rollups are what the raw rows add up to.
+//! Rollups are the sums of raw rows.
 
 use super::*;
 
-/// What another program, which knows nothing of the pending bucket, sees of the finer rollups: buckets and their polls.
+/// The five-minute rollups as another program sees them, without the pending bucket: buckets and their polls.
 fn rollups_on_disk(options: &Options) -> Vec<(i64, i64)> {
     let conn = rusqlite::Connection::open(&options.path).unwrap();
     let mut statement = conn.prepare("SELECT bucket_s, samples FROM rollup_5m ORDER BY bucket_s").unwrap();
@@ -18,7 +18,7 @@ fn pending_five_minutes_are_read_and_later_on_disk() {
     store.writer(None).write(&series_of("a", T0, 10)).unwrap();
     assert_eq!(rollups_on_disk(&options), []);
     assert_eq!(polls(&reader(&options)), 10);
-    // A successor, after a kill: it goes on in the same bucket, and ends it.
+    // A successor after a kill continues the same bucket, and ends it.
     let mut successor = store.writer(None);
     successor.write(&series_of("a", T0 + 160 * SECOND, 2)).unwrap();
     assert_eq!((rollups_on_disk(&options), polls(&reader(&options))), (vec![], 12));

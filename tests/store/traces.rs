@@ -1,4 +1,4 @@
-//! What charts draw means the same at every resolution.
+//! Charts have the same meaning at every resolution.
 
 use super::*;
 use ntp_monitor::history::span::Span;
@@ -87,7 +87,7 @@ fn no_step_begins_before_the_monitor_did() {
 }
 
 #[test]
-fn score_and_jitter_of_a_span_go_on_from_the_polls_before() {
+fn score_and_jitter_continue_from_earlier_polls() {
     let kept = kept(&each_second(1500, false));
     let to = BEGAN + 1500 * SECOND;
     let fresh = traced(&kept, BEGAN, BEGAN + 60 * SECOND, 600, 10_000);

@@ -1,4 +1,4 @@
-//! What is written is there, once, for as long as it is to be kept.
+//! Written data is stored once, and kept as long as configured.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn every_outcome_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn a_number_that_is_not_one_does_not_stop_the_store() {
+fn nan_does_not_stop_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());
     let store = Store::open(options.clone(), &log()).unwrap();

@@ -1,5 +1,5 @@
-//! Holds the imports of the sources against the table in ARCHITECTURE.md, and refuses files that import each other in a
-//! loop. A room is a top-level module of a crate.
+//! Compares the imports of the sources with the table in ARCHITECTURE.md, and rejects import loops between files. A
+//! room is a top-level module of a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -27,7 +27,7 @@ impl House {
         Self { imports }
     }
 
-    /// Every arrow between two rooms, with one file that draws it.
+    /// Every import between two rooms, with one file that has it.
     fn arrows(&self) -> BTreeMap<(String, String), String> {
         let mut arrows = BTreeMap::new();
         for (from, targets) in &self.imports {
@@ -42,7 +42,7 @@ impl House {
         arrows
     }
 
-    /// A path from a file back to itself over the imports of others, for each file that has one.
+    /// The files that import themselves through other files.
     fn loops(&self) -> Vec<String> {
         let reaches_itself = |start: &Module| {
             let (mut seen, mut waiting) = (BTreeSet::new(), vec![start]);
@@ -85,8 +85,8 @@ fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<Module, PathBuf>)
     }
 }
 
-/// The modules that a file imports: by `use` and by paths in its code, tests and comments left out. A `pub use` shows
-/// what a child has, and is no import.
+/// The modules that a file imports by `use` and by paths in its code, without tests and comments. A `pub use`
+/// re-exports a child and does not count.
 fn imports_of(module: &Module, source: &str, known: &BTreeSet<Module>) -> BTreeSet<Module> {
     let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let code: String =
@@ -109,7 +109,7 @@ fn imports_of(module: &Module, source: &str, known: &BTreeSet<Module>) -> BTreeS
     paths.iter().filter_map(|path| resolve(module, path, known)).filter(|found| found != module).collect()
 }
 
-/// Takes `a::{b, c::{d}}` apart into `a::b` and `a::c::d`.
+/// Splits `a::{b, c::{d}}` into `a::b` and `a::c::d`.
 fn expand(before: String, tree: &str, paths: &mut Vec<String>) {
     let Some((head, rest)) = tree.split_once('{') else {
         return paths.push(format!("{before}{}", tree.split(" as ").next().unwrap_or_default().trim()));
@@ -145,7 +145,7 @@ fn inline_paths(code: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The module that a path leads to: the longest beginning of it that is a file.
+/// The module of a path: its longest prefix that is a file.
 fn resolve(module: &Module, path: &str, known: &BTreeSet<Module>) -> Option<Module> {
     let mut segments = path.split("::").map(str::trim).peekable();
     let mut full = match segments.next()? {

@@ -15,7 +15,7 @@ const LOOK = { viewport: { width: 1440, height: 900 } };
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 try {
   const server = (await (await fetch(`${url}/api/v1/servers?limit=1`)).json()).servers[0].id;
-  // A browser starts its renderer with its first page.
+  // A browser starts its renderer with the first page.
   await loaded("#/service", () => document.querySelector("main h1, main h2") !== null);
   const rows = [
     ["first chart: one server, an hour", 0.5, () => marked(`#/server/${encodeURIComponent(server)}`)],
@@ -36,7 +36,7 @@ try {
   await browser.close();
 }
 
-/** In a new context: nothing is cached. */
+/** Opens a page in a new context, without a cache. */
 async function opened(hash, wait) {
   const context = await browser.newContext(LOOK);
   try {
@@ -53,7 +53,7 @@ function since(begun) {
   return (performance.now() - begun) / 1000;
 }
 
-/** Until `condition` holds in the page, looked at in every frame. */
+/** Waits until `condition` is true in the page; checks it in every frame. */
 function loaded(hash, condition) {
   return opened(hash, async (page, begun) => {
     await page.waitForFunction(condition, undefined, { polling: "raf", timeout: 60_000 });
@@ -61,7 +61,7 @@ function loaded(hash, condition) {
   });
 }
 
-/** The page's own mark, from the beginning of its navigation. */
+/** The time of the page's performance mark since the start of navigation. */
 function marked(hash) {
   return opened(hash, async (page) => {
     await page.waitForFunction(() => performance.getEntriesByName("first-chart").length > 0, undefined, { polling: "raf", timeout: 60_000 });
@@ -69,7 +69,7 @@ function marked(hash) {
   });
 }
 
-/** Until rows are there and a filter has been answered. */
+/** Waits for rows, and for the result of a filter. */
 function interactive() {
   return opened("#/", async (page, begun) => {
     await page.waitForFunction(() => document.querySelector("table.servers tbody tr a") !== null, undefined, { polling: "raf", timeout: 60_000 });
@@ -86,7 +86,7 @@ function interactive() {
   });
 }
 
-/** The process is stopped, so that its sockets stay open and nothing comes. */
+/** Stops the process, so that its sockets stay open and nothing is sent. */
 function stale() {
   return opened("#/", async (page) => {
     await page.waitForFunction(() => document.querySelector(".link-state .tone-good") !== null, undefined, { timeout: 60_000 });

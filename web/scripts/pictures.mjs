@@ -20,14 +20,14 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const IMAGES = join(ROOT, "docs/images");
 const BINARY = resolve(process.env.NTP_MONITOR_BIN ?? join(ROOT, "target/debug/ntp-monitor"));
 const MINUTES = Number(process.env.MINUTES ?? 12);
-/** No picture may be heavier. */
+/** Maximum size of a picture. */
 const MOST_BYTES = 150_000;
 const TOKEN = "for-pictures-only-0123456789";
 const DESKTOP = { viewport: { width: 1280, height: 900 }, deviceScaleFactor: 1.5 };
 const TALL = { viewport: { width: 1280, height: 1400 }, deviceScaleFactor: 1 };
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 
-/** Charts are drawn a moment after their data have come; the stream of events never ends. */
+/** Charts are drawn shortly after their data arrived; the event stream never ends. */
 const settled = () => pause(3000);
 
 const dir = process.env.DEMO_DIR ?? mkdtempSync(join(tmpdir(), "ntp-monitor-pictures-"));
@@ -56,7 +56,7 @@ try {
 }
 
 async function pictures(browser, url) {
-  // Without the first minute, in which the verdict settles.
+  // Leave out the first minute, in which the verdict settles.
   const now = Math.floor(Date.now() / 1000);
   const span = `from=${now - Math.round(Math.max(MINUTES - 1, 0.25) * 60)}&to=${now}`;
   const row = (page) => page.locator("table.servers tbody tr").first().waitFor();
@@ -77,7 +77,7 @@ async function pictures(browser, url) {
     await page.locator(".packet .packet > summary").first().click();
     await page.locator(".packet-kind").first().evaluate((kind) => scrollTo(0, kind.getBoundingClientRect().top + scrollY - 120));
   } });
-  // It draws from the moment at which it is opened.
+  // The view draws from the moment at which it is opened.
   await shoot(browser, "clock", `${url}/#/clock`, { ready: () => pause(40_000) });
   await shoot(browser, "service", `${url}/#/service`);
   await shoot(browser, "alerts", `${url}/#/alerts`, { enter: true });
@@ -86,7 +86,7 @@ async function pictures(browser, url) {
   await shoot(browser, "report", report(), { look: TALL });
 }
 
-/** A service without a configuration, with a server of the demo tested. */
+/** A service without a configuration, in which a server of the demo was tested. */
 async function firstMinute(browser, url) {
   const env = { HOME: join(dir, "first"), NTP_MONITOR__HTTP__LISTEN: "127.0.0.1:0" };
   const service = spawn(BINARY, [], { env, stdio: ["ignore", "ignore", "pipe"] });
@@ -113,7 +113,7 @@ function report() {
   return pathToFileURL(out).href;
 }
 
-/** What is in the window of `look`, once it is `ready`; `enter` signs in first. */
+/** The visible part of `look`, once it is `ready`; `enter` signs in first. */
 async function shoot(browser, name, at, { ready = settled, look = {}, enter = false } = {}) {
   const context = await browser.newContext({ colorScheme: "light", ...DESKTOP, ...look });
   try {
@@ -130,7 +130,7 @@ async function shoot(browser, name, at, { ready = settled, look = {}, enter = fa
   }
 }
 
-/** The page's own way: the token is exchanged for a cookie. */
+/** Signs in like the page: exchanges the token for a cookie. */
 async function signIn(context, origin) {
   const answer = await context.request.post(`${origin}/api/v1/session`, { data: { token: TOKEN }, headers: { origin } });
   if (!answer.ok()) throw new Error(`cannot sign in: ${answer.status()} ${await answer.text()}`);
@@ -141,7 +141,7 @@ function address(demo) {
   return said(demo, demo.stdout, /http:\/\/127\.0\.0\.1:\d+/);
 }
 
-/** What a program prints that matches. */
+/** The first output of a program that matches. */
 function said(program, stream, pattern) {
   return new Promise((found, failed) => {
     let text = "";

@@ -24,7 +24,7 @@ export function decode(file) {
   return { width, height, pixels };
 }
 
-/** Takes the filters of each row back (PNG, section 9.2). */
+/** Reverses the filter of each row (PNG, section 9.2). */
 function unfilter(filtered, stride, height, step) {
   const out = Buffer.alloc(stride * height);
   for (let y = 0; y < height; y++) {
@@ -70,7 +70,7 @@ export function encode({ width, height, pixels }) {
 
 const channels = (pixel) => [pixel >> 16, (pixel >> 8) & 255, pixel & 255];
 
-/** Splits the box that errs most, where half of its pixels lie on either side, until there are enough (Heckbert 1982). */
+/** Splits the box with the largest error at its median until there are enough boxes (Heckbert 1982). */
 function medianCut(colours, most) {
   const boxes = [box(colours)];
   while (boxes.length < most) {
@@ -89,7 +89,7 @@ function box(members) {
   const total = members.reduce((sum, { count }) => sum + count, 0);
   const mean = [0, 1, 2].map((c) => members.reduce((sum, { rgb, count }) => sum + rgb[c] * count, 0) / total);
   const errors = mean.map((middle, c) => members.reduce((sum, { rgb, count }) => sum + (rgb[c] - middle) ** 2 * count, 0));
-  // A box of one colour errs by nothing and is never split.
+  // A box of one colour has no error and is never split.
   return { members, mean, widest: errors.indexOf(Math.max(...errors)), error: errors[0] + errors[1] + errors[2] };
 }
 

@@ -59,7 +59,7 @@ async function walk(name, look, servers) {
   step("the administrator has a token");
   for (const [index, address] of servers.entries()) {
     const adding = performance.now();
-    // As fast as a practised hand types.
+    // The speed of a practised typist.
     await page.getByLabel("Address").pressSequentially(address, { delay: 80 });
     if (index === 0) {
       await page.getByRole("button", { name: "Test now", exact: true }).first().click();
@@ -84,7 +84,7 @@ async function walk(name, look, servers) {
   await context.close();
 }
 
-/** When was a server wrong last week? With a second to read before each click. */
+/** Finds when a server was wrong last week, with a second to read before each click. */
 async function lastWeek(name, look, demo) {
   const context = await browser.newContext({ ...look, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
@@ -120,7 +120,7 @@ async function lastWeek(name, look, demo) {
   await context.close();
 }
 
-/** Starts the program, and gives what it has printed once `pattern` is in it. */
+/** Starts the program, and returns its output once it contains `pattern`. */
 function printed(args, pattern, env) {
   const child = spawn(BINARY, args, { env, cwd: home, stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);

@@ -1,4 +1,4 @@
-/** Prints what the page weighs compressed, and fails when it is more than 120 kB: a page is opened in a hurry. */
+/** Prints the compressed size of the page, and fails if it exceeds 120 kB. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";

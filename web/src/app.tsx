@@ -1,4 +1,4 @@
-/** The frame of the page: navigation, the state of the link, preferences, and the view that the address names. */
+/** The frame of the page: navigation, connection state, preferences, and the view in the address. */
 import { useEffect, useRef } from "preact/hooks";
 import { fleet } from "./api/client";
 import { Failure, Loading, Select, ToneIcon } from "./components/bits";
@@ -51,7 +51,7 @@ export function App() {
   const moved = useRef(false);
   useEffect(() => {
     viewName.value = TABS.find((tab) => tab.view === view)?.text ?? (id || "Not found");
-    // After a change of view the reader begins at its top, with the keyboard too.
+    // After a change of view, scroll position and keyboard focus are at its top.
     if (moved.current) {
       scrollTo(0, 0);
       main.current?.focus({ preventScroll: true });
@@ -77,13 +77,13 @@ export function App() {
 
 function Header({ view }: { view: View }) {
   const health = picture.value?.health;
-  // Only a member of a fleet has something to show of it.
+  // The tab is shown only on members of a fleet.
   const version = useResource(`version ${mayRead.value}`, async (signal) => (mayRead.value ? fleet.version(signal) : null)).data;
   const isMember = version !== null && (version.fleet_hub || version.fleet_agent);
   const tabsShown = TABS.filter((tab) => tab.view !== "fleet" || isMember || view === "fleet");
   const tabs = useRef<HTMLElement>(null);
   useEffect(() => {
-    // On a phone the tabs are wider than the screen.
+    // On a phone the tabs are wider than the screen, so scroll to the current one.
     tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [view]);
   return (
@@ -112,7 +112,7 @@ function Header({ view }: { view: View }) {
   );
 }
 
-/** How many alerts fire, in the colour of the worst. */
+/** The number of firing alerts, in the colour of the worst. */
 function FiringMark() {
   if (worst.value === null) return null;
   const count = firing.value.length;

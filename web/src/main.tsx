@@ -1,4 +1,4 @@
-/** The beginning: styles, the page, and the link to the service. */
+/** The entry point: styles, the page, and the connection to the service. */
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App } from "./app";
@@ -19,7 +19,7 @@ import "./styles/editor.css";
 
 async function begin(root: HTMLElement): Promise<void> {
   await takeSetupLink();
-  // Asked first, so that a page that needs a token asks for it instead of collecting refusals.
+  // Ask first, so that a page that needs a token asks for it instead of sending requests that are rejected.
   await learnSession();
   render(<App />, root);
   showMark();

@@ -1,4 +1,4 @@
-//! What several servers prove about the local clock when each is measured once: one sentence, and what it assumes.
+//! The verdict about the local clock from one measurement of each server, as one sentence with its assumption.
 //!
 //! Each server claims that true time lies within its root distance of its offset. If more than half of the servers are
 //! right, true time lies where more than half of these intervals overlap (Marzullo 1984; RFC 5905 §11.2.1). Nothing
@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::text::units;
 
-/// What one server claims of the local clock.
+/// The claim of one server about the local clock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
     /// Its name.
@@ -29,14 +29,14 @@ impl Claim {
     }
 }
 
-/// What all claims prove together.
+/// The conclusion from all claims together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conclusion {
     /// No server claims anything.
     Nothing,
     /// No point is within the claims of more than half of the servers.
     Undecidable {
-        /// How many servers claim something.
+        /// The number of servers with a claim.
         servers: usize,
         /// The largest difference of two offsets in seconds.
         apart_s: f64,
@@ -54,7 +54,7 @@ pub struct Bounded {
     pub high_s: f64,
     /// The claim of the closest server of the majority, within the bounds.
     pub estimate_s: f64,
-    /// How many servers claim something.
+    /// The number of servers with a claim.
     pub servers: usize,
     /// The servers whose claims the majority excludes.
     pub excluded: Vec<String>,
@@ -117,7 +117,7 @@ impl Bounded {
         self.low_s <= 0.0 && self.high_s >= 0.0
     }
 
-    /// Whose claims the bounds come from, for a sentence.
+    /// The servers whose claims give the bounds, for a sentence.
     #[must_use]
     pub fn by_whom(&self) -> String {
         let agreeing = self.servers - self.excluded.len();
@@ -228,8 +228,8 @@ mod tests {
     }
 
     #[test]
-    fn every_place_that_a_majority_allows_is_within_the_bounds() {
-        // The wide one makes a majority with either narrow one: both places stay possible, and no server is wrong.
+    fn all_ranges_that_a_majority_allows_are_in_the_bounds() {
+        // The wide claim forms a majority with either narrow one: both ranges stay possible, and no server is wrong.
         let Conclusion::Bounded(bounded) = conclude(&claims(&[(0.0, 1.0), (-0.5, 0.1), (0.5, 0.1)])) else {
             panic!("there is a majority")
         };

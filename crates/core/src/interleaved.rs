@@ -1,5 +1,6 @@
-//! Interleaved mode (RFC 9769): a server states in each reply when it really transmitted the reply before. Its own stamp
-//! in a reply is always a little early, because it is written before the reply is authenticated and sent.
+//! Interleaved mode (RFC 9769): a server states in each reply when it really transmitted the previous reply. The
+//! timestamp of the current reply is always a little early, because it is written before the reply is authenticated and
+//! sent.
 //!
 //! A client remembers one exchange and quotes the server's receive timestamp of it in the next request. The reply is basic
 //! when it repeats the transmit field of the request, and interleaved when it repeats the receive field. Both fields are
@@ -14,11 +15,11 @@ use crate::sample::{Mode, Timestamping};
 /// When requests are made in interleaved mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Policy {
-    /// While the exchange before is at most [`Policy::AUTO_AGE_NS`] old, so that its age adds at most 60 µs to the root
-    /// distance, and not for an hour after a server has shown anything odd.
+    /// While the previous exchange is at most [`Policy::AUTO_AGE_NS`] old, so that its age adds at most 60 µs to the
+    /// root distance, and not for an hour after a server sent unexpected replies.
     #[default]
     Auto,
-    /// While the exchange before is at most [`Policy::LONGEST_AGE_NS`] old.
+    /// While the previous exchange is at most [`Policy::LONGEST_AGE_NS`] old.
     Always,
     /// Never.
     Never,
@@ -29,7 +30,7 @@ impl Policy {
     pub const AUTO_AGE_NS: i64 = 4_000_000_000;
     /// The age up to which [`Policy::Always`] uses an exchange, in nanoseconds. The age adds 15 ppm to the root distance.
     pub const LONGEST_AGE_NS: i64 = 1_200_000_000_000;
-    /// For how long [`Policy::Auto`] leaves out a server that has shown anything odd, in nanoseconds.
+    /// How long [`Policy::Auto`] pauses after a server sent unexpected replies, in nanoseconds.
     pub const REST_NS: i64 = 3_600_000_000_000;
 
     fn longest_age_ns(self) -> i64 {
@@ -44,7 +45,7 @@ impl Policy {
 /// Whether a server offers interleaved mode, as far as its replies show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Support {
-    /// It was not asked often enough.
+    /// Unknown: there were not enough requests.
     #[default]
     Unknown,
     /// It has answered in interleaved mode.
@@ -77,7 +78,7 @@ pub struct Next {
     pub t1: NtpTimestamp,
     /// Its receive timestamp: T2 of its request.
     pub t2: NtpTimestamp,
-    /// Its transmit timestamp: T3 of the exchange before.
+    /// Its transmit timestamp: T3 of the previous exchange.
     pub t3: NtpTimestamp,
     /// When it reached this host.
     pub t4: NtpTimestamp,
@@ -87,10 +88,10 @@ impl Previous {
     /// Clocks may be slewed by up to 500 ppm between two exchanges.
     const SLEW: f64 = 500e-6;
 
-    /// Whether one server clock, never set in between, can have written both replies. `tolerance_s` is the precision of the
-    /// timestamps. Three things are impossible for it: to receive the second request before it has sent the first
-    /// reply; and to see the second request, compared with the first, earlier by more than the whole first round trip, or
-    /// later by more than the whole second one.
+    /// Whether a server clock that was not set in between can have written both replies. `tolerance_s` is the precision
+    /// of the timestamps. It cannot receive the second request before it has sent the first reply. Compared with the
+    /// first request, it cannot see the second one earlier by more than the first round trip, or later by more than the
+    /// second one.
     #[must_use]
     pub fn is_continued_by(&self, next: &Next, tolerance_s: f64) -> bool {
         let age_s = next.t1.seconds_since(self.t1).abs();
@@ -104,23 +105,23 @@ impl Previous {
     }
 }
 
-/// What a request in interleaved mode builds on.
+/// The basis of a request in interleaved mode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Continued {
-    /// The exchange before.
+    /// The previous exchange.
     pub previous: Previous,
-    /// A request that leaves later, by the monotonic clock in nanoseconds, is made in basic mode.
+    /// A request that is sent later, by the monotonic clock in nanoseconds, uses basic mode.
     pub until_ns: i64,
 }
 
-/// How a query ended, for the next one.
+/// The end of a query, as input for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Ended {
     /// Whether the request was in interleaved mode.
     pub was_asked: bool,
     /// The mode of the reply that was accepted, if one was.
     pub reply: Option<Mode>,
-    /// Whether a reply in interleaved mode was refused because its times do not fit the exchange before.
+    /// Whether a reply in interleaved mode was refused because its times do not fit the previous exchange.
     pub is_odd: bool,
     /// The exchange, if a reply was accepted that gave a measurement.
     pub exchange: Option<Previous>,
@@ -136,12 +137,13 @@ pub struct Interleaving {
     basic_in_row: u8,
     /// Requests in interleaved mode in a row that were not answered.
     lost_in_row: u8,
-    /// With [`Policy::Auto`] nothing is kept before this monotonic time.
+    /// With [`Policy::Auto`], interleaved mode pauses until this monotonic time.
     rests_until_ns: i64,
 }
 
 impl Interleaving {
-    /// How many basic replies or losses in a row mean that a server does not offer interleaved mode, or drops such requests.
+    /// This many basic replies or losses in a row mean that a server does not offer interleaved mode, or drops such
+    /// requests.
     const ENOUGH: u8 = 3;
 
     /// The state of a target that was not asked yet.
@@ -170,14 +172,15 @@ impl Interleaving {
         self.support
     }
 
-    /// What the next request builds on; `None` for a basic one. Each exchange is used once, whatever becomes of the request.
+    /// The basis of the next request; `None` for a basic request. Each exchange is used once, even if the request
+    /// fails.
     pub fn take(&mut self) -> Option<Continued> {
         let previous = self.kept.take()?;
         let until_ns = previous.sent.mono_ns.saturating_add(self.policy.longest_age_ns());
         Some(Continued { previous, until_ns })
     }
 
-    /// Takes the end of a query. Whatever is not an accepted reply ends interleaved mode: the next request is basic.
+    /// Adds the end of a query. Without an accepted reply, the next request is basic.
     pub fn ended(&mut self, ended: &Ended, now_ns: i64) {
         if ended.was_asked {
             self.learn(ended, now_ns);

@@ -22,7 +22,7 @@ use crate::nts;
 /// The configured name and tags of a server, shared by all of its samples.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerIdent {
-    /// Which vantage point asks; empty for this one.
+    /// The vantage that polls; empty for this one.
     pub vantage: Arc<str>,
     /// The configured `name`, or the configured address when no name was given. Unique within a configuration.
     pub name: Arc<str>,
@@ -31,13 +31,13 @@ pub struct ServerIdent {
 }
 
 impl ServerIdent {
-    /// An identity without tags, asked from here, as tests make them.
+    /// An identity without tags, polled from this vantage, for tests.
     #[must_use]
     pub fn named(name: &str) -> Arc<Self> {
         Self::seen_from("", name)
     }
 
-    /// An identity without tags, as `replay` makes them.
+    /// An identity without tags, for `replay`.
     #[must_use]
     pub fn seen_from(vantage: &str, name: &str) -> Arc<Self> {
         Arc::new(Self { vantage: vantage.into(), name: name.into(), tags: BTreeMap::new() })
@@ -49,7 +49,8 @@ impl ServerIdent {
 pub struct SeriesKey {
     /// The configured name.
     pub server: Arc<str>,
-    /// Which vantage point asks; empty for this one. Behind `server`, so that the series of a server are neighbours.
+    /// The vantage that polls; empty for this one. It comes after `server`, so that the series of a server sort
+    /// together.
     pub vantage: Arc<str>,
     /// The address polled; `None` for polls that ended before an address was known.
     pub address: Option<SocketAddr>,
@@ -63,7 +64,7 @@ impl SeriesKey {
     }
 }
 
-/// Polls that ended one after another, as they pass from part to part of the service.
+/// Consecutive polls, as they are passed between parts of the service.
 pub type Batch = Arc<[Arc<Sample>]>;
 
 /// One poll of one server.
@@ -85,7 +86,7 @@ pub struct Sample {
     pub poll_s: f64,
     /// How T1 and T4 were taken. Statistics never mix timestamping methods.
     pub timestamping: Option<Timestamping>,
-    /// How the reply was authenticated; what was asked for when none came.
+    /// How the reply was authenticated; without a reply, the requested authentication.
     pub authentication: Authentication,
     /// Which exchange T1 to T4 belong to.
     pub mode: Mode,
@@ -93,7 +94,7 @@ pub struct Sample {
     pub sent: u16,
     /// Requests of this poll without an accepted reply.
     pub lost: u16,
-    /// The state of NTS at the end of this poll, for a server that is configured for it.
+    /// The state of NTS at the end of this poll, for a server with NTS.
     pub nts: Option<Arc<nts::Status>>,
     /// Packet evidence of the reply that was used.
     pub evidence: Option<Arc<Evidence>>,
@@ -175,8 +176,8 @@ pub struct Reply {
     pub root_delay_s: f64,
     /// Dispersion to the reference clock in seconds.
     pub root_dispersion_s: f64,
-    /// How long before it answered the server's clock was last set, in seconds: T3 less the reference timestamp, from 0
-    /// to 68 years. `None` when the server does not say, or names a time that has not come yet.
+    /// Age of the server's last clock update when it answered, in seconds: T3 less the reference timestamp, from 0 to
+    /// 68 years. `None` when the server does not state it, or states a time in the future.
     pub reference_age_s: Option<f64>,
 }
 
@@ -267,7 +268,7 @@ pub enum Mode {
     /// All to the request and reply of this poll.
     #[default]
     Basic,
-    /// To the exchange before: the server sends its more precise transmit timestamp one reply later (RFC 9769).
+    /// To the previous exchange: the server sends its more precise transmit timestamp one reply later (RFC 9769).
     Interleaved,
 }
 
@@ -291,7 +292,7 @@ impl Mode {
     }
 }
 
-/// A judged reply: which tests were made, which failed, and the four timestamps.
+/// A checked reply: the checks that were made and failed, and the four timestamps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     /// When the reply arrived.
@@ -308,7 +309,7 @@ pub struct Evidence {
     pub t4: NtpTimestamp,
     /// Where the datagram came from; `None` where the engine does not show it.
     pub sender: Option<SocketAddr>,
-    /// The hop limit (TTL) that was left of the datagram; `None` where the engine does not show it, and not stored.
+    /// The remaining hop limit (TTL) of the datagram; `None` if the engine does not report it. Not stored.
     pub hop_limit: Option<u8>,
     /// The first bytes of the datagram as received, at most [`Evidence::MAX_BYTES`].
     pub datagram: Box<[u8]>,

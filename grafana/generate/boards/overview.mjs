@@ -85,7 +85,7 @@ const interval = {
     'Each bar is offset ± root distance: if the claim of the server holds, the true offset is inside. Bars that overlap ' +
     'can all be right; a bar that does not overlap the majority is proven wrong. Positive: ahead of this host.',
   options: { xField: 'server' },
-  // What lies between zero and the interval is drawn in no colour; the rest is stacked upon it, away from zero.
+  // The part between zero and the interval is transparent; the rest is stacked on it, away from zero.
   overrides: [
     hidden('to the interval'), colour('above zero', 'blue'), colour('below zero', 'blue'),
   ],

@@ -1,4 +1,4 @@
-// The dashboard *Server*: all there is of one server, once for each that is chosen, and the monitor's own health.
+// The dashboard *Server*: all data of one server, repeated for each chosen server, and the health of the monitor.
 
 import * as flux from '../flux.mjs';
 import * as prom from '../prometheus.mjs';
@@ -79,7 +79,7 @@ const gauges = [
   }),
 ];
 
-/** The outermost end of the intervals of all addresses: what is filled below ends at a line that is known by its name. */
+/** The outermost end of the intervals of all addresses. The fill ends at a line that is found by its name. */
 function bound(sign, outermost) {
   const end = `${prom.ofServers('offset_seconds')} ${sign} ${prom.ofServers('root_distance_seconds')}`;
   return {

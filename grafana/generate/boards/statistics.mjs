@@ -30,7 +30,7 @@ const stability = [
     ],
   },
   {
-    // In seconds squared a good server has 1e-10, which an axis takes for zero.
+    // In seconds squared a good server has 1e-10, which an axis would show as zero.
     kind: 'timeseries', title: 'Variance of the offset, 1 h (µs²)', w: 8, h: 8, unit: 'short', min: 0,
     thresholds: PLAIN,
     description: 'The variance of the offsets of the hour before, in microseconds squared; lower is better.',

@@ -6,7 +6,7 @@ import { LEAPS, SIGNED_OFFSET, STANDINGS, STANDING_STEPS, SUCCESS, steps } from 
 
 const DAY = 'range(start: -24h)';
 
-/** Without the name of the metric: rows that differ in any other column than their figures are not merged. */
+/** Removes the name of the metric, because rows that differ in a column other than their figures are not merged. */
 const named = (expr) => `max by (server, address) (${expr})`;
 
 // Name of the column, its query for Prometheus, its name in the row that Flux makes, and how it is shown.

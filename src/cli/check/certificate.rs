@@ -1,4 +1,4 @@
-//! The certificate of the NTS key exchange: how long it is still valid, and what that means for `check`.
+//! How long the certificate of the NTS key exchange is still valid, and the state that follows for `check`.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use super::state::State;
 
 const DAY_S: f64 = 86_400.0;
 
-/// The time that is left, in seconds; negative after the end. `None` without `--nts`.
+/// Remaining validity in seconds; negative after the end. `None` without `--nts`.
 fn left_s(measured: &Measured) -> Option<f64> {
     Some(measured.nts.as_ref()?.certificate()?.left_s(Timestamp::now()))
 }
@@ -17,7 +17,7 @@ pub(super) fn judge(args: &CheckArgs, measured: &Measured) -> State {
     match (args.nts_certificate, left_s(measured)) {
         (None, _) => State::Ok,
         (Some(_), None) => State::Unknown,
-        // Less is worse, so both are negative.
+        // A smaller value is worse, so both are negated.
         (Some(limits), Some(left_s)) => limits.judge(-left_s),
     }
 }

@@ -1,9 +1,9 @@
-//! Limits of `check`: from which value on a quantity is a warning, and from which critical.
+//! Limits of `check`: the value at which a quantity becomes a warning, and the value at which it becomes critical.
 
 use super::super::args::parse_duration;
 use super::state::State;
 
-/// From when on a value is a warning, and from when on critical. In the unit of the quantity; times are in seconds.
+/// The values at which a quantity becomes a warning and critical, in the unit of the quantity; times are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     pub warning: f64,
@@ -16,7 +16,7 @@ impl Limits {
         Self::parse(text, |part| parse_duration(part).map(|time| time.as_secs_f64()))
     }
 
-    /// Reads `WARN` or `WARN,CRIT` with times for which less is worse. The values are negative.
+    /// Reads `WARN` or `WARN,CRIT` with times of which a smaller one is worse. The values are negated.
     pub(super) fn times_left(text: &str) -> Result<Self, String> {
         Self::parse(text, |part| parse_duration(part).map(|time| -time.as_secs_f64()))
             .map_err(|why| why.replace("CRIT must not be below WARN", "CRIT must not be above WARN"))

@@ -1,13 +1,13 @@
-//! What `check` reads from the replies of a server: each number with its limits, its words and its performance data.
+//! The numbers that `check` reads from the replies of a server, with their limits, wording and performance data.
 
 use super::super::measured::Measured;
 use super::args::CheckArgs;
 use super::limits::Limits;
 use super::state::State;
 
-/// A number that `check` states and can limit.
+/// A number that `check` prints and can compare with limits.
 pub(super) struct Quantity {
-    /// Label in performance data; with blanks for underscores the words in the text.
+    /// Label in performance data; the text uses the same words with blanks instead of underscores.
     pub label: &'static str,
     unit: Unit,
     /// The range of the value in performance data, `MIN;MAX`.
@@ -80,7 +80,7 @@ pub(super) const QUANTITIES: [Quantity; 6] = [
 ];
 
 impl Quantity {
-    /// A value that has a limit and is not known is unknown; the sign of an offset does not matter.
+    /// The state is unknown if the value has a limit but is not known. The sign of an offset is ignored.
     pub(super) fn judge(&self, args: &CheckArgs, measured: &Measured) -> State {
         match ((self.limits)(args), (self.value)(measured)) {
             (None, _) => State::Ok,

@@ -1,6 +1,6 @@
 //! The four states of monitoring plugins.
 
-/// The four states of plugins, in order of gravity.
+/// The four states of plugins, in order of severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     Ok,
@@ -30,7 +30,7 @@ impl State {
         }
     }
 
-    /// What follows a value that is not in order.
+    /// The text after a value that exceeds a limit.
     pub(super) fn mark(self) -> String {
         if self == Self::Ok { String::new() } else { format!(" ({})", self.label()) }
     }

@@ -40,7 +40,7 @@ fn change(text: &str, mut change: impl FnMut(&str) -> String) -> String {
         .collect()
 }
 
-/// The comment without its secret.
+/// The comment with its secret masked.
 fn masked(line: &str) -> Option<String> {
     let comment = line.trim_start().strip_prefix('#')?;
     let (key, value) = comment.split_once('=')?;

@@ -1,10 +1,10 @@
-//! What changed between two texts, as `diff -u` writes it.
+//! The difference between two texts, in the format of `diff -u`.
 
 use std::time::Duration;
 
 use similar::TextDiff;
 
-/// Texts that take longer to compare get a larger difference than necessary.
+/// Time limit of the comparison. Beyond it, the difference may be larger than necessary.
 const AT_MOST: Duration = Duration::from_millis(200);
 
 /// The difference of two texts in the unified format, without the names of files; empty when there is none.

@@ -132,7 +132,7 @@ fn keep_heading(document: &mut DocumentMut, at: usize, heading: &str) {
     }
     let Some(tables) = document.get_mut("server").and_then(Item::as_array_of_tables_mut) else { return };
     if tables.is_empty() {
-        // The last server has gone, and what was above it is kept at the end of the file.
+        // The last server was removed; keep its heading at the end of the file.
         document.set_trailing(format!("{heading}{}", document.trailing().as_str().unwrap_or_default()));
     } else if let Some(next) = tables.get_mut(at) {
         let own = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();

@@ -8,12 +8,12 @@ use super::servers::array;
 use super::{EditError, parse};
 use crate::config::Role;
 
-/// One more `[[http.tokens]]`.
+/// A new `[[http.tokens]]`.
 #[derive(Clone)]
 pub struct TokenEdit {
     pub name: String,
     pub role: Role,
-    /// The hash of the token, which itself is nowhere in the file.
+    /// The hash of the token. The file does not contain the token itself.
     pub sha256: [u8; 32],
 }
 
@@ -25,7 +25,7 @@ impl TokenEdit {
     pub fn apply(&self, text: &str) -> Result<String, EditError> {
         let mut document = parse(text)?;
         let mut implicit = Table::new();
-        // Without a line `[http]` of its own.
+        // Do not write a separate line `[http]`.
         implicit.set_implicit(true);
         let http = document.entry("http").or_insert(Item::Table(implicit));
         let http = http.as_table_like_mut().ok_or(EditError::NoTables("http.tokens"))?;

@@ -32,10 +32,10 @@ impl Nats {
     }
 }
 
-/// How an instance shows the server who it is.
+/// How an instance authenticates at the NATS server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Login {
-    /// Nothing beside a client certificate, where there is one.
+    /// At most a client certificate.
     #[default]
     None,
     User {

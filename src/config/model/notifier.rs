@@ -15,7 +15,7 @@ pub struct Notifier {
     pub name: String,
     /// Deadline of one attempt.
     pub timeout: Duration,
-    /// The most messages per minute.
+    /// Maximum number of messages per minute.
     pub per_minute: u32,
     /// Certificates that are trusted in addition to those of the system, as PEM.
     pub ca_pem: Option<String>,
@@ -62,7 +62,7 @@ pub enum NotifierType {
 }
 
 impl NotifierType {
-    /// As the configuration names it.
+    /// The name in the configuration.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -188,7 +188,7 @@ pub struct Webhook {
     pub body_template: Option<String>,
     /// The media type of the template's output.
     pub content_type: String,
-    /// The text that a response contains if the receiver has taken the message.
+    /// The text that a response contains if the receiver has accepted the message.
     pub expect: Option<String>,
 }
 
@@ -200,6 +200,6 @@ pub struct Heartbeat {
     /// The URL to request while the service is failing.
     pub fail_url: Option<Hidden>,
     pub interval: Duration,
-    /// The text that the response of `url` contains if the beat counts.
+    /// The text that the response of `url` contains if the heartbeat was accepted.
     pub expect: Option<String>,
 }

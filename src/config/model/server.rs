@@ -39,14 +39,14 @@ pub struct Server {
     pub offset_critical: Duration,
     /// The NTS settings, if NTS is used.
     pub nts: Option<Nts>,
-    /// When it is asked in interleaved mode.
+    /// When interleaved mode is used.
     pub interleaved: WhenInterleaved,
-    /// Not polled, and without a vote.
+    /// Whether the server is not polled and has no vote.
     pub paused: bool,
-    /// Asked at most one question a day for its protocol sheet, beside the polls.
+    /// Whether the server gets at most one question a day for its protocol sheet, besides the polls.
     pub sheet: bool,
-    /// Set where a fleet shares the server: no two requests are closer than the interval, and the first of a new plan comes
-    /// after this time, so that vantages do not ask together.
+    /// Set if the fleet shares the server. The poll interval is then a minimum, and the first request of a new plan is
+    /// sent after this time, so that vantages do not poll at the same moment.
     pub pace: Option<Duration>,
 }
 
@@ -112,7 +112,8 @@ impl fmt::Display for Host {
 pub struct Nts {
     /// The key-exchange server and its TCP port; `None` for the server itself, at the usual port.
     pub key_server: Option<(Host, u16)>,
-    /// Authorities to trust in addition to those of the system, in PEM: what `ca_file` held when the configuration was loaded.
+    /// Authorities to trust in addition to those of the system, in PEM: the content of `ca_file` when the configuration
+    /// was loaded.
     pub ca_pem: Option<Arc<str>>,
     /// Their file, which may be replaced while the service runs.
     pub ca_file: Option<PathBuf>,

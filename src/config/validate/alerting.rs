@@ -22,7 +22,7 @@ use ntp_monitor_core::alert::selector::Selector;
 use ntp_monitor_core::alert::silence::{Matcher, Times, Window};
 use ntp_monitor_core::text::plain::is_disruptive;
 
-/// The most rules, including built-in ones.
+/// Maximum number of rules, including built-in ones.
 const MOST_RULES: usize = 200;
 /// The longest URL; it is in every message, and messages are limited.
 const LONGEST_URL: usize = 1000;
@@ -143,8 +143,8 @@ pub fn rule_of_json(value: &serde_json::Value) -> Result<Rule, Vec<(String, Stri
     Rule::compile(spec).map_err(|faults| faults.into_iter().map(|it| (it.key.to_owned(), it.message)).collect())
 }
 
-/// A notifier that a rule names must be configured, and be able to send alerts. Looks at what is written, so that a
-/// rule that is faulty otherwise is examined too.
+/// Checks that the notifiers that a rule names are configured and can send alerts. Works on the undecoded values, so
+/// that a rule with other faults is checked too.
 pub(super) fn receivers(notifiers: &[Notifier], rules: &mut Rules<'_>, count: usize) {
     let root = KeyPath::default().key("alert");
     let sections = rules.tree.get(&KeyPath::dotted("notifier")).and_then(|all| all.as_array());

@@ -40,7 +40,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What is wrong with the file that `path` names.
+    /// Reports a fault of the file that `path` names.
     fn refuse_file(&mut self, path: &KeyPath, fault: FileFault) {
         match fault {
             FileFault::Unread(why) if self.findings.is_sound(path) => self.findings.add_unread(self.tree, path, why),

@@ -29,7 +29,7 @@ pub(super) fn tls(
     let files = [&section.certificate, &section.key].map(|file| resolve(file, surroundings));
     match pair(&files) {
         Ok(pair) => {
-            warnings.extend(pair.cert.first().and_then(|leaf| doubt(leaf, Timestamp::now())));
+            warnings.extend(pair.cert.first().and_then(|leaf| validity_warning(leaf, Timestamp::now())));
             let (certificate, key) = (section.certificate.clone(), section.key.clone());
             Some(Tls { certificate, key, files, ends_unix_s: end(&pair), pair })
         }
@@ -92,7 +92,7 @@ fn useless(path: &Path, why: PemError, what: &str) -> FileFault {
 }
 
 /// A warning about the validity of a certificate; not a fault, because this host's clock may be wrong.
-fn doubt(leaf: &CertificateDer<'_>, now: Timestamp) -> Option<String> {
+fn validity_warning(leaf: &CertificateDer<'_>, now: Timestamp) -> Option<String> {
     let (begin, end) = certificate::validity(leaf)?;
     let left_s = end.as_second() - now.as_second();
     match () {

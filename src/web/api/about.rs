@@ -1,4 +1,4 @@
-//! What runs here, and how it is configured.
+//! The running program and its configuration.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;

@@ -59,7 +59,7 @@ pub async fn alerts(
     let limit = params::limit(query.limit, USUAL, MOST)?;
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, state.clock.now().wall_ns)?;
     let server = query.server.clone();
-    // What began this very moment is history too.
+    // Include alerts that started at this very moment.
     let to_ns = range.to_ns.saturating_add(1);
     let history =
         state.store.read(move |reader| reader.alert_history(range.from_ns, to_ns, server.as_deref(), limit)).await?;

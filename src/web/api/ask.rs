@@ -28,7 +28,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe"
     .giving(Body::json::<NamedPoll<'static>>("The sample, as in the list of samples, with the name of the server."))
     .or(&[404, 409, 429, 503, 504])];
 
-/// The longest time that a sample takes from the prober to this handler.
+/// Maximum time that a sample takes from the prober to this handler.
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 async fn ask(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Problem> {

@@ -56,7 +56,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// The most samples held in memory. Beyond it, stability requires a shorter span and statistics use window sums.
+/// Maximum number of samples held in memory. Beyond it, stability needs a shorter span and statistics use window sums.
 const MOST_SAMPLES: usize = 50_000;
 
 /// A span and a resolution.
@@ -152,7 +152,7 @@ fn named_window(text: &str) -> Result<Window, Problem> {
     })
 }
 
-/// Exact up to [`MOST_SAMPLES`], from window sums beyond it, which bounds the memory.
+/// Exact statistics up to [`MOST_SAMPLES`]; beyond it they come from window sums, which bounds the memory.
 fn series_stats(
     reader: &Reader,
     key: SeriesKey,

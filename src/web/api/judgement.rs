@@ -49,15 +49,15 @@ impl<'a> VerdictBody<'a> {
         Self { as_of: When(snapshot.at.wall_ns), verdict }
     }
 
-    /// The same without the servers that are not blamed.
+    /// Removes the servers that are not blamed.
     fn blamed_only(mut self) -> Self {
         self.verdict.to_mut().servers.retain(|server| server.blamed);
         self
     }
 }
 
-/// What the first poll of each server says together, until servers have been polled twice and are judged. The state
-/// stays undecidable: a single poll is not enough to name a server.
+/// A preliminary verdict from the first poll of each server, until servers have been polled twice. Its state is
+/// undecidable, because a single poll is not enough to blame a server.
 fn first_look(snapshot: &Snapshot) -> Option<Verdict> {
     if !snapshot.verdict.is_nothing_yet() {
         return None;

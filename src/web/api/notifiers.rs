@@ -16,7 +16,7 @@ use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::health::notifiers::NotifierHealth;
 
-/// Minimum time between two tests: a test notification may ring someone's telephone.
+/// Minimum time between two tests, because a test notification may call a person.
 const BETWEEN_TESTS: Duration = Duration::from_secs(2);
 
 /// Receivers of alert notifications.
@@ -74,7 +74,7 @@ impl Tests {
     }
 }
 
-/// A running test. Dropping it ends the test, also when the client has disconnected.
+/// A running test. It ends when this is dropped, for example because the client disconnected.
 struct UnderWay(Tests);
 
 impl Drop for UnderWay {

@@ -11,7 +11,7 @@ use crate::web::params::{Range, Target, from_seconds};
 use ntp_monitor_core::sample::{Sample, SeriesKey};
 use ntp_monitor_core::stats::verdict::When;
 
-/// The most points of an answer.
+/// Maximum number of points in an answer.
 pub const MOST: usize = 2000;
 
 /// The points of a span.

@@ -1,5 +1,5 @@
-//! What helps with the choice of servers: those that this host knows already, and a single request to one that is not
-//! configured yet.
+//! Endpoints that help to choose servers: the servers that this host already knows, and a single request to a server
+//! that is not configured yet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[422, 429]),
 ];
 
-/// A reply that takes longer comes from no server that is of use.
+/// A server that takes longer to reply is of no use.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Measures servers that are not configured.

@@ -50,9 +50,9 @@ const USUAL_POINTS: usize = 600;
 const MOST_POINTS: usize = 2000;
 const USUAL_SERIES: usize = 64;
 const MOST_SERIES: usize = 200;
-/// The most samples that one request reads, all series together.
+/// Maximum number of samples that one request reads, for all series together.
 const ROWS: usize = 200_000;
-/// The most samples that one request reads of one series.
+/// Maximum number of samples that one request reads of one series.
 const ROWS_OF_ONE: usize = 40_000;
 
 #[derive(Debug, JsonSchema, Serialize)]

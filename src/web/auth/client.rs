@@ -12,8 +12,8 @@ use crate::config::Network;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The peer, unless it is a trusted proxy. Then the last address in X-Forwarded-For that is not a trusted proxy; what
-/// comes before that address was written by the client and proves nothing.
+/// The peer, unless it is a trusted proxy. Then the last address in X-Forwarded-For that is not a trusted proxy. The
+/// client may have written anything before that address.
 pub fn address(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
     let is_proxy = |address| is_trusted(address, trusted);
     let lines: Vec<&str> = headers.get_all(X_FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default()).collect();
@@ -67,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_address_is_believed_from_trusted_proxies_only() {
+    fn forwarded_address_is_used_from_trusted_proxies_only() {
         assert_eq!(address_of("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
         assert_eq!(address_of("127.0.0.1", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(address_of("::ffff:127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
     }
 
     #[test]
-    fn forwarded_scheme_is_believed_from_trusted_proxies_only() {
+    fn forwarded_scheme_is_used_from_trusted_proxies_only() {
         let trusted = [Network::parse("127.0.0.1").unwrap()];
         for (peer, said, is_tls, scheme) in [
             ("127.0.0.1", Some("https"), false, "https"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn address_that_the_client_wrote_itself_is_not_believed() {
+    fn forwarded_address_written_by_the_client_is_ignored() {
         assert_eq!(address_of("127.0.0.1", &["203.0.113.9, 198.51.100.1, 10.1.1.1"]), "198.51.100.1");
         assert_eq!(address_of("127.0.0.1", &["203.0.113.9", "198.51.100.1:5"]), "198.51.100.1");
         assert_eq!(address_of("127.0.0.1", &["10.2.2.2"]), "10.2.2.2");

@@ -23,7 +23,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(90);
 /// rejections are recorded in the audit log.
 ///
 /// # Errors
-/// Those of the handler.
+/// Errors of the handler.
 pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let (Some(gate), Some(state)) = (request.app_data::<web::Data<Gate>>(), request.app_data::<web::Data<State>>())
     else {
@@ -86,7 +86,7 @@ pub(super) fn scheme(request: &HttpRequest, http: &Http) -> &'static str {
     client::scheme(request.headers(), peer, &http.trusted_proxies, is_tls)
 }
 
-/// Paths without data to protect: the built page (without its data) and a style sheet.
+/// Whether a path has no data to protect: files of the built page, and a style sheet.
 fn is_open(path: &str) -> bool {
     path == "/plain.css" || page::is_built(path)
 }

@@ -24,7 +24,7 @@ struct Counts {
     /// The first network that reached the limit since the last summary, until it is reported.
     over: Option<IpAddr>,
     over_reported: bool,
-    /// There are wrong tokens that no summary contains yet.
+    /// Whether there are wrong tokens that no summary contains yet.
     unreported: bool,
     summary_is_due: bool,
 }
@@ -43,7 +43,7 @@ struct Count {
 pub(super) struct News {
     /// A network that reached the limit.
     pub over: Option<String>,
-    /// A summary must be made after [`PERIOD`].
+    /// Whether to make a summary after [`PERIOD`].
     pub starts_period: bool,
 }
 
@@ -58,7 +58,8 @@ pub(super) struct Summary {
 }
 
 impl Guesses {
-    /// Counts a wrong token. Returns how long further ones of its network are refused, if it is one too many.
+    /// Counts a wrong token. If the network has reached its limit, returns how long its further wrong tokens are
+    /// refused.
     pub(super) fn wrong(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let mut counts = self.counts();
         counts.unreported = true;
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn many_networks_give_neither_memory_nor_further_guesses() {
+    fn many_networks_use_no_more_memory_and_get_no_more_guesses() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         let address = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + n));
         let allowed = (0..10 * 4096_u32).filter(|n| guesses.wrong(address(*n), now).is_none()).count();

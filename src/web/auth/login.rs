@@ -155,7 +155,7 @@ async fn set_up(
     let SetUp { code } = body::json(&request, payload, LONGEST_LOGIN).await?;
     let (http, now) = (state.renewal.http(None).await, Instant::now());
     let client = guard::client(&request, &http);
-    // A forwarder on this host must not hand the first administrator's rights to others.
+    // A forwarding program on this host must not let other hosts become the first administrator.
     if !gate.is_exposed() && client.is_some_and(|client| !client.is_loopback()) {
         let detail = "this link works on the host of the service only, because the service listens on loopback only";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));

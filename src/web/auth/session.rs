@@ -26,7 +26,7 @@ pub struct Caller {
 const RESTS: Duration = Duration::from_secs(12 * 3600);
 /// The longest life of a session.
 pub(super) const LASTS: Duration = Duration::from_secs(7 * 86_400);
-/// The most sessions at a time. The least recently used one is removed first.
+/// Maximum number of sessions at a time. The least recently used one is removed first.
 const MOST: usize = 1024;
 /// The open sessions.
 #[derive(Debug, Default)]
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_when_it_rests_and_at_the_latest_after_a_week() {
+    fn session_expires_when_unused_and_after_a_week_at_the_latest() {
         let (sessions, http, begin) = (Sessions::default(), http(vec![token("a")]), Instant::now());
         let headers = cookie(&open(&sessions, &http.tokens[0], begin));
         let open_at = |after| sessions.caller(&http, &headers, begin + after).is_some();

@@ -1,9 +1,9 @@
 //! The one-time link that the first start prints: it makes its holder the administrator of a service that has none.
 //!
 //! The code in the link is used once, within [`VALID_FOR`], and only while no token of an administrator is configured.
-//! It becomes a token of its own, whose hash goes into the configuration file. The code is in the fragment of the link,
-//! which browsers do not send: it gets into no log of a server or proxy, and programs that fetch links do not use it
-//! up.
+//! It is exchanged for a token, whose hash is written to the configuration file. The code is in the fragment of the
+//! link, which browsers do not send: it gets into no log of a server or proxy, and programs that fetch links do not use
+//! it up.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::config::{Http, Role};
 
 /// How long the link can be used.
 pub const VALID_FOR: Duration = Duration::from_secs(15 * 60);
-/// The name of the token that the link becomes.
+/// The name of the token that the link creates.
 pub const TOKEN_NAME: &str = "setup";
 
 /// The link of this process, if it has one.
@@ -27,7 +27,7 @@ pub struct SetupLink(Mutex<Option<Code>>);
 struct Code {
     hash: [u8; 32],
     until: Instant,
-    /// A request is using it.
+    /// Whether a request is using it.
     is_taken: bool,
 }
 
@@ -53,7 +53,7 @@ impl LinkState {
     }
 }
 
-/// Why a code is of no use.
+/// Why a code is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotTaken {
     /// It is not the code of this process, or was used already.
@@ -99,7 +99,8 @@ impl SetupLink {
     }
 }
 
-/// A code that one request is using. Dropped without [`Taken::use_up`] it can be used again: the file was not written.
+/// A code that one request is using. If it is dropped without [`Taken::use_up`] (the file was not written), it can be
+/// used again.
 #[derive(Debug)]
 pub(super) struct Taken<'l>(&'l SetupLink);
 
@@ -117,7 +118,7 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// Whether somebody may change the configuration already.
+/// Whether a token of an administrator is configured.
 #[must_use]
 pub fn has_administrator(http: &Http) -> bool {
     http.tokens.iter().any(|token| token.role == Role::Admin)

@@ -1,5 +1,5 @@
-//! Which edits go to the file of additions: those of servers and tokens, when the configuration file is not the service's to
-//! write, as under systemd.
+//! Decides which edits go to the file of additions: edits of servers and tokens, if the service cannot write the
+//! configuration file, as under systemd.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::config::{Config, additions_of};
 pub(super) const HEADING: &str =
     "# Servers that were added on the page of ntp-monitor. They count beside those of the configuration file.\n";
 
-/// The content of the file, if it is there and not the configuration file itself, `given`.
+/// The content of the file, if it exists and is not the configuration file `given`.
 pub(super) fn read(running: &Config, given: Option<&Path>) -> Option<String> {
     let path = additions_of(&running.monitor.data_dir);
     if given == Some(&path) { None } else { file::read(&path).ok() }

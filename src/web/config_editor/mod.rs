@@ -50,7 +50,7 @@ pub enum Edit {
     Text(String),
     /// Keep the file and change one server.
     Server(ServerEdit),
-    /// The same with another token of HTTP.
+    /// Keep the file and add an HTTP token.
     Token(TokenEdit),
 }
 
@@ -247,7 +247,7 @@ impl ConfigEditor {
 
 struct Plan {
     path: PathBuf,
-    /// Whether it is the file of additions, which may not exist yet.
+    /// Whether this is the file of additions, which may not exist yet.
     is_addition: bool,
     old: String,
     new: String,

@@ -22,7 +22,7 @@ use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::sample::Batch;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
-/// The most batches of samples that wait for the task that numbers them.
+/// Maximum number of sample batches that wait for the task that numbers them.
 pub const BATCHES: usize = 64;
 /// The number of events that are kept: how far a reader may lag or resume.
 const KEPT: usize = 2048;

@@ -362,7 +362,7 @@ fn reach(row: &Row) -> Option<f64> {
     u8::from_str_radix(&row.reach, 8).ok().map(f64::from)
 }
 
-/// Only of a good key exchange, so that a server cannot make a series of each failing one.
+/// Labels of the last successful key exchange only, so that a server cannot create a series with each failing one.
 fn nts_info(row: &Row) -> Option<Vec<(String, String)>> {
     let nts = row.nts.as_ref().filter(|nts| nts.fault.is_none())?;
     let certificate = nts.certificates.first()?;

@@ -36,9 +36,9 @@ impl Method {
 /// The vantages that an endpoint answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vantages {
-    /// What it answers is not about a vantage.
+    /// The response is not about a vantage.
     None,
-    /// Of this one only; another one is 404.
+    /// Only this vantage; others get 404.
     Own,
     /// A hub answers for every vantage whose samples it stores.
     All,
@@ -247,7 +247,7 @@ impl Endpoint {
         self
     }
 
-    /// It takes the parameter `vantage`.
+    /// Adds the parameter `vantage`.
     #[must_use]
     pub const fn of(mut self, vantages: Vantages) -> Self {
         self.vantages = vantages;

@@ -69,7 +69,7 @@ pub fn needed(request: &ServiceRequest) -> Option<Role> {
     }
 }
 
-/// The row that a request means.
+/// The endpoint of a request.
 #[must_use]
 pub fn row_of(request: &HttpRequest) -> Option<&'static Endpoint> {
     let method = as_listed(request.method().as_str());

@@ -15,7 +15,7 @@ const LEFT: f64 = 220.0;
 const RIGHT: f64 = 20.0;
 const ROW: f64 = 20.0;
 const TOP: f64 = 26.0;
-/// The most bars in the chart.
+/// Maximum number of bars in the chart.
 const MOST: usize = 60;
 
 /// From seconds to pixels.

@@ -13,7 +13,7 @@ use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds, wall_time}
 
 /// Seconds between reloads of the page.
 const REFRESH_S: u32 = 10;
-/// The most servers on the page; the API lists all of them.
+/// Maximum number of servers on the page; the API lists all of them.
 const MOST: usize = 2000;
 
 /// The titles of the numbers of a row.

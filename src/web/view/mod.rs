@@ -1,4 +1,4 @@
-//! What is shown, put together from snapshots: the same for the API, the page and metrics. Pure.
+//! Builds the views that the API, the page and the metrics share from snapshots. Pure.
 
 pub mod nts;
 pub mod row;

@@ -178,7 +178,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Of an hour that only its summary tells.
+    /// Success rates of an hour of which only the summary is known.
     fn of_hour(hour: &WindowSummary) -> Self {
         let polls = hour.polls;
         let ratio = hour.loss.map(|loss| 1.0 - loss);
@@ -245,13 +245,13 @@ impl Row {
         }
     }
 
-    /// A server that is not polled for now; what was known of it is in its history.
+    /// A paused server. Its earlier data is in the history.
     pub(super) fn paused(server: &Server) -> Self {
         let pending = Self::pending(&server.ident, server.poll_interval.as_secs_f64());
         Self { state: Condition::Paused, sentence: format!("{} is paused.", pending.name), ..pending }
     }
 
-    /// A series with what is known of it.
+    /// A series with all known data.
     pub(super) fn of(
         server: &ServerIdent,
         key: &SeriesKey,
@@ -327,13 +327,13 @@ impl Row {
         }
     }
 
-    /// Appends to what is said of the server.
+    /// Appends to the sentence about the server.
     pub(super) fn add_sentence(&mut self, sentence: &str) {
         self.sentence.push(' ');
         self.sentence.push_str(sentence);
     }
 
-    /// Whether its clock is accused; a path that is, is no fault of the server's.
+    /// Whether the verdict blames its clock, not its path.
     fn is_accused(&self) -> bool {
         let of_the_path = matches!(self.kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable));
         self.class == Class::Falseticker || (self.blamed && !of_the_path)

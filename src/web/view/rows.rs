@@ -1,4 +1,4 @@
-//! All series as the API lists them: put together, filtered, sorted and cut into pages.
+//! All series as the API lists them: built, filtered, sorted and divided into pages.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
@@ -13,18 +13,18 @@ use ntp_monitor_core::stats::events::{Event, EventKind};
 use ntp_monitor_core::stats::snapshot::{SeriesSnapshot, Snapshot};
 use ntp_monitor_core::stats::verdict::ServerVerdict;
 
-/// What was known at one moment, indexed.
+/// The state at one moment, indexed.
 pub struct Picture<'a> {
     config: &'a Config,
     snapshot: &'a Snapshot,
     verdicts: HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>,
     health: HashMap<(&'a str, Option<SocketAddr>), &'a ServerHealth>,
-    /// What lasts at each server, as events.
+    /// Events that have not ended, by server.
     ongoing: HashMap<&'a str, Vec<&'a Event>>,
 }
 
 impl<'a> Picture<'a> {
-    /// Puts together what three places know.
+    /// Combines snapshot, health and configuration.
     #[must_use]
     pub fn new(config: &'a Config, snapshot: &'a Snapshot, health: &'a Health) -> Self {
         let address = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
@@ -56,7 +56,7 @@ impl<'a> Picture<'a> {
         if server.paused {
             return vec![Row::paused(server)];
         }
-        // By the configuration: an id must not change with the number of addresses that a name has at the moment.
+        // Taken from the configuration, because an id must not change with the current number of addresses of a name.
         let has_several = server.addresses == Addresses::All && matches!(server.host, Host::Name(_));
         let rows = self.rows_named(&server.ident, has_several);
         if rows.is_empty() { vec![Row::pending(&server.ident, server.poll_interval.as_secs_f64())] } else { rows }
@@ -82,24 +82,24 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Whether the sentence of a row tells a lasting event. The verdict tells the others.
+/// Whether the sentence of a row mentions this kind of lasting event. The verdict mentions the others.
 fn is_shown(kind: EventKind) -> bool {
     use EventKind::{Leap, Lossy, ManyEvents, Refid, SpoofedReplies, StaleReference, Stratum};
     matches!(kind, Lossy | SpoofedReplies | Stratum | Refid | Leap | StaleReference | ManyEvents)
 }
 
-/// What a list is narrowed to.
+/// The filter of a list.
 #[derive(Debug, Default)]
 pub struct Filter {
-    /// Tags that must be there, with their values; without a value the tag must be there.
+    /// Required tags; without a value, any value matches.
     pub tags: Vec<(String, Option<String>)>,
     pub states: Vec<Condition>,
-    /// In the name, the address, the reference identifier or a tag; lower case.
+    /// Text to find in the name, the address, the reference identifier or a tag; lower case.
     pub text: String,
 }
 
 impl Filter {
-    /// Whether a row is wanted.
+    /// Whether a row matches.
     #[must_use]
     pub fn admits(&self, row: &Row) -> bool {
         let tagged = |(key, value): &(String, Option<String>)| {
@@ -115,7 +115,7 @@ impl Filter {
     }
 }
 
-/// What a list is sorted by.
+/// The columns that a list can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
     Configured,
@@ -172,7 +172,7 @@ impl Column {
     }
 }
 
-/// What is not known comes last, whichever the direction.
+/// Unknown values come last in either direction.
 fn compare<T>(a: Option<T>, b: Option<T>, descending: bool, order: impl Fn(&T, &T) -> Ordering) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) if descending => order(&b, &a),

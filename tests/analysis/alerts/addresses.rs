@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A bench with one server, a pool whose addresses are the servers of the other bench.
+/// A bench with one server: a pool whose addresses are the servers of the normal bench.
 fn pool(addresses: usize) -> Bench {
     let world = World::ordinary(1, 3, 64.0, HOUR);
     let ident = ServerIdent::named("pool");
@@ -17,18 +17,21 @@ fn pool(addresses: usize) -> Bench {
         }
         analysis.snapshot(Stamp::new(0, 0, 0))
     };
-    Bench { servers: vec![Arc::clone(&ident)], pictures: [NOBODY, FIRST, TWO].map(|lost| (lost, picture(lost))).into() }
+    Bench {
+        servers: vec![Arc::clone(&ident)],
+        pictures: [NONE_LOST, FIRST, TWO].map(|lost| (lost, picture(lost))).into(),
+    }
 }
 
 #[test]
-fn addresses_of_a_name_share_one_alert_that_survives_a_rotation() {
+fn addresses_of_a_name_share_one_alert_across_a_rotation() {
     let (three, two, one) = (pool(3), pool(2), pool(1));
     let mut engine = at_once(without_grace(), "{{ server }}");
     let mut told = Vec::new();
     for (bench, span, lost) in [(&three, 0..100, FIRST), (&one, 100..200, FIRST), (&two, 200..600, TWO)] {
         told.extend(bench.run(&mut engine, span, lost));
     }
-    told.extend(two.run(&mut engine, 600..1000, NOBODY));
+    told.extend(two.run(&mut engine, 600..1000, NONE_LOST));
     let what: Vec<_> = told.iter().map(|(s, it)| (*s, it.status, it.alerts[0].server.as_deref())).collect();
     assert_eq!(what, [(30, Status::Firing, Some("pool")), (630, Status::Resolved, Some("pool"))]);
     assert_eq!(told[0].1.alerts[0].summary, "pool@192.0.2.1:123", "the address is a detail");
@@ -49,7 +52,7 @@ fn silence_of_one_address_leaves_the_others() {
 }
 
 #[test]
-fn alert_of_an_address_that_an_earlier_version_stored_continues() {
+fn alert_for_an_address_from_an_earlier_version_continues() {
     let bench = pool(2);
     let mut engine = at_once(without_grace(), "x");
     let outcomes: Vec<Outcome> = (0..100).step_by(10).map(|s| bench.step_at(&mut engine, at(s), FIRST)).collect();
@@ -58,6 +61,6 @@ fn alert_of_an_address_that_an_earlier_version_stored_continues() {
     let mut later = at_once(without_grace(), "x");
     assert!(later.restore(at(200), vec![saved]).is_empty());
     assert_eq!(bench.run(&mut later, 200..300, FIRST), Vec::new(), "it was sent before");
-    let resolved = bench.run(&mut later, 300..700, NOBODY);
+    let resolved = bench.run(&mut later, 300..700, NONE_LOST);
     assert!(matches!(&resolved[..], [(_, it)] if it.alerts[0].server.as_deref() == Some("pool")), "{resolved:?}");
 }

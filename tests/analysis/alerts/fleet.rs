@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn of_two_hubs_the_one_that_speaks_notifies_about_the_fleet() {
+fn only_the_hub_with_the_lease_notifies_about_the_fleet() {
     let bench = Bench::new();
     let mut book = Rulebook::built_in();
     book.settings.fleet = Some("ntpm".to_owned());
@@ -15,14 +15,14 @@ fn of_two_hubs_the_one_that_speaks_notifies_about_the_fleet() {
     let begun = vec![("vantage-silent".to_owned(), Status::Firing)];
     assert_eq!(what(bench.run_hub(&mut one, 0..400, true, 1)), begun);
     assert_eq!(what(bench.run_hub(&mut two, 0..400, false, 1)), []);
-    // The second takes over: what fires is notified again, because the first may not have.
+    // The second hub takes over and notifies again, because the first may not have.
     assert_eq!(what(bench.run_hub(&mut one, 400..40_000, false, 1)), [], "no reminder either");
     assert_eq!(what(bench.run_hub(&mut two, 400..800, true, 1)), begun);
     assert_eq!(what(bench.run_hub(&mut one, 40_000..42_000, false, 0)), []);
     assert_eq!(what(bench.run_hub(&mut two, 800..2800, true, 0)), [("vantage-silent".to_owned(), Status::Resolved)]);
 }
 
-/// An agent with a hub until `hub_until_s`: what it notifies while servers are lost.
+/// The notifications of an agent while servers are lost; it has a hub until `hub_until_s`.
 fn told_by_agent(bench: &Bench, hub_until_s: i64, span: std::ops::Range<i64>, lost: Lost) -> Vec<(i64, Notification)> {
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
     let (begun, mut told) = (tokio::time::Instant::now(), Vec::new());

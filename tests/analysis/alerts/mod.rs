@@ -45,7 +45,7 @@ struct Bench {
 /// Which servers are lost.
 type Lost = &'static [usize];
 
-const NOBODY: Lost = &[];
+const NONE_LOST: Lost = &[];
 
 const FIRST: Lost = &[0];
 
@@ -57,7 +57,7 @@ impl Bench {
     fn new() -> Self {
         let world = World::ordinary(1, 3, 64.0, HOUR);
         let servers = world.servers.iter().map(|server| Arc::clone(&server.ident)).collect();
-        let pictures = [NOBODY, FIRST, TWO, ALL].map(|lost| (lost, Self::picture(&world, lost)));
+        let pictures = [NONE_LOST, FIRST, TWO, ALL].map(|lost| (lost, Self::picture(&world, lost)));
         Self { servers, pictures: pictures.into() }
     }
 
@@ -91,13 +91,13 @@ impl Bench {
     ) -> Vec<(i64, Notification)> {
         let facts = FleetFacts { speaks, vantages: 3, silent, ..FleetFacts::default() };
         let steps = span.step_by(10).flat_map(|s| {
-            let told = self.step_with(engine, at(s), NOBODY, Some(&facts)).notifications;
+            let told = self.step_with(engine, at(s), NONE_LOST, Some(&facts)).notifications;
             told.into_iter().map(move |it| (s, it.notification))
         });
         steps.collect()
     }
 
-    /// Steps of ten seconds; the notifications, with the second.
+    /// Evaluates every ten seconds; returns the notifications with their time in seconds.
     fn run(&self, engine: &mut Engine, span: std::ops::Range<i64>, lost: Lost) -> Vec<(i64, Notification)> {
         let steps = span.step_by(10).flat_map(|s| {
             let told = self.step_at(engine, at(s), lost).notifications;
@@ -121,13 +121,13 @@ fn alerts_notify_after_the_wait_repeat_and_end_once() {
     let bench = Bench::new();
     let mut engine = Engine::new(Rulebook::built_in(), at(0));
     let begun = bench.run(&mut engine, 0..400, FIRST);
-    // Five minutes that it must hold, and half a minute for grouping; the grace of a minute runs within.
+    // Five minutes of `for`, and half a minute for grouping; the grace of one minute is over by then.
     assert_eq!(seconds(&begun), [330]);
     assert_eq!(begun[0].1.alerts[0].server.as_deref(), Some("ntp1"));
     let reminders = bench.run(&mut engine, 400..40_000, FIRST);
     assert_eq!(seconds(&reminders), [330 + 4 * 3600, 330 + 8 * 3600]);
     assert!(reminders.iter().all(|(_, it)| it.reminder && it.status == Status::Firing));
-    let over = bench.run(&mut engine, 40_000..41_000, NOBODY);
+    let over = bench.run(&mut engine, 40_000..41_000, NONE_LOST);
     assert_eq!(seconds(&over), [40_330]);
     assert_eq!(over[0].1.status, Status::Resolved);
     let mut keys: Vec<_> = begun.iter().chain(&reminders).chain(&over).map(|(_, it)| &it.key).collect();
@@ -136,7 +136,7 @@ fn alerts_notify_after_the_wait_repeat_and_end_once() {
     assert_eq!(keys.len(), count, "each message has a key of its own");
 }
 
-/// What a store would hold after these outcomes.
+/// The states in a store after these outcomes.
 fn remembered(outcomes: &[Outcome]) -> Vec<Saved> {
     let mut all = BTreeMap::new();
     for memo in outcomes.iter().flat_map(|outcome| &outcome.memos) {
@@ -179,15 +179,15 @@ fn a_flapping_alert_notifies_a_few_times_and_at_its_end() {
     let mut engine = at_once(Settings { group_wait: Duration::ZERO, ..without_grace() }, "x");
     let mut told = Vec::new();
     for minute in 0..120 {
-        let lost = if minute % 2 == 0 { FIRST } else { NOBODY };
+        let lost = if minute % 2 == 0 { FIRST } else { NONE_LOST };
         told.extend(bench.run(&mut engine, 60 * minute..60 * minute + 60, lost));
     }
-    // Five beginnings and four ends, and no fifth: from then on it flaps.
+    // Five starts and four ends: from the fifth start on, the alert flaps.
     let statuses: Vec<_> = told.iter().map(|(_, it)| it.status).collect();
     assert_eq!(statuses, [Status::Firing, Status::Resolved].repeat(5)[..9]);
     assert_eq!(told[8].1.alerts[0].labels["flapping"], "true");
-    // The last beat was lost until 7140; a quarter of an hour of quiet follows.
-    let told = bench.run(&mut engine, 7200..9000, NOBODY);
+    // The last outage ended at 7140; a quarter of an hour without one follows.
+    let told = bench.run(&mut engine, 7200..9000, NONE_LOST);
     assert_eq!(seconds(&told), [7140 + 900]);
     assert_eq!(told[0].1.status, Status::Resolved);
 }
@@ -217,7 +217,7 @@ fn an_alert_that_refires_before_its_resolution_continues() {
     let bench = Bench::new();
     let mut engine = at_once(without_grace(), "x");
     let mut told = Vec::new();
-    for (span, lost) in [(0..100, FIRST), (100..120, NOBODY), (120..500, FIRST), (500..900, NOBODY)] {
+    for (span, lost) in [(0..100, FIRST), (100..120, NONE_LOST), (120..500, FIRST), (500..900, NONE_LOST)] {
         told.extend(bench.run(&mut engine, span, lost));
     }
     let what: Vec<_> = told.iter().map(|(s, it)| (*s, it.status, it.alerts[0].started_at.as_second())).collect();
@@ -246,7 +246,7 @@ fn observed_value_of_an_alert_is_shown_with_its_unit() {
         let spec = RuleSpec { expr: expr.to_owned(), held_for: Duration::ZERO, ..rule("failing-queries") };
         let rules = vec![Arc::new(Rule::compile(spec).unwrap())];
         let mut engine = Engine::new(Rulebook { rules, ..Rulebook::default() }, at(0));
-        Bench::new().run(&mut engine, 0..100, NOBODY);
+        Bench::new().run(&mut engine, 0..100, NONE_LOST);
         let active = engine.status().active.swap_remove(0);
         (active.value, active.unit)
     };

@@ -27,15 +27,15 @@ fn pair(alert: &str) -> [(String, Status); 2] {
 }
 
 #[test]
-fn a_restart_at_any_moment_neither_repeats_nor_loses_a_message() {
+fn restart_at_any_moment_repeats_and_loses_no_message() {
     let bench = Bench::new();
-    let lost = |s: i64| if (100..2000).contains(&s) { FIRST } else { NOBODY };
+    let lost = |s: i64| if (100..2000).contains(&s) { FIRST } else { NONE_LOST };
     for restart in (0..3000).step_by(50) {
         assert_eq!(told_across(&bench, restart, lost, &[]), pair("failing-queries"), "restart at {restart}");
     }
 }
 
-/// The last polls in the pictures are those of an hour; the store may lack polls that came shortly before a kill.
+/// The store may lack polls that ended shortly before a kill.
 #[test]
 fn restored_alert_ends_only_after_its_server_was_polled() {
     let bench = Bench::new();
@@ -44,16 +44,16 @@ fn restored_alert_ends_only_after_its_server_was_polled() {
         let outcomes: Vec<_> = (0..600).step_by(10).map(|s| bench.step_at(&mut before, at(s), FIRST)).collect();
         let mut engine = Engine::new(Rulebook::built_in(), at(restart));
         assert!(engine.restore(at(restart), remembered(&outcomes)).is_empty());
-        let told = bench.run(&mut engine, restart..restart + 400, NOBODY);
+        let told = bench.run(&mut engine, restart..restart + 400, NONE_LOST);
         let resolved = told.iter().filter(|(_, it)| it.status == Status::Resolved).count();
         assert_eq!(resolved, ends, "restart at {restart}");
     }
 }
 
 #[test]
-fn restart_during_a_silence_neither_notifies_nor_forgets() {
+fn restart_during_a_silence_keeps_the_alert_silent() {
     let bench = Bench::new();
-    let lost = |s: i64| if (100..4000).contains(&s) { FIRST } else { NOBODY };
+    let lost = |s: i64| if (100..4000).contains(&s) { FIRST } else { NONE_LOST };
     for restart in (0..5000).step_by(100) {
         let told = told_across(&bench, restart, lost, &[silence(0, 2000)]);
         assert_eq!(told, pair("failing-queries"), "restart at {restart}");
@@ -65,7 +65,7 @@ fn restart_during_a_silence_neither_notifies_nor_forgets() {
 #[test]
 fn restart_while_inhibited_notifies_about_the_cause_only() {
     let bench = Bench::new();
-    let lost = |s: i64| if (100..2000).contains(&s) { ALL } else { NOBODY };
+    let lost = |s: i64| if (100..2000).contains(&s) { ALL } else { NONE_LOST };
     for restart in (0..3000).step_by(100) {
         assert_eq!(told_across(&bench, restart, lost, &[]), pair("monitor-blind"), "restart at {restart}");
     }
@@ -81,7 +81,7 @@ fn clock_step_changes_no_pending_or_firing_alert() {
             for s in (0..2000).step_by(10) {
                 let wall_ns = at(s).wall_ns + if s >= set_at { jump_s * 1_000_000_000 } else { 0 };
                 let outcome =
-                    bench.step_at(&mut engine, Stamp { wall_ns, ..at(s) }, if s < 1000 { FIRST } else { NOBODY });
+                    bench.step_at(&mut engine, Stamp { wall_ns, ..at(s) }, if s < 1000 { FIRST } else { NONE_LOST });
                 told.extend(outcome.notifications.into_iter().map(|it| (s, it.notification.status)));
             }
             let expected = [(330, Status::Firing), (1330, Status::Resolved)];

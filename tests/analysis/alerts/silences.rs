@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn grace_is_silent_and_unwatched_time_does_not_count() {
+fn nothing_fires_in_grace_and_unwatched_time_does_not_count() {
     let bench = Bench::new();
     let settings = Settings { startup_grace: Duration::from_secs(120), ..Settings::default() };
     assert_eq!(seconds(&bench.run(&mut at_once(settings, "x"), 0..600, FIRST)), [120 + 30]);
@@ -29,7 +29,7 @@ fn maintenance_window_suppresses_notifications_while_open() {
         (told, engine.status())
     };
     assert_eq!(told("").0, [330]);
-    // The first hour by the one, the second by the other, which begins at 10:00 in Berlin.
+    // The first window covers the first hour, the second one (from 10:00 in Berlin) the second.
     let (seconds, status) = told(windows);
     assert_eq!(seconds, [2 * 3600 + 30]);
     assert_eq!(status.active[0].state, AlertState::Firing);
@@ -57,5 +57,5 @@ fn an_alert_shorter_than_the_wait_never_notifies() {
     let settings = Settings { group_wait: Duration::from_secs(1200), ..Settings::default() };
     let mut engine = Engine::new(Rulebook { settings, ..Rulebook::built_in() }, at(0));
     assert!(bench.run(&mut engine, 0..900, FIRST).is_empty());
-    assert!(bench.run(&mut engine, 900..9000, NOBODY).is_empty());
+    assert!(bench.run(&mut engine, 900..9000, NONE_LOST).is_empty());
 }

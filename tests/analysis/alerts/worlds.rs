@@ -16,7 +16,7 @@ fn replay(world: &World) -> AlertReport {
     alerts.finish()
 }
 
-/// Rule, begun or over, about whom, and how many hours after the beginning of the world.
+/// Rule, status, server, and hours since the start of the world, for each notification.
 fn told(world: &World, notifications: &[Notification]) -> Vec<(String, Status, String, f64)> {
     let row = |it: &Notification| {
         let servers: Vec<&str> = it.alerts.iter().filter_map(|alert| alert.server.as_deref()).collect();
@@ -27,14 +27,14 @@ fn told(world: &World, notifications: &[Notification]) -> Vec<(String, Status, S
     notifications.iter().filter(|it| !it.reminder).map(row).collect()
 }
 
-/// Looks at worlds that differ in all that chance decides.
+/// Runs `look` in worlds with different random seeds.
 fn in_each_world(seeds: &[u64], look: impl Fn(u64) + Sync) {
     std::thread::scope(|scope| seeds.iter().for_each(|seed| drop(scope.spawn(|| look(*seed)))));
 }
 
 #[test]
 fn healthy_week_sends_no_notification() {
-    // A week and many days: what chance can do is seen in many worlds rather than in long ones.
+    // Many worlds show more random effects than a long one.
     in_each_world(&[5, 1, 77, 2026], |seed| {
         let days = if seed == 5 { 7.0 } else { 1.0 };
         let report = replay(&World::ordinary(seed, 5, 64.0, days * DAY));

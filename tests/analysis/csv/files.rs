@@ -28,7 +28,7 @@ fn batch_that_spans_midnight_goes_to_two_files_with_headers() {
 }
 
 #[test]
-fn a_torn_last_line_is_cut_at_start_and_writing_goes_on() {
+fn truncated_last_line_is_removed_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("samples-2026-11-22.csv");
     writer(config(dir.path())).write(&[timeout_at(MIDNIGHT_NS, "a"), timeout_at(MIDNIGHT_NS + 1, "a")]).unwrap();
@@ -42,7 +42,7 @@ fn a_torn_last_line_is_cut_at_start_and_writing_goes_on() {
     }
 }
 
-/// At a reload: what looks like a torn line may be one that is just being written.
+/// At a reload, an incomplete line may be one that is just being written.
 #[test]
 fn check_of_a_directory_changes_nothing_in_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ fn a_file_with_other_columns_is_left_alone() {
 }
 
 #[test]
-fn a_file_of_before_the_newest_columns_is_read_and_left_alone() {
+fn file_without_the_newest_columns_is_read_and_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("samples-2026-11-22.csv");
     let mut row = Vec::new();
@@ -93,7 +93,7 @@ fn a_file_of_before_the_newest_columns_is_read_and_left_alone() {
 }
 
 #[test]
-fn a_batch_that_cannot_be_written_whole_is_taken_back_whole() {
+fn batch_that_fails_in_part_is_rolled_back_completely() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(config(dir.path()));
     writer.write(&[timeout_at(MIDNIGHT_NS - 1, "a")]).unwrap();
@@ -148,7 +148,7 @@ fn a_crash_while_compressing_loses_nothing() {
     assert_eq!(names(dir.path()), ["samples-2026-11-21.csv"]);
     keep_house(&mut second, dir.path(), MIDNIGHT_NS + DAY_NS);
     drop(second);
-    // As if the crash had come just before the original was removed.
+    // Simulates a crash just before the original is removed.
     fs::write(&path, plain).unwrap();
     drop(writer(compressing));
     assert_eq!(names(dir.path()), ["samples-2026-11-21.csv.gz"]);
@@ -171,7 +171,7 @@ fn old_files_are_deleted_and_foreign_files_are_kept() {
 }
 
 #[test]
-fn a_file_that_was_removed_under_the_writer_is_begun_again() {
+fn file_removed_while_open_is_created_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("samples-2026-11-22.csv");
     let mut writer = writer(config(dir.path()));

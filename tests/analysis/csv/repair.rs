@@ -10,7 +10,8 @@ fn missing(tail: &Tail, stored: &[Arc<Sample>]) -> Vec<Arc<Sample>> {
 fn rows_lost_by_a_kill_are_found_missing_and_no_others() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(tail_keys(dir.path(), Duration::from_secs(60)).unwrap(), None);
-    // Twenty servers, a sample a second each for twenty minutes, over midnight; the longer window needs a second piece of the file.
+    // Twenty servers with a sample each second for twenty minutes, across midnight; the longer window needs a second
+    // part of the file.
     let all: Vec<_> = (-300..900_i64)
         .flat_map(|s| (0..20).map(move |n| timeout_at(MIDNIGHT_NS + s * SECOND_NS + n, &format!("s{n}"))))
         .collect();
@@ -42,7 +43,7 @@ fn rows_of_hours_are_written_before_newer_ones_and_once() {
     catch_up.begin(dir.path(), tail, MIDNIGHT_NS + 79_999 * SECOND_NS);
     let new = store.take(80_000..80_003);
 
-    // The first thread dies in between.
+    // The first thread dies halfway.
     let restarted = || writer(config(dir.path())).with_journal(store.journal()).catching_up(catch_up.clone());
     store.is_away.store(true, Ordering::SeqCst);
     let why = restarted().tick(Stamp::new(MIDNIGHT_NS, 1, 0)).unwrap_err().to_string();
@@ -62,7 +63,7 @@ fn rows_of_hours_are_written_before_newer_ones_and_once() {
 
 // Files that another program removes, replaces or changes.
 
-/// What a store would have, and whether it can be read.
+/// The samples of a fake store, and whether it can be read.
 #[derive(Default)]
 struct FakeStore {
     samples: Mutex<Vec<Arc<Sample>>>,
@@ -90,7 +91,7 @@ impl FakeStore {
     }
 }
 
-/// A writer with a store behind it.
+/// A writer with a fake store.
 struct Damaged {
     dir: tempfile::TempDir,
     store: Arc<FakeStore>,
@@ -113,7 +114,7 @@ impl Damaged {
         self.write_batch(&batch);
     }
 
-    /// As the thread of the output does: a batch that has to wait for a repair is written later.
+    /// Writes like the thread of the output: a batch that must wait for a repair is written later.
     fn write_batch(&mut self, batch: &[Arc<Sample>]) {
         while let Err(why) = self.writer.write(batch) {
             assert!(why.to_string().contains("being brought back"), "{why}");
@@ -141,7 +142,7 @@ impl Damaged {
     }
 }
 
-/// What another program does to a file.
+/// A change of a file by another program.
 type Damage = fn(&Path);
 
 #[test]
@@ -156,13 +157,13 @@ fn damaged_file_gets_its_rows_back_in_order_and_once() {
             fs::write(path.with_extension("new"), some).unwrap();
             fs::rename(path.with_extension("new"), path).unwrap();
         }),
-        // As an editor that writes in place, with its last line not ended.
+        // Like an editor that writes in place and does not end the last line.
         ("was changed", |path| fs::write(path, [fs::read(path).unwrap(), b"2026,x".to_vec()].concat()).unwrap()),
     ];
     for (incident, damage) in damages {
         let mut csv = Damaged::new();
         csv.write(0..10_000);
-        // The store is ahead of the files: these come from the queue later.
+        // The store is ahead of the files: these rows come from the queue later.
         let queued = csv.store.take(10_000..10_010);
         damage(&csv.path());
         csv.write_batch(&queued);
@@ -175,7 +176,7 @@ fn damaged_file_gets_its_rows_back_in_order_and_once() {
 }
 
 #[test]
-fn rows_that_the_store_has_no_more_are_counted_as_lost() {
+fn rows_missing_in_the_store_are_counted_as_lost() {
     let mut csv = Damaged::new();
     csv.write(0..100);
     csv.store.samples.lock().unwrap().drain(..30);
@@ -188,7 +189,7 @@ fn rows_that_the_store_has_no_more_are_counted_as_lost() {
 }
 
 #[test]
-fn repair_waits_for_an_unreadable_store_while_writing_continues() {
+fn writing_continues_while_a_repair_waits_for_the_store() {
     let mut csv = Damaged::new();
     csv.write(0..5);
     fs::remove_file(csv.path()).unwrap();

@@ -41,7 +41,7 @@ fn reply() -> impl Strategy<Value = Reply> {
 prop_compose! {
     fn sample()(
         (wall_ns, mono_ns, raw_ns, boot_ns) in any::<(i64, i64, i64, i64)>(),
-        // The configuration has no name with blanks around it, and reading takes them off.
+        // The configuration has no names with blanks around them, and reading removes such blanks.
         name in text().prop_map(|name| name.trim().to_owned()).prop_filter("a name is not empty", |name| !name.is_empty()),
         address in any::<Option<std::net::SocketAddrV4>>(),
         outcome in outcome(),

@@ -1,5 +1,5 @@
-//! Probers under a paused clock, with engines and names that are faked: floors, jitter, back-off, reach and supervision
-//! over simulated days. No socket is opened here.
+//! Probers under a paused clock, with fake engines and names: minimum intervals, jitter, back-off, reach and
+//! supervision over simulated days. No socket is opened here.
 
 mod names;
 mod pace;
@@ -37,7 +37,7 @@ use tokio::sync::{Notify, watch};
 
 const S: i64 = 1_000_000_000;
 
-/// What a fake engine does when asked for the n-th time at an address.
+/// The behaviour of a fake engine at the n-th request to an address.
 type Behaviour = Arc<dyn Fn(SocketAddr, usize) -> Act + Send + Sync>;
 
 enum Act {
@@ -46,7 +46,7 @@ enum Act {
     Hang,
 }
 
-/// Answers as told and keeps the time of each request.
+/// Answers as scripted and records the time of each request.
 struct FakeEngine {
     clock: SimClock,
     behaviour: Behaviour,
@@ -96,11 +96,11 @@ impl Resolve for FakeNames {
     }
 }
 
-/// Hears every sample, and of every series that is no longer polled.
+/// Receives every sample, and the end of every series that is no longer polled.
 #[derive(Default)]
 struct Recorder {
     samples: Arc<Mutex<Vec<Arc<Sample>>>>,
-    /// With how many samples there were by then.
+    /// The ended series, with the number of samples until then.
     forgotten: Arc<Mutex<Vec<(SeriesKey, usize)>>>,
     /// Messages that ended series.
     removals: Arc<Mutex<usize>>,

@@ -3,7 +3,7 @@
 use super::*;
 
 #[actix_rt::test]
-async fn every_address_of_a_name_gets_a_prober_and_none_two() {
+async fn every_address_of_a_name_gets_exactly_one_prober() {
     let names = HashMap::from([("pool", vec![ip(1), ip(2), ip(2)]), ("alias", vec![ip(2), ip(3)])]);
     let servers = vec![named("pool", Addresses::All), named("alias", Addresses::First)];
     let world = World::with_names(servers, names, good);
@@ -30,7 +30,7 @@ async fn a_dropped_address_goes_to_the_server_that_waits_for_it() {
     assert!(gaps(&world.requests(A)).iter().all(|gap| *gap >= 16 * S));
 }
 
-/// A part with state for each series would create it again for a later sample.
+/// Otherwise a part that keeps state for each series would create it again for a later sample.
 #[actix_rt::test]
 async fn series_is_forgotten_only_after_its_last_slow_sample() {
     let slow = Server { timeout: Duration::from_secs(30), ..server(A) };
@@ -45,7 +45,7 @@ async fn series_is_forgotten_only_after_its_last_slow_sample() {
 }
 
 #[actix_rt::test]
-async fn unresolvable_name_is_an_outcome_and_affects_no_other_server() {
+async fn unresolvable_name_is_an_outcome_and_affects_no_other() {
     let world = World::start(vec![named("nowhere", Addresses::First), server(B)], good);
     world.pass(Duration::from_secs(3600)).await;
     let outcomes = world.outcomes("nowhere");
@@ -58,7 +58,7 @@ fn ip(host: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, host])
 }
 
-/// The answer of the address `dead` is `end`, that of every other one a sample.
+/// The address `dead` answers with `end`, every other one with a sample.
 fn dead(dead: &str, end: Outcome) -> impl Fn(SocketAddr, usize) -> Act + Send + Sync + 'static {
     let dead: SocketAddr = dead.parse().unwrap();
     move |address, _| Act::End(if address == dead { end.clone() } else { Outcome::Sample })

@@ -1,4 +1,4 @@
-//! How often servers are polled and asked.
+//! How often servers are polled and asked questions.
 
 use super::*;
 
@@ -113,7 +113,7 @@ async fn polling_is_overdue_only_when_nothing_is_polled() {
     world.pass(minutes(10)).await;
     let now = world.tools.clock.now();
     assert!(ledger.overdue(now, Duration::from_secs(30)) < Duration::from_secs(5));
-    // As if no prober had polled for an hour from now on.
+    // Simulates that no prober has polled for an hour.
     let later = Stamp { mono_ns: now.mono_ns + 3600 * S, ..now };
     assert!(ledger.overdue(later, minutes(61)) > minutes(58));
     world.set(Vec::new());

@@ -3,7 +3,7 @@
 use super::*;
 
 #[actix_rt::test]
-async fn a_panicking_engine_costs_its_poll_and_nothing_else() {
+async fn panicking_engine_fails_only_its_own_poll() {
     let bad: SocketAddr = A.parse().unwrap();
     let world = World::start(vec![server(A), server(B)], move |address, n| {
         if address == bad && n % 2 == 1 { Act::Panic } else { Act::End(Outcome::Sample) }
@@ -27,8 +27,8 @@ async fn a_hung_engine_ends_at_its_deadline_and_is_asked_again() {
 }
 
 #[actix_rt::test]
-async fn prober_that_keeps_panicking_is_crashed_and_stays_polite() {
-    // A prober panics when its clock does; the factory gives each incarnation the same one.
+async fn prober_that_keeps_panicking_keeps_the_minimum_interval() {
+    // A prober panics when its clock does; the factory gives each incarnation the same clock.
     struct Bomb(SimClock);
     impl Clock for Bomb {
         fn now(&self) -> Stamp {

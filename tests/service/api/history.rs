@@ -53,7 +53,7 @@ async fn samples_come_at_the_resolution_that_fits() {
 }
 
 #[actix_rt::test]
-async fn the_own_clock_has_a_history_of_points_or_of_steps() {
+async fn host_clock_has_a_history_of_points_or_steps() {
     let running = three().await;
     let some = |answer: &Answer| !answer.json()["points"].as_array().unwrap().is_empty();
     let each = running.get_until("/api/v1/local/history", some).await.json();

@@ -1,4 +1,4 @@
-//! The HTTP API as its users see it: shapes, filters, limits and errors, over a real socket.
+//! The HTTP API over a real socket: formats, filters, limits and errors.
 
 mod history;
 mod protocol;
@@ -53,7 +53,7 @@ fn names(answer: &Answer) -> Vec<String> {
     body["servers"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// RFC 9457: the media type, and what the document has to say.
+/// Checks the media type and the content of a problem document (RFC 9457).
 fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), "application/problem+json");

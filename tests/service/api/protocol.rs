@@ -1,4 +1,4 @@
-//! Answers to HTTP itself: caching, HEAD, problems, the documents, tokens.
+//! HTTP features: caching, HEAD, problems, the documents, tokens.
 
 use super::*;
 
@@ -55,7 +55,7 @@ async fn unknown_paths_and_methods_are_problem_documents() {
 }
 
 #[actix_rt::test]
-async fn the_plain_page_shows_names_as_text_and_nothing_that_runs() {
+async fn plain_page_shows_names_as_text_and_has_no_script() {
     let running = three().await;
     let page = running.get("/plain").await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
@@ -93,7 +93,7 @@ async fn every_documented_path_answers_as_documented() {
 }
 
 #[actix_rt::test]
-async fn a_token_that_is_sent_is_judged_and_its_hash_is_never_shown() {
+async fn sent_token_is_always_checked_and_its_hash_never_shown() {
     use sha2::Digest;
     let hash: String = sha2::Sha256::digest(b"a token of ours").iter().map(|byte| format!("{byte:02x}")).collect();
     let tokens = json!([{ "name": "page", "role": "operate", "sha256": hash }]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[actix_rt::test]
-async fn a_row_of_the_list_has_every_key_whether_known_or_not() {
+async fn row_of_the_list_has_every_key_even_if_unknown() {
     let running = three().await;
     let body = running.get("/api/v1/servers").await.json();
     assert_eq!(keys(&body), ["as_of", "total", "limit", "offset", "servers"]);
@@ -69,7 +69,7 @@ async fn a_row_of_the_list_has_every_key_whether_known_or_not() {
 }
 
 #[actix_rt::test]
-async fn the_liar_is_found_in_the_verdict_and_in_the_list() {
+async fn wrong_server_is_named_in_verdict_and_list() {
     let running = three().await;
     let found = |answer: &Answer| answer.json()["state"] == "server_wrong";
     let verdict = running.get_until("/api/v1/verdict", found).await.json();
@@ -137,7 +137,7 @@ async fn lists_are_filtered_sorted_and_cut_into_pages() {
 }
 
 #[actix_rt::test]
-async fn any_configured_name_finds_its_server_and_nothing_else_does() {
+async fn only_a_configured_name_finds_a_server() {
     let running = three().await;
     let escaped: String = NASTY.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let body = running.get(&format!("/api/v1/servers/{escaped}")).await.json();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[actix_rt::test]
-async fn a_reload_shows_at_once_in_the_list_and_in_the_configuration() {
+async fn reload_is_visible_at_once_in_list_and_configuration() {
     let mut running = three().await;
     let fewer = running.configuration(&["alpha"], json!({ "monitor": { "vantage": "there" } }));
     running.service.reload(fewer).await.unwrap();
@@ -15,7 +15,7 @@ async fn a_reload_shows_at_once_in_the_list_and_in_the_configuration() {
 }
 
 #[actix_rt::test]
-async fn stream_sends_events_and_resumes_for_a_returning_reader() {
+async fn stream_sends_events_and_resumes_after_a_reconnect() {
     let running = three().await;
     let mut events = running.stream("", None).await;
     let hello = events.next().await;
@@ -43,7 +43,7 @@ async fn stream_is_filtered_and_sends_verdict_and_health_changes() {
     for _ in 0..3 {
         assert_eq!(one.next_of("sample").await.data["name"], "gamma");
     }
-    // Everything kept is asked for: the verdict and health changed before anybody read.
+    // Request all kept events: verdict and health changed before the first reader.
     let begin = one.next().await.id.rsplit_once('-').unwrap().0.to_owned();
     let mut all = running.stream("?events=verdict,health", Some(&format!("{begin}-0"))).await;
     assert_eq!(keys(&all.next_of("health").await.data), ["status", "reasons"]);

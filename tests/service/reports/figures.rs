@@ -64,7 +64,7 @@ fn rollup_figures_agree_with_samples_within_their_accuracy() {
     assert!(sums["judged_from"].is_null() && sums["verdicts"].as_array().unwrap().is_empty());
     assert!(told(&rolled, &[&["stats"], &WEEK_SPAN[..]].concat()).contains("no verdicts: they need samples"));
     assert!(complaint(&rolled, &["export"]).contains("no samples are kept"));
-    // Pictures and reports are made of what is left.
+    // Charts and reports use the remaining rollups.
     let svg = told(&rolled, &[&["plot", "histogram", "--server", "ntp1"], &WEEK_SPAN[..]].concat());
     assert!(svg.contains("n = 9366"), "the sketches of all hours");
     assert!(told(&rolled, &[&["report"], &WEEK_SPAN[..]].concat()).contains("Verdicts and stability need samples"));

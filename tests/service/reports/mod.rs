@@ -1,4 +1,4 @@
-//! Statistics, exports, pictures and reports of a store, as a user gets them.
+//! Statistics, exports, charts and reports from a store, with the command line.
 
 mod charts;
 mod evidence;
@@ -77,7 +77,7 @@ fn measured(server: &str, minute: i64, offset_s: f64, delay_s: f64) -> Sample {
     }
 }
 
-/// A store of these samples in a directory of its own.
+/// A store with these samples in a temporary directory.
 fn small(samples: impl IntoIterator<Item = Sample>) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = store(options(dir.path()), samples);
@@ -90,7 +90,7 @@ fn ask(store: &Path, arguments: &[&str]) -> Output {
     run(at, &[&[*command, "--store", store.to_str().unwrap()], rest].concat())
 }
 
-/// What a command printed when it had to succeed.
+/// The output of a command that must succeed.
 #[track_caller]
 fn told(store: &Path, arguments: &[&str]) -> String {
     let output = ask(store, arguments);
@@ -98,7 +98,7 @@ fn told(store: &Path, arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// What a command complained of when it had to fail with 1.
+/// The error messages of a command that must fail with status 1.
 #[track_caller]
 fn complaint(store: &Path, arguments: &[&str]) -> String {
     let output = ask(store, arguments);

@@ -1,4 +1,4 @@
-/** The endpoints that the page uses, by what they are for. */
+/** The endpoints that the page uses, grouped by purpose. */
 import { vantage } from "../state/route";
 import { ask, ok, type Answer, type Ask } from "./http";
 import type {
@@ -15,14 +15,14 @@ import type { KnownServer, ServerTest, SetUpDone } from "./types";
 
 export { ApiError } from "./http";
 
-/** Relative to the page, so that a proxy may show the service below any path. */
+/** Relative to the page, so that a proxy may serve it below any path. */
 const V1 = "api/v1";
 
 async function get<T>(path: string, query: NonNullable<Ask["query"]> = {}, signal?: AbortSignal): Promise<T> {
   return (await ask<T>(`${V1}/${path}`, { query, signal })).body;
 }
 
-/** What was measured at the vantage that the address of the page names. */
+/** Reads data of the vantage in the address of the page. */
 function seen<T>(path: string, query: [string, string][] | Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
   const entries = Array.isArray(query) ? query : Object.entries(query);
   const isNamed = vantage.value === null || entries.some(([key]) => key === "vantage");
@@ -35,19 +35,19 @@ function write<T>(method: NonNullable<Ask["method"]>, path: string, options: Ask
 
 const server = (id: string): string => `servers/${encodeURIComponent(id)}`;
 
-/** A replay reads days of samples, a test waits for somebody else's server, a change until the service has taken it up. */
+/** For slow requests: a replay reads days of samples, a test waits for a server, a change until the service has applied it. */
 const PATIENT_MS = 60_000;
 
-/** A span of time, as texts that the API reads: RFC 3339, `now`, or relative (`-1h`). */
+/** A time span in the form of the API: RFC 3339, `now`, or relative (`-1h`). */
 export interface Span {
   from: string;
   to: string;
 }
 
-/** The most servers that the service gives at once. */
+/** Maximum number of servers in one response. */
 const SERVERS_AT_ONCE = 10_000;
 
-/** Every server, page by page. Servers that come or go meanwhile are right at the next reading. */
+/** Reads all servers, page by page. Servers that are added or removed meanwhile are correct at the next reading. */
 async function allServers(signal?: AbortSignal): Promise<ServerPage> {
   const page = (offset: number) =>
     seen<ServerPage>("servers", { limit: String(SERVERS_AT_ONCE), ...(offset > 0 && { offset: String(offset) }) }, signal);
@@ -71,18 +71,18 @@ export const api = {
     seen<StabilityBody>(`${server(id)}/stability`, { ...span }, signal),
   evidence: (id: string, signal?: AbortSignal) => seen<EvidenceBody>(`${server(id)}/evidence`, {}, signal),
   sheet: (id: string, signal?: AbortSignal) => get<SheetBody>(`${server(id)}/sheet`, {}, signal),
-  /** With the servers that are blamed only: what the others are is in their rows. */
+  /** Contains only the blamed servers; the state of the others is in their rows. */
   verdict: (signal?: AbortSignal) => seen<Verdict>("verdict", { servers: "blamed" }, signal),
   local: (signal?: AbortSignal) => seen<LocalClock>("local", {}, signal),
   localHistory: (span: Span, signal?: AbortSignal) => seen<LocalHistory>("local/history", { ...span }, signal),
   events: (query: Record<string, string>, signal?: AbortSignal) => seen<EventsBody>("events", query, signal),
   config: (signal?: AbortSignal) => get<ShownConfig>("config", {}, signal),
-  /** Of the service, without its servers. A failing service answers 503 with the same body. */
+  /** The health of the service, without its servers. A failing service answers 503 with the same body. */
   health: async (signal?: AbortSignal) =>
     (await ask<Health>("health", { query: { servers: "false" }, signal, admitted: (status) => ok(status) || status === 503 })).body,
 };
 
-/** The fleet, at its hub, and the agent at each. */
+/** The fleet (at its hub), and the state of this agent. */
 export const fleet = {
   version: (signal?: AbortSignal) => get<Version>("version", {}, signal),
   verdict: (signal?: AbortSignal) => get<FleetVerdict>("fleet/verdict", {}, signal),
@@ -92,26 +92,26 @@ export const fleet = {
   agent: (signal?: AbortSignal) => get<FleetAgent>("fleet/agent", {}, signal),
 };
 
-/** Polls a server at once, as far as its floor allows; needs the role `operate`. */
+/** Polls a server at once, if its minimum interval has passed; needs the role `operate`. */
 export const probeNow = (id: string): Promise<Answer<unknown>> =>
   write<unknown>("POST", `${server(id)}/probe`, { deadline_ms: PATIENT_MS });
 
-/** Who the reader is. The token is kept by the browser in a cookie that no script can read. */
+/** Sessions. The browser keeps the session in a cookie that scripts cannot read. */
 export const sessions = {
   current: (signal?: AbortSignal) => get<Session>("session", {}, signal),
   begin: (token: string) => write<unknown>("POST", "session", { body: { token } }),
   end: () => write<null>("DELETE", "session"),
-  /** By the one-time link of the first start. */
+  /** Signs in with the one-time link of the first start. */
   setUp: async (code: string) => (await write<SetUpDone>("POST", "session/setup", { body: { code }, deadline_ms: PATIENT_MS })).body,
 };
 
-/** Help with the choice of servers; needs the role `admin`. */
+/** Requests that help to choose servers; they need the role `admin`. */
 export const first = {
   known: async (signal?: AbortSignal) => (await get<{ servers: KnownServer[] }>("known-servers", {}, signal)).servers,
   test: async (address: string) => (await write<ServerTest>("POST", "test", { body: { address }, deadline_ms: PATIENT_MS })).body,
 };
 
-/** Reading and changing the configuration; needs the role `admin`. */
+/** Reads and changes the configuration; needs the role `admin`. */
 export const settings = {
   file: (signal?: AbortSignal) => get<ConfigFile>("config/file", {}, signal),
   schema: (signal?: AbortSignal) => get<Schema>("config/schema", {}, signal),
@@ -129,9 +129,9 @@ export const settings = {
     write<ConfigCheck>("POST", `${server(id)}/${paused ? "pause" : "resume"}`, { deadline_ms: PATIENT_MS }),
 };
 
-/** Alerts and what belongs to them; writing needs the role `operate`. */
+/** Alerts, rules, silences, notifiers and reports; writing needs the role `operate`. */
 export const alerting = {
-  /** What is active; its history is another question. */
+  /** The active alerts, without their history. */
   alerts: (signal?: AbortSignal) => get<AlertsBody>("alerts", { limit: "1" }, signal),
   history: (query: Record<string, string>, signal?: AbortSignal) => get<AlertsBody>("alerts", query, signal),
   rules: (signal?: AbortSignal) => get<RulesBody>("rules", {}, signal),
@@ -151,6 +151,6 @@ export const reports = {
   list: (signal?: AbortSignal) => get<ReportsBody>("reports", {}, signal),
   make: async (since: string) =>
     (await write<ReportRow>("POST", "reports", { body: { since }, deadline_ms: PATIENT_MS })).body,
-  /** Where a report is read: a document of its own. */
+  /** The address of a report, which is a separate document. */
   address: (id: string): string => `${V1}/reports/${encodeURIComponent(id)}`,
 };

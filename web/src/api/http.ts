@@ -1,17 +1,17 @@
 /**
- * One request to the service: with a deadline, withdrawable, and every failure an `ApiError` whose message a person can
- * act on. Caching is the browser's: the service sends entity tags.
+ * One request to the service, with a deadline and a way to cancel it. Every failure is an `ApiError` whose message
+ * tells the user what to do. The browser caches by the entity tags that the service sends.
  */
 
 const DEADLINE_MS = 15_000;
 
-/** Why an answer is missing. */
+/** Why a request failed. */
 export class ApiError extends Error {
-  /** The HTTP status; 0 when the service was not reached. */
+  /** The HTTP status; 0 if the service could not be reached. */
   readonly status: number;
-  /** What the service sent: an RFC 9457 problem document, mostly. */
+  /** The body of the response, usually an RFC 9457 problem document. */
   readonly body: unknown;
-  /** Seconds to wait before another attempt, when the service names them. */
+  /** Seconds to wait before the next attempt, if the service states them. */
   readonly retryAfter_s: number | null;
 
   constructor(status: number, message: string, body: unknown = null, retryAfter_s: number | null = null) {
@@ -28,10 +28,10 @@ export interface Ask {
   query?: Record<string, string> | [string, string][];
   /** Sent as JSON. */
   body?: unknown;
-  /** The entity tag of what is to be changed: the service refuses when it is another one by now. */
+  /** The entity tag of the resource to change. The service rejects the request if it has changed since. */
   ifMatch?: string | null | undefined;
   signal?: AbortSignal | undefined;
-  /** Which statuses are answers; 2xx unless told. */
+  /** The statuses that count as success; 2xx by default. */
   admitted?: (status: number) => boolean;
   deadline_ms?: number;
 }
@@ -43,13 +43,13 @@ export interface Answer<T> {
 
 export const ok = (status: number): boolean => status >= 200 && status < 300;
 
-/** A detail as a sentence: capital, full stop. */
+/** Turns a detail into a sentence with a capital and a full stop. */
 function sentence(detail: string): string {
   const text = detail.charAt(0).toUpperCase() + detail.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
-/** What a problem document says, or the status where there is none. */
+/** The text of a problem document, or the status if there is none. */
 function refusal(status: number, body: unknown): string {
   const detail = typeof body === "object" && body !== null && "detail" in body ? body.detail : null;
   return typeof detail === "string" && detail !== "" ? sentence(detail) : `The service answered with status ${status}.`;
@@ -57,12 +57,12 @@ function refusal(status: number, body: unknown): string {
 
 const underWay = new Set<Promise<unknown>>();
 
-/** When every request that is under way now has ended, well or not. */
+/** Resolves when every current request has ended, successfully or not. */
 export async function answered(): Promise<void> {
   await Promise.allSettled([...underWay]);
 }
 
-/** Asks, and gives the body with its entity tag. */
+/** Sends a request and returns the body with its entity tag. */
 export function ask<T>(path: string, options: Ask = {}): Promise<Answer<T>> {
   const asked = request<T>(path, options);
   underWay.add(asked);
@@ -84,7 +84,7 @@ async function request<T>(path: string, options: Ask): Promise<Answer<T>> {
     const wait_s = Number(response.headers.get("Retry-After"));
     throw new ApiError(response.status, refusal(response.status, body), body, wait_s > 0 ? wait_s : null);
   }
-  // The service's contract tests hold these types; the page does not check them a second time.
+  // The service's contract tests check these types; the page does not check them again.
   return { body: body as T, etag: response.headers.get("ETag") };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Short names for what the service reads and answers. The types themselves are made from `openapi.json` when the page is
- * built (`npm run types`), so they say what the service says, with its comments.
+ * Short names for the types of the API. The types are generated from `openapi.json` (`npm run types`) when the page is
+ * built, including their comments.
  */
 import type { components } from "./generated";
 
@@ -14,7 +14,7 @@ export type ServerRow = Schemas["Row"];
 export type NtsState = Schemas["NtsState"];
 export type Certificate = Schemas["CertificateRow"];
 export type ServerPage = Schemas["Page"];
-/** Settings are missing for servers of other vantages only, which the page does not show. */
+/** Only servers of other vantages, which the page does not show, have no settings. */
 export type ServerDetail = Schemas["Detail"] & { settings: Settings };
 export type Settings = Schemas["Settings"];
 export type LocalVerdict = Schemas["LocalVerdict"];
@@ -24,7 +24,7 @@ export type VerdictState = Verdict["state"];
 export type KernelState = Schemas["KernelState"];
 export type DaemonView = Schemas["DaemonView"];
 export type LocalClock = Schemas["Local"];
-/** What the charts draw of a point. */
+/** The parts of a point that charts draw. */
 export type ClockPoint = Omit<
   Schemas["LocalPoint"], "n" | "trusted" | "kernel_synchronised" | "daemon_offset_s" | "daemon_bound_s" | "wall_less_raw_s"
 >;
@@ -70,7 +70,7 @@ export type ReportRow = Schemas["Kept"];
 export type ReportUnderWay = Schemas["UnderWay"];
 export type ReportsBody = Schemas["Reports"];
 
-/** What the service answers before it has servers. */
+/** Types for the first start, before there are servers. */
 export type KnownServer = Schemas["KnownServer"];
 export type ServerTest = Schemas["ServerTest"];
 export type SetUpDone = Schemas["SetUpDone"];
@@ -108,7 +108,7 @@ export interface Schema {
   type?: string | string[];
   description?: string;
   default?: Json;
-  /** Says which default follows from other values. */
+  /** Describes a default that depends on other values. */
   "x-default"?: string;
   examples?: Json[];
   properties?: Record<string, Schema>;

@@ -6,7 +6,7 @@ import { cssColour } from "./download";
 
 const FONT = "12px system-ui, sans-serif";
 
-/** An axis; `values` writes its ticks. */
+/** An axis; `values` formats its ticks. */
 export function axis(values: ((ticks: number[]) => string[]) | null, label?: string): uPlot.Axis {
   return {
     stroke: cssColour("muted"),
@@ -19,14 +19,14 @@ export function axis(values: ((ticks: number[]) => string[]) | null, label?: str
   };
 }
 
-/** An axis of seconds, all ticks in one unit; `signed` says the plus too. */
+/** An axis of seconds with all ticks in one unit; `signed` also shows the plus sign. */
 export function secondsAxis(signed: boolean, chosen: Unit = "auto", label?: string): uPlot.Axis {
   return { ...axis((values) => unitTicks(values, signed, chosen), label), size: wide };
 }
 
 const TICK_PX = 7;
 
-/** As wide as the longest of its texts; charts above each other begin alike. */
+/** The width of an axis: that of its longest text, but charts above each other have the same left edge. */
 export function wide(_plot: uPlot, texts: string[] | null): number {
   return Math.max(74, 18 + TICK_PX * Math.max(0, ...(texts ?? []).map((text) => text.length)));
 }
@@ -36,7 +36,7 @@ export const ROOM: uPlot.Padding = [null, 30, null, null];
 
 const DAY_S = 86_400;
 
-/** The ticks of a time axis: the clock, and the date below it where it begins; by ISO 8601, as lists tell it. Pure. */
+/** The ticks of a time axis: the time of day, and below it the date at its first tick, in ISO 8601 as in lists. Pure. */
 export function timeTicks(times_s: readonly number[], step_s: number, zone: string): string[] {
   let before = "";
   return times_s.map((time_s) => {

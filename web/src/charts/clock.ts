@@ -1,4 +1,4 @@
-/** This host's clock's history as the columns that its charts draw. Pure. */
+/** The history of this host's clock as columns for its charts. Pure. */
 import type { ClockPoint, LocalClock, LocalHistory } from "../api/types";
 import { withGaps, type Column } from "./history";
 
@@ -23,7 +23,7 @@ const UNKNOWN: Omit<ClockPoint, "time"> = {
   max_error_s: null, est_error_s: null,
 };
 
-/** How the clock is now, as a point of its history. */
+/** The current state of the clock as a point of its history. */
 export function pointOf({ as_of, verdict, kernel }: LocalClock): ClockPoint {
   const { estimate_s, bound_s } = verdict;
   const edge = (sign: number): number | null => estimate_s === null || bound_s === null ? null : estimate_s + sign * bound_s;
@@ -35,7 +35,7 @@ export function pointOf({ as_of, verdict, kernel }: LocalClock): ClockPoint {
   };
 }
 
-/** What is recorded, and what was seen since its last point; steps have their last minutes in them already. */
+/** The recorded points, and the readings after the last of them. Steps already contain their last minutes. */
 export function columnsOf(history: LocalHistory, seen: readonly ClockPoint[]): ClockColumns {
   const last = history.points.at(-1)?.time;
   const since = last === undefined ? Date.parse(history.from) : Date.parse(last);

@@ -4,10 +4,10 @@ import { span } from "../format/time";
 import { axis, DOTS } from "./axes";
 import { cssColour } from "./download";
 
-/** The scale distribution of uPlot that is logarithmic. */
+/** uPlot's code for a logarithmic scale. */
 const LOG = 3;
 
-/** Zero has no place on a logarithmic axis. */
+/** Replaces values that a logarithmic axis cannot show, such as zero. */
 export const positive = (values: readonly (number | null | undefined)[]): (number | null | undefined)[] =>
   values.map((value) => (value == null || value > 0 ? value : null));
 

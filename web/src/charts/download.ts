@@ -1,4 +1,4 @@
-/** A chart as a file: PNG as it is seen, CSV with the figures behind it. Nothing leaves the browser. */
+/** Saves a chart as a file: a PNG as shown, or CSV with its figures. No data leaves the browser. */
 import { paint, type Role, type Scene } from "./scene";
 
 /** A colour of the style sheet. */
@@ -12,7 +12,7 @@ function save(blob: Blob, name: string): void {
   link.href = address;
   link.download = name;
   link.click();
-  // The download has begun by the next turn of the loop, but some browsers read the address later.
+  // The download begins at once, but some browsers read the address later.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
@@ -21,7 +21,7 @@ const fileName = (title: string, ending: string): string =>
 
 export type Cell = string | number | null;
 
-/** RFC 4180 text. A cell that a spreadsheet would run as a formula is defused: names come from others. */
+/** RFC 4180 text. Cells that a spreadsheet would run as a formula are defused, because names come from outside. */
 export function csvText(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const cell = (value: Cell): string => {
     if (value === null) return "";
@@ -39,7 +39,7 @@ export function downloadCsv(title: string, header: readonly string[], rows: read
 const MARGIN = 16;
 const TITLE = 28;
 
-/** A canvas with the page's ground and a title, on which a chart is put. */
+/** A canvas with the page's background and a title, for a chart. */
 function sheet(width: number, height: number, ratio: number, title: string): [HTMLCanvasElement, CanvasRenderingContext2D] {
   const canvas = document.createElement("canvas");
   canvas.width = (width + 2 * MARGIN) * ratio;
@@ -68,7 +68,7 @@ export function downloadScene(title: string, scene: Scene): void {
   savePng(canvas, title);
 }
 
-/** A chart that already is a canvas of `ratio` pixels to a point. */
+/** Saves a chart that is already a canvas, with `ratio` pixels per point. */
 export function downloadCanvas(title: string, chart: HTMLCanvasElement, ratio: number): void {
   const [canvas, context] = sheet(chart.width / ratio, chart.height / ratio, ratio, title);
   context.drawImage(chart, 0, 0, chart.width / ratio, chart.height / ratio);

@@ -1,4 +1,4 @@
-/** When the first chart of the page was drawn: the name of its performance mark. */
+/** The name of the performance mark for the first chart that is drawn. */
 const MARK = "first-chart";
 let drawn = false;
 

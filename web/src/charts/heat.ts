@@ -1,4 +1,4 @@
-/** Servers × time: whether the offset was within its bound, outside of it, or no answer came. Pure. */
+/** The heat map of servers and time: offset within its bound, outside of it, or no answer. Pure. */
 import type { HistorySeries } from "../api/types";
 import { instant } from "../format/time";
 import { duration, offset, percent, type Unit } from "../format/units";
@@ -11,7 +11,7 @@ const BAR = 14;
 const TOP = 6;
 const AXIS = 40;
 const LABEL_PX = 7;
-/** A step in which this share of polls or more was lost counts as one without an answer. */
+/** A step with at least this share of lost polls counts as unanswered. */
 const SILENT = 0.5;
 
 export type Heat = "within" | "outside" | "lossy" | "silent";
@@ -24,7 +24,7 @@ export const HEATS: Record<Heat, { role: Role; text: string }> = {
 };
 const LOSSY = 0.1;
 
-/** How a step was. The bound is the root distance: an offset beyond it means that one of the two clocks is wrong. */
+/** The state of a step. The bound is the root distance: an offset beyond it means that one of the two clocks is wrong. */
 export function heatOf(series: HistorySeries, place: number): Heat {
   const [polls, samples] = [series.polls[place] ?? 0, series.samples[place] ?? 0];
   if (samples === 0 || samples / polls < SILENT) return "silent";
@@ -33,7 +33,7 @@ export function heatOf(series: HistorySeries, place: number): Heat {
   return samples / polls < 1 - LOSSY ? "lossy" : "within";
 }
 
-/** Neighbouring steps that were alike. */
+/** Consecutive steps with the same state. */
 interface Run {
   heat: Heat;
   from_s: number;
@@ -89,7 +89,7 @@ export function heatScene(all: readonly HistorySeries[], grid: TimeGrid, unit: U
 
 const spanQuery = (from_s: number, to_s: number): Record<string, string> => ({ from: from_s.toFixed(0), to: to_s.toFixed(0) });
 
-/** The run with as much on both sides, at least some minutes. */
+/** The time span of the run, extended by its own length, but at least some minutes, on both sides. */
 function around({ from_s, to_s }: Run): Record<string, string> {
   const beyond = Math.max(300, (to_s - from_s) / 2);
   return spanQuery(from_s - beyond, to_s + beyond);

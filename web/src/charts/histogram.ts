@@ -32,7 +32,8 @@ export function histogramScene(histogram: Histogram, width: number): Scene {
 }
 
 /**
- * Ticks at round offsets. When all are far from zero the short labels would look the same, so the ends and the middle are labelled in full.
+ * Ticks at round offsets. If all offsets are far from zero, short labels would look the same, so the ends and the
+ * middle have full labels.
  */
 function ticks(from_s: number, to_s: number, x: (value: number) => number, width: number, base: number): Mark[] {
   const step = niceAbove((to_s - from_s) / Math.max(2, Math.floor(width / 150)));
@@ -45,7 +46,7 @@ function ticks(from_s: number, to_s: number, x: (value: number) => number, width
   return marks;
 }
 
-/** A tick with as many digits as its neighbours differ in. */
+/** A tick with enough digits to differ from its neighbours. */
 function precise(value: number, step: number): string {
   if (Math.abs(value) < step / 2) return "0";
   const digits = Math.max(0, Math.ceil(Math.log10(Math.abs(value) / step))) + 1;

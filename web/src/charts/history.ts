@@ -1,7 +1,7 @@
-/** A server's history as the columns that its charts draw. Pure. */
+/** The history of a server as columns for its charts. Pure. */
 import type { HistorySeries } from "../api/types";
 
-/** `null` interrupts a line; `undefined` is a point without a value, across which the line goes on. */
+/** `null` interrupts a line; the line continues across `undefined`, a point without a value. */
 export type Column = (number | null | undefined)[];
 
 export interface Track {
@@ -13,7 +13,7 @@ export interface Track {
   /** Unix seconds, rising. */
   time_s: number[];
   offset: Column;
-  /** Least and most within a step. */
+  /** Minimum and maximum within a step. */
   offsetLow: Column;
   offsetHigh: Column;
   /** Offset ± root distance. */
@@ -35,14 +35,14 @@ export interface Loss {
 }
 
 const LOSS_BINS = 120;
-/** Fewer polls than these say little of a loss. */
+/** Minimum number of polls for a loss ratio. */
 const LOSS_POLLS = 5;
-/** A server is out of reach when none of so many polls brought an offset: no line is drawn across. */
+/** A gap of this many poll intervals without an offset interrupts the line. */
 const REACH = 8.5;
-/** Steps are never exactly as far apart as they are wide. */
+/** Tolerance for the distance of neighbouring steps, which is never exactly their width. */
 const NEIGHBOURS = 1.6;
 
-/** The columns of a series, with an empty point in each hole. */
+/** The columns of a series, with an empty point in each gap. */
 export function trackOf(series: HistorySeries): Track {
   const poll_s = series.poll_s ?? 64;
   const longest_s = Math.max(REACH * poll_s, NEIGHBOURS * (series.step_s ?? 0));
@@ -65,7 +65,7 @@ export function trackOf(series: HistorySeries): Track {
   };
 }
 
-/** The places of the points, with `null` where nothing was measured for longer than `longest_s`. */
+/** The indices of the points, with `null` where nothing was measured for longer than `longest_s`. */
 function withHoles(time: readonly number[], samples: readonly number[], longest_s: number): (number | null)[] {
   const places: (number | null)[] = [];
   let before: number | null = null;
@@ -98,8 +98,8 @@ export function lossOf(series: Pick<HistorySeries, "time" | "polls" | "samples" 
 }
 
 /**
- * The part of the stretch `[from_s, to_s]` that is worth drawing: when the record fills less than a third of it, from
- * its beginning.
+ * The part of the span `[from_s, to_s]` to draw: if the data covers less than a third of it, from the start of the
+ * data.
  */
 export function recorded(time_s: readonly number[], from_s: number, to_s: number): { from_s: number; to_s: number } {
   const first = time_s[0];
@@ -107,10 +107,10 @@ export function recorded(time_s: readonly number[], from_s: number, to_s: number
   return { from_s: Math.max(from_s, Math.min(first, to_s - 10)), to_s };
 }
 
-/** So many missing points in a row are a gap. */
+/** This many missing points in a row are a gap. */
 const GAP = 4;
 
-/** Points by time, with an empty one in each gap: where some steps are missing. */
+/** Points by time, with an empty point in each gap. */
 export function withGaps<T extends { time: string }>(points: readonly T[], step_ms: number, empty: Omit<T, "time">): T[] {
   const filled: T[] = [];
   let before: number | null = null;

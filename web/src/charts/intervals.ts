@@ -1,6 +1,7 @@
 /**
  * The interval chart: each server's correctness interval (offset ± root distance) as a bar, the majority intersection
- * shaded, zero (this host's clock) marked. Those whose interval is disjoint from the majority stand apart. Pure.
+ * shaded, zero (this host's clock) marked. Servers whose interval does not overlap the majority are grouped separately.
+ * Pure.
  */
 import type { Majority, ServerRow } from "../api/types";
 import { duration, offset, tick, type Unit } from "../format/units";
@@ -11,9 +12,9 @@ import type { Mark, Role, Scene } from "./scene";
 export interface IntervalChart {
   scene: Scene;
   scale: Scale;
-  /** Servers that have no interval now, and so are not drawn. */
+  /** Servers without a current interval, which are not drawn. */
   absent: number;
-  /** Servers that have one, but were left out to keep the chart short. */
+  /** Servers with an interval that are left out to keep the chart short. */
   hidden: number;
 }
 
@@ -25,13 +26,13 @@ const AXIS = 34;
 const TOP = 20;
 const NARROW = 560;
 
-/** Lays the chart out for `width` pixels, with at most `most` servers: the accused first, worst first. */
+/** Lays the chart out for `width` pixels, with at most `most` servers: blamed ones first, worst first. */
 export function intervalChart(servers: readonly ServerRow[], majority: Majority | null, width: number, most: number, unit: Unit): IntervalChart {
   const drawn = servers.filter((row): row is Drawn => row.interval !== null);
   const order = (a: Drawn, b: Drawn): number => distance(b) - distance(a) || 0;
   const apart = drawn.filter((row) => row.class === "falseticker").sort(order);
   const together = drawn.filter((row) => row.class !== "falseticker");
-  // However many are apart, some of those that agree are shown beside them.
+  // Always show some servers that agree, even if many do not.
   const room = Math.max(1, most - Math.min(together.length, Math.ceil(most / 3)));
   const first = apart.slice(0, room);
   const shown = [...first, ...together.slice(0, most - first.length)];
@@ -87,7 +88,7 @@ function ground(scale: Scale, majority: Majority | null, x: (s: number) => numbe
     const at = x(scale.centre_s + value);
     marks.push({ kind: "line", x1: at, y1: TOP, x2: at, y2: bottom, role: "line" });
     const half = 26;
-    // Labels that would touch each other are left out; the line stays.
+    // Overlapping labels are left out; the line stays.
     if (at - last < 2 * half || at + half > width + 8) continue;
     last = at;
     marks.push({ kind: "text", x: at, y: bottom + 16, text: tick(value, true), role: "muted", anchor: "middle" });
@@ -99,8 +100,8 @@ function ground(scale: Scale, majority: Majority | null, x: (s: number) => numbe
 }
 
 /**
- * Red only by verdict. Green when the interval of the last poll meets the majority too: the verdict weighs several
- * polls, so a single one may stray before, or without ever, being called wrong.
+ * Red only if the verdict says so. Green only if the interval of the last poll also overlaps the majority: the verdict
+ * uses several polls, so a single poll may stray without making the server wrong.
  */
 function roleOf(row: Drawn, majority: Majority | null): Role {
   if (row.class === "falseticker") return "bad";
@@ -131,7 +132,7 @@ function shorten(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }
 
-/** The axis in words, since a bent axis must say so. */
+/** Describes the axis, because a partly logarithmic axis needs an explanation. */
 export function axisSentence(scale: Scale): string {
   const about = scale.centre_s === 0
     ? "Offset from this clock; + means that the server is ahead."

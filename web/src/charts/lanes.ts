@@ -1,4 +1,4 @@
-/** Stretches of time in lanes, one lane a subject: when an alert fired, and for how long. Pure. */
+/** Time spans in lanes, one lane for each subject: when an alert fired, and for how long. Pure. */
 import { groupBy } from "../format/group";
 import { timeTicks } from "./axes";
 import type { Mark, Role, Scene } from "./scene";
@@ -16,12 +16,12 @@ const LANE = 24;
 const BAR = 12;
 const TOP = 8;
 const AXIS = 40;
-/** A stretch too short to be seen is drawn this wide. */
+/** Minimum width of a bar, so that short spans are visible. */
 const LEAST = 3;
 const LABEL_PX = 7;
 const STEPS_S = [5, 10, 30, 60, 120, 300, 900, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000];
 
-/** A stretch of time across a width. */
+/** A time span mapped to a width. */
 export interface TimeGrid {
   from_s: number;
   to_s: number;
@@ -30,11 +30,11 @@ export interface TimeGrid {
 }
 
 export interface LanesOptions extends TimeGrid {
-  /** More are not drawn. */
+  /** Maximum number of lanes. */
   most: number;
 }
 
-/** The lanes, those with the most stretches first, and how many there was no room for. */
+/** The lanes with the most spans, and the number of lanes that are left out. */
 export function lanes(stretches: readonly Stretch[], chosen: LanesOptions): { scene: Scene; left: number } {
   const held = groupBy(stretches, (stretch) => stretch.lane);
   const order = [...held.keys()].sort((a, b) => (held.get(b)?.length ?? 0) - (held.get(a)?.length ?? 0) || a.localeCompare(b));

@@ -3,7 +3,7 @@ import type uPlot from "uplot";
 import type { EventEntry } from "../api/types";
 import { cssColour } from "./download";
 
-/** The height of the strip for what lasts, in points. */
+/** The height of the strip for lasting events, in points. */
 const STRIP = 5;
 
 /** A line where an event begins, and a strip along the top while it lasts. */
@@ -15,7 +15,7 @@ export function drawEvents(plot: uPlot, events: readonly EventEntry[]): void {
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
   for (const event of events) {
-    // What happened to this host explains what the servers seem to do.
+    // Events of this host explain changes that all servers show, so they have another colour.
     ctx.strokeStyle = ctx.fillStyle = cssColour(event.server === null ? "ink" : "warn");
     const start = plot.valToPos(Date.parse(event.start) / 1000, "x", true);
     const end = event.end === null ? right : plot.valToPos(Date.parse(event.end) / 1000, "x", true);
@@ -37,7 +37,7 @@ export function drawEvents(plot: uPlot, events: readonly EventEntry[]): void {
   ctx.restore();
 }
 
-/** A value that a line marks across the chart. */
+/** A value that a horizontal line marks. */
 export interface Limit {
   name: string;
   value: number;

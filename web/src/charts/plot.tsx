@@ -1,15 +1,15 @@
-/** uPlot as a component: recreated when its options change, updated when its data change, as large as its box. */
+/** uPlot as a component. It is recreated when its options change, updated when its data change, and as large as its box. */
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { markChart } from "./first";
 import "uplot/dist/uPlot.min.css";
 
 export interface PlotProps {
-  /** Options without size. They are compared by `version`, so they may be rebuilt at each render. */
+  /** Options without the size. They are compared by `version`, so you may rebuild them at each render. */
   options: Omit<uPlot.Options, "width" | "height">;
   version: string;
   data: uPlot.AlignedData;
-  /** What is drawn beside the data: another text draws it again. */
+  /** A key for marks that are drawn with the data; a change redraws them. */
   marks?: string;
   height: number;
   label: string;
@@ -21,7 +21,7 @@ export function Plot({ options, version, data, marks, height, label, onReady }: 
   const plot = useRef<uPlot | null>(null);
   const drawn = useRef<{ data: uPlot.AlignedData; marks: string | undefined } | null>(null);
 
-  // In the frame in which its box appears, not in the one after it.
+  // A layout effect, so that the chart appears in the same frame as its box.
   useLayoutEffect(() => {
     const host = box.current;
     if (!host) return undefined;

@@ -1,23 +1,23 @@
 /**
- * Axes that show 100 µs and 80 ms beside each other. Symlog: linear within `±linear_s` of the centre, logarithmic
- * beyond. The centre is zero unless all that matters is far away from it. Pure.
+ * Axes that can show 100 µs and 80 ms together. Symlog: linear within `±linear_s` of the centre, logarithmic beyond.
+ * The centre is zero, unless all intervals are far from zero. Pure.
  */
 
 export interface Scale {
   kind: "linear" | "symlog";
   /** The offset in the middle of the axis. */
   centre_s: number;
-  /** The half width of the linear part; of the whole when linear. */
+  /** Half the width of the linear part, or of the whole axis if it is linear. */
   linear_s: number;
   low_s: number;
   high_s: number;
   /** From an offset to a place on the axis: 0 at `low_s`, 1 at `high_s`. */
   place(offset_s: number): number;
-  /** Offsets relative to `centre_s` that deserve a tick. */
+  /** Offsets of the ticks, relative to `centre_s`. */
   ticks: number[];
 }
 
-/** Beyond this ratio of the whole to what the intervals need, a linear axis hides the intervals. */
+/** If the whole range is this many times as wide as the intervals need, a linear axis would hide the intervals. */
 const TOO_WIDE = 12;
 
 /** The next of 1, 2, 5 · 10ⁿ that is not below `value`. */
@@ -78,7 +78,7 @@ function symlog(centre_s: number, linear_s: number, ends: readonly number[]): Sc
   };
 }
 
-/** Linear to 1, then a decade as wide as the linear half: continuous, and the slope changes by a factor of 2.3 only. */
+/** Linear up to 1, then one decade for each width of the linear half: continuous, with a slope change of only 2.3. */
 function bent(ratio: number): number {
   return ratio <= 1 ? ratio : 1 + Math.log10(ratio);
 }

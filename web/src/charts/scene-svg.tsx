@@ -20,7 +20,7 @@ function MarkSvg({ mark }: { mark: Mark }) {
         {mark.hint && <title>{mark.hint}</title>}
       </rect>
     );
-    // Reached by the pointer only: hundreds of stops would bar the way of the keyboard.
+    // For the pointer only: hundreds of tab stops would get in the way of keyboard users.
     return mark.link ? <a href={mark.link} tabIndex={-1} aria-label={mark.hint}>{rect}</a> : rect;
   }
   if (mark.kind === "line") {

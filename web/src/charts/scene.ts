@@ -1,9 +1,9 @@
 /**
- * A picture as a list of marks, drawn alike as SVG on the page and on a canvas for a download. Marks say what they are;
- * the colour is the style sheet's affair.
+ * A picture as a list of marks, drawn in the same way as SVG on the page and on a canvas for downloads. A mark has a
+ * role; the style sheet defines the colour of the role.
  */
 
-/** What a mark is: the last part of its CSS class, and the custom property of its colour. */
+/** The role of a mark: the last part of its CSS class, and the custom property of its colour. */
 export type Role = "ink" | "muted" | "line" | "zero" | "majority" | "good" | "warn" | "bad" | "idle" | "accent";
 
 export type Mark =

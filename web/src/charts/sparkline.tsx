@@ -1,4 +1,4 @@
-/** The last offsets as a line the size of a word. Its vertical scale is its own: it shows shape, not size. */
+/** The last offsets as a small line. Each line has its own vertical scale, so it shows the shape, not the size. */
 const WIDTH = 90;
 const HEIGHT = 22;
 
@@ -18,7 +18,7 @@ export function sparkPath(values: readonly (number | null)[]): string {
     }
     const y = range === 0 ? HEIGHT / 2 : HEIGHT - 2 - ((value - low) / range) * (HEIGHT - 4);
     path += `${pen}${(index * step).toFixed(1)} ${y.toFixed(1)}`;
-    // A single point between two gaps is drawn as a dot: a line of no length with round ends.
+    // A single point between two gaps is drawn as a dot: a line of zero length with round ends.
     if (pen === "M") path += "h0";
     pen = "L";
   });

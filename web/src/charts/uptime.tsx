@@ -1,4 +1,4 @@
-/** Ninety days as ninety bars. A day is as tall as its share of answered polls, and red, amber or green. */
+/** Ninety days as ninety bars. The height of a bar is the share of answered polls; its colour is red, amber or green. */
 import type { Days } from "../state/uptime";
 import { percent } from "../format/units";
 
@@ -6,7 +6,7 @@ const STEP = 1.25;
 const HEIGHT = 20;
 type Role = "good" | "warn" | "bad" | "line";
 
-/** A day of which so little is missing is a good one. */
+/** The share of answered polls from which a day is green. */
 const GOOD = 0.99;
 const FAIR = 0.9;
 
@@ -24,7 +24,7 @@ export function barPaths(days: Days): [Role, string][] {
   return [...paths];
 }
 
-/** In words: how many days were polled, and how the whole time was. Pure. */
+/** In words: the number of polled days, and the share of answered polls over all. Pure. */
 export function uptimeWords(days: Days): string {
   const known = days.filter((ratio): ratio is number => ratio !== null);
   if (known.length === 0) return "Not polled in the last 90 days";

@@ -8,18 +8,18 @@ import { tell } from "../state/notices";
 export interface ActProps {
   need: Role;
   onClick: () => void;
-  /** Why it cannot be done now by anybody. */
+  /** Why the action is not possible now, for any role. */
   blocked?: string | null | undefined;
   busy?: boolean;
   kind?: "main" | "danger" | "small";
-  /** When the text alone does not say on what. */
+  /** An accessible label, if the text alone does not name the target. */
   label?: string;
   children: ComponentChildren;
 }
 
 /**
- * A button for what needs a role. Without a session it asks to sign in; without the role it shows the reason. It stays in the order of
- * the keyboard, so that the reason can be heard.
+ * A button for an action that needs a role. Without a session it asks the user to sign in; without the role it shows
+ * the reason. It keeps its tab stop, so that screen readers can read the reason.
  */
 export function Act({ need, onClick, blocked, busy, kind, label, children }: ActProps) {
   const hint = useId();
@@ -51,7 +51,7 @@ function Lock() {
   );
 }
 
-/** Above what a reader may see but not change. */
+/** A notice above content that the user may see but not change. */
 export function NeedsRole({ need, what }: { need: Role; what: string }) {
   const why = whyNot(need, what);
   if (why === null) return null;

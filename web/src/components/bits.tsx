@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { Tone } from "../format/words";
 
-/** A shape for each tone, so that a state is seen without colour. */
+/** A shape for each tone, so that a state is visible without colour. */
 const SHAPES: Record<Tone, string> = {
   good: "M5 12.5l4.5 4.5L19 7.5",
   warn: "M12 5v9M12 18v.5",
@@ -30,13 +30,13 @@ export function Badge({ tone, children }: { tone: Tone; children: ComponentChild
 
 export interface PanelProps {
   title: string;
-  /** How it stands, beside the title. */
+  /** The state, beside the title. */
   badge?: ComponentChildren;
   /** Buttons at the end of the title's line. */
   tools?: ComponentChildren;
-  /** What is shown, in one line. */
+  /** A description in one line. */
   note?: ComponentChildren | undefined;
-  /** In a grid of two columns, over both. */
+  /** Whether it spans both columns of a grid. */
   wide?: boolean | undefined;
   children: ComponentChildren;
 }
@@ -55,7 +55,7 @@ export function Panel({ title, badge, tools, note, wide, children }: PanelProps)
   );
 }
 
-/** Nothing to show, and why. */
+/** The message when there is nothing to show. */
 export function Empty({ children }: { children: ComponentChildren }) {
   return <p class="empty">{children}</p>;
 }
@@ -78,7 +78,7 @@ export function Failure({ error, retry, what }: { error: Error; retry: () => voi
   );
 }
 
-/** One of a few, as buttons in a row. */
+/** A choice of one option, as a row of buttons. */
 export function Choice({ label, options, value, onChange }: {
   label: string;
   options: readonly { value: string; text: string }[];

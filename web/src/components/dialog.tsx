@@ -1,10 +1,10 @@
-/** A modal dialog: the browser's own, which keeps the focus inside and gives it back at the end. */
+/** A modal dialog: the native element, which keeps the focus inside and restores it when closed. */
 import { useEffect, useId, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 
 export function Dialog({ title, wide, onClose, children }: {
   title: string;
-  /** For a form of two columns, or a difference. */
+  /** Whether it is wide, for a form with two columns or a diff. */
   wide?: boolean;
   /** The user wants to close it, also with Escape. The owner removes it. */
   onClose: () => void;

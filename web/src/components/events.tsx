@@ -1,4 +1,4 @@
-/** What happened, newest first. */
+/** Events, newest first. */
 import type { EventEntry } from "../api/types";
 import { instant, inZone, span } from "../format/time";
 import { title } from "../format/words";

@@ -12,9 +12,9 @@ export interface FieldProps {
   placeholder?: string | undefined;
   required?: boolean;
   mono?: boolean;
-  /** More than one makes it a box of lines. */
+  /** With more than one line it is a text area. */
   lines?: number;
-  /** What is typed is not shown. */
+  /** Whether the input is hidden. */
   secret?: boolean;
   autofocus?: boolean;
   autocomplete?: string;
@@ -67,7 +67,7 @@ export function ChoiceField({ label, help, value, options, onChange }: {
   );
 }
 
-/** What an attempt failed for, above the buttons of a form. */
+/** The error of the last attempt, above the buttons of a form. */
 export function FormError({ error }: { error: Error | null }) {
   if (!error) return null;
   return <p class="form-error" role="alert"><ToneIcon tone="bad" size={16} /> <span>{error.message}</span></p>;

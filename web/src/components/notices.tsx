@@ -1,4 +1,4 @@
-/** What has just been done. */
+/** Notices about the last actions. */
 import { dismiss, notices } from "../state/notices";
 import { ToneIcon } from "./bits";
 

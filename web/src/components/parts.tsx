@@ -1,4 +1,4 @@
-/** The parts of a view, each with an address of its own. */
+/** The parts of a view, each with its own address. */
 import { href, type View } from "../state/address";
 
 export function Parts({ view, part, parts }: {

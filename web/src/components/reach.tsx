@@ -1,4 +1,4 @@
-/** The reach register as eight marks, oldest first: filled when the poll brought an offset. */
+/** The reach register as eight marks, oldest first; filled if the poll gave an offset. */
 
 /** Whether each of the last eight polls succeeded, oldest first. Pure. */
 export function reachBits(octal: string): boolean[] {

@@ -1,4 +1,4 @@
-/** Global search (Ctrl-K): servers, views and alert rules by a few letters. */
+/** Global search (Ctrl-K) for servers, views and alert rules. */
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { stateWords } from "../format/words";

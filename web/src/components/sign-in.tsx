@@ -1,4 +1,4 @@
-/** The form for a token: in a dialog when an action needs one, instead of the page when reading needs one. */
+/** The form for a token: in a dialog if an action needs it, instead of the page if reading needs it. */
 import { useState } from "preact/hooks";
 import { useAction } from "../state/action";
 import { tell } from "../state/notices";
@@ -27,7 +27,7 @@ function TokenForm({ onDone }: { onDone: () => void }) {
   );
 }
 
-/** The dialog, while something asks for it. */
+/** The dialog, shown while an action asks for a token. */
 export function SignInDialog() {
   const reason = signInAsked.value;
   if (reason === null) return null;
@@ -40,7 +40,7 @@ export function SignInDialog() {
   );
 }
 
-/** In place of every view, when the page may not be read without a token. */
+/** Shown instead of all views if reading needs a token. */
 export function Gate() {
   return (
     <section class="panel gate" aria-label="Sign in">
@@ -50,7 +50,7 @@ export function Gate() {
   );
 }
 
-/** Who is signed in, and the way in and out. */
+/** The signed-in user, with the buttons to sign in and out. */
 export function Who() {
   const now = session.value;
   const leave = useAction(async () => {
@@ -59,7 +59,7 @@ export function Who() {
   });
   if (!now) return null;
   if (!now.authenticated) {
-    // The gate asks already.
+    // The gate already asks for a token.
     return !mayRead.value ? null : <button type="button" class="small" onClick={() => { signInAsked.value = ""; }}>Sign in</button>;
   }
   return (

@@ -1,4 +1,4 @@
-/** One chart over time: crosshair shared with its neighbours, drag to zoom, bands, limits, events marked on the axis. */
+/** A chart over time: crosshair shared with its neighbours, drag to zoom, bands, limits, events marked on the axis. */
 import { useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import uPlot from "uplot";
@@ -27,32 +27,32 @@ export interface Band {
   high: Column;
   colour: string;
   percentOpaque: number;
-  /** The vertical axis shows all of it; otherwise only what is beside the lines. */
+  /** Whether the vertical axis includes the whole band; otherwise it fits the lines. */
   fits: boolean;
   write: (value: number | null) => string;
 }
 
 export type Measure = "offset" | "duration" | "ratio" | "ppm" | "score";
 
-/** What the columns of a file are called by. */
+/** The suffixes of the column names in a file. */
 const SUFFIX: Record<Measure, string> = { offset: "_s", duration: "_s", ratio: "_ratio", ppm: "_ppm", score: "" };
 
 export interface TimeChartProps {
   title: string;
   note?: ComponentChildren;
-  /** Of what it is: a server or a host. */
+  /** The subject: a server or a host. */
   of: string;
   time_s: number[];
   lines: Line[];
   bands?: Band[];
   limits?: Limit[];
-  /** Whether the vertical axis shows the limits however far away they are. */
+  /** Whether the vertical axis always includes the limits. */
   showsLimits?: boolean;
-  /** What the vertical axis counts. */
+  /** The quantity of the vertical axis. */
   measure: Measure;
   window: { from_s: number; to_s: number };
   events: readonly EventEntry[];
-  /** As wide as two others. */
+  /** Whether it has double width. */
   wide?: boolean;
   tools?: ComponentChildren;
   /** A ratio is drawn as bars, unless there are several lines. */
@@ -97,7 +97,7 @@ function downloadTable(full: string, { time_s, lines, bands = [], measure }: Tim
       { name: csvName(`${band.name} low`, measure), values: band.low }, { name: csvName(`${band.name} high`, measure), values: band.high },
     ]),
   ];
-  // A point without any value is only there to interrupt a line.
+  // A point without any value only interrupts a line.
   const rows = time_s.map((time, index) => [new Date(time * 1000).toISOString(), ...columns.map((column) => column.values[index] ?? null)]);
   downloadCsv(full, ["time", ...columns.map((column) => column.name)], rows.filter((row) => row.slice(1).some((cell) => cell !== null)));
 }
@@ -105,7 +105,7 @@ function downloadTable(full: string, { time_s, lines, bands = [], measure }: Tim
 const csvName = (name: string, measure: Measure): string =>
   `${name.toLowerCase().replaceAll(" ", "_")}${SUFFIX[measure]}`;
 
-/** The same columns give the same array, so that a chart is fed only what is new. */
+/** Returns the same array for the same columns, so that a chart is updated only with new data. */
 function useData(time_s: number[], columns: Column[]): uPlot.AlignedData {
   const held = useRef<{ time_s: number[]; columns: Column[]; data: uPlot.AlignedData } | null>(null);
   const same = held.current?.time_s === time_s && held.current.columns.length === columns.length
@@ -175,7 +175,7 @@ function series(line: Line, bars: boolean): uPlot.Series {
   };
 }
 
-/** Some air above and below; a loss begins at zero and shows ten per cent at least. */
+/** Adds some space above and below. A loss axis starts at zero and shows at least ten per cent. */
 function range({ measure, limits = [], showsLimits }: TimeChartProps, low: number | null, high: number | null): [number, number] {
   if (measure === "ratio") return [0, Math.max(0.1, Math.min(1, (high ?? 0) * 1.1))];
   if (low === null || high === null) return [0, 1e-3];

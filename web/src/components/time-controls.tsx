@@ -1,4 +1,4 @@
-/** The stretch of time that all panels of a view show: read from the address, moved, zoomed and typed. */
+/** The time span that all panels of a view show: read from the address, moved, zoomed or typed. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { instant, span, zoned } from "../format/time";
 import { monitorNowMs } from "../state/live";
@@ -9,25 +9,25 @@ import { route, setQuery } from "../state/route";
 import { asQuery, pan, SPANS, windowOf, zoom, type Window } from "../state/span";
 import { Choice } from "./bits";
 
-/** A stretch that ends now moves on so often. */
+/** The interval at which a span that ends now is updated. */
 export const EVERY_MS = 5000;
 
-/** The stretch of time that the address names. Now stands still between two readings, so that charts do not crawl. */
+/** The time span in the address. Between two readings, "now" does not move, so that charts do not crawl. */
 export function useWindow(): Window {
   const now_s = Math.floor(monitorNowMs.value / EVERY_MS) * (EVERY_MS / 1000);
   return windowOf(route.value.query, now_s);
 }
 
-/** The stretch of time now: a panel that is read again moves on, while it is read under one key. */
+/** The current time span. A panel that is read again moves to it, but keeps its key. */
 export const windowNow = (): Window => windowOf(route.value.query, monitorNowMs.value / 1000);
 
-/** Each step can be undone by the browser's Back. */
+/** The browser's Back undoes each step. */
 const show = (window: Window): void => setQuery(asQuery(window), "push");
 
-/** What a drag in a chart does. */
+/** Handles a drag in a chart. */
 export const zoomTo = (from_s: number, to_s: number): void => show({ from_s, to_s: Math.max(to_s, from_s + 1), span: null });
 
-/** What a double click in a chart does. */
+/** Handles a double click in a chart. */
 export const resetSpan = (): void => setQuery({ span: "1h", from: null, to: null }, "push");
 
 export function TimeControls({ window, begins_s }: { window: Window; begins_s: number }) {
@@ -36,7 +36,7 @@ export function TimeControls({ window, begins_s }: { window: Window; begins_s: n
   const [link, setLink] = useState<string | null>(null);
   const copy = async (): Promise<void> => {
     const text = linkTo(window);
-    // Browsers offer the clipboard to secure pages only.
+    // Browsers provide the clipboard on secure pages only.
     const copied = navigator.clipboard?.writeText(text).then(() => true, () => false) ?? false;
     if (await copied) tell("The link is copied. It shows the same time span to everyone.");
     else setLink(text);
@@ -75,7 +75,7 @@ export function TimeControls({ window, begins_s }: { window: Window; begins_s: n
   );
 }
 
-/** The address of what is shown, with both ends of the time span, so that it shows the same later. */
+/** The address of the current view with both ends of the time span, so that it shows the same later. */
 function linkTo({ from_s, to_s }: Window): string {
   const { view, id, query } = route.value;
   const fixed = asQuery({ from_s, to_s, span: null });
@@ -95,7 +95,7 @@ function CopyByHand({ link, onDone }: { link: string; onDone: () => void }) {
 
 const asTyped = (time_s: number): string => instant(time_s * 1000, zone.value).replace(" ", "T");
 
-/** Both ends as the clocks of the chosen zone show them. */
+/** Inputs for both ends, in the chosen time zone. */
 function Typed({ window, onDone }: { window: Window; onDone: () => void }) {
   const [from, setFrom] = useState(asTyped(window.from_s));
   const [to, setTo] = useState(asTyped(window.to_s));

@@ -1,4 +1,4 @@
-/** What a new administrator must keep: shown once, after the one-time link of the first start. */
+/** The token that a new administrator must keep. Shown once, after the one-time link of the first start. */
 import { useRef, useState } from "preact/hooks";
 import { welcome } from "../state/setup";
 import { Dialog } from "./dialog";
@@ -11,7 +11,7 @@ export function WelcomeDialog() {
   const close = (): void => { welcome.value = null; };
   const copy = async (): Promise<void> => {
     box.current?.select();
-    // Browsers offer the clipboard to secure pages only; what is selected can be copied by hand.
+    // Browsers provide the clipboard on secure pages only; the user can copy the selection by hand.
     await navigator.clipboard?.writeText(done.token).then(() => setCopied(true), () => undefined);
   };
   return (

@@ -1,4 +1,4 @@
-/** The width of a box, as it changes. */
+/** The current width of a box. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 

@@ -1,6 +1,6 @@
 /** Grouping by a key. Pure. */
 
-/** By their key, in the order of their first; `Map.groupBy` is not in every browser yet. */
+/** Groups by key, in the order of first occurrence; `Map.groupBy` is not in every browser yet. */
 export function groupBy<T>(things: readonly T[], key: (thing: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const thing of things) {

@@ -1,6 +1,6 @@
-/** What differs between two texts, line by line, and putting two people's changes together. Pure. */
+/** Line diffs of two texts, and merging the changes of two users. Pure. */
 
-/** Lines `at` to `at + removed.length` of the text before give way to `added`. */
+/** Lines `at` to `at + removed.length` of the old text are replaced by `added`. */
 export interface Hunk {
   /** Counted from 0. */
   at: number;
@@ -8,7 +8,7 @@ export interface Hunk {
   added: string[];
 }
 
-/** Beyond so many pairs of lines the whole middle counts as one change: a file is not compared for seconds. */
+/** Beyond this many pairs of lines, the whole middle counts as one change, so that a comparison does not take seconds. */
 const MOST_PAIRS = 4_000_000;
 
 /** The changes that lead from one text to another, in order. */
@@ -54,7 +54,7 @@ function between(a: readonly string[], b: readonly string[]): Hunk[] {
   return found;
 }
 
-/** As a unified diff, with so many unchanged lines around each change. */
+/** A unified diff, with `context` unchanged lines around each change. */
 export function unified(before: string, after: string, context = 3): string {
   const lines = before.split("\n");
   let done = 0;
@@ -72,7 +72,7 @@ export function unified(before: string, after: string, context = 3): string {
   }).join("\n");
 }
 
-/** Both changes of one text; `null` where they touch the same lines, and a person must choose. */
+/** Merges two changes of one text; `null` if they touch the same lines, so that the user must choose. */
 export function merge(base: string, mine: string, theirs: string): string | null {
   const [ours, others] = [hunks(base, mine), hunks(base, theirs)];
   const end = (hunk: Hunk): number => hunk.at + hunk.removed.length;

@@ -1,9 +1,9 @@
-/** What the servers say of the clock of the monitoring host, in a sentence. Pure. */
+/** The verdict about the monitoring host's clock, as a sentence. Pure. */
 import type { Verdict } from "../api/types";
 import { duration, type Unit } from "./units";
 import type { Tone } from "./words";
 
-/** Without a majority nothing is called right. What is only inferred is not called proven. */
+/** Without a majority, the clock is not called right. An inferred error is not called proven. */
 export function opinion(verdict: Verdict, chosen: Unit): { sentence: string; tone: Tone } {
   const { local, majority, state } = verdict;
   const side = local.sign === "fast" ? "ahead" : local.sign === "slow" ? "behind" : "wrong";

@@ -1,4 +1,4 @@
-/** Instants and ages for people, in the zone that the reader chose. Pure, but for the cache of formatters. */
+/** Instants and ages for people, in the chosen time zone. Pure, except for the cache of formatters. */
 
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
@@ -41,19 +41,19 @@ export function ago(time: string | null | undefined, nowMs: number): string {
 
 const SPAN_S: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, y: 365.25 * 86_400 };
 
-/** Seconds of `1h`, `7d`, `1y`; `null` when it is no such text. */
+/** Parses `1h`, `7d` or `1y` into seconds; `null` for other text. */
 export function parseSpan(text: string): number | null {
   const match = /^(\d+(?:\.\d+)?)([smhdy])$/.exec(text);
   const unit = SPAN_S[match?.[2] ?? ""];
   return match && unit ? Number(match[1]) * unit : null;
 }
 
-/** The instant at which clocks in `zone` show `2026-11-22T23:39`, in milliseconds; `null` when it is no such text. */
+/** The instant in milliseconds at which clocks in `zone` show `2026-11-22T23:39`; `null` for other text. */
 export function zoned(text: string, zone: string): number | null {
   const wall = Date.parse(`${text}Z`);
   if (!Number.isFinite(wall)) return null;
   const shown = (ms: number): number => Date.parse(`${instant(ms, zone).replace(" ", "T")}Z`);
-  // Twice, because the difference to UTC may be another one at the instant that is meant.
+  // Twice, because the UTC offset at the resulting instant may differ.
   let ms = wall;
   for (let n = 0; n < 2; n += 1) ms += wall - shown(ms);
   return ms;

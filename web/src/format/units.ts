@@ -1,4 +1,4 @@
-/** Numbers for people: durations with a unit of their size, offsets always with their sign. Pure. */
+/** Numbers for people: durations in a suitable unit, offsets always with a sign. Pure. */
 
 export type Unit = "auto" | "s" | "ms" | "µs";
 
@@ -6,7 +6,7 @@ const FACTORS: readonly (readonly [string, number])[] = [["s", 1], ["ms", 1e-3],
 const NONE = "–";
 const MINUS = "−";
 
-/** The unit in which `seconds` reads best. */
+/** The most readable unit for `seconds`. */
 export function unitOf(seconds: number, chosen: Unit = "auto"): { name: string; factor: number } {
   const size = Math.abs(seconds);
   const found = chosen === "auto"
@@ -16,7 +16,7 @@ export function unitOf(seconds: number, chosen: Unit = "auto"): { name: string; 
   return { name, factor };
 }
 
-/** Three digits that mean something, no more; without an exponent. */
+/** Three significant digits, without an exponent. */
 export function threeDigits(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
@@ -33,13 +33,13 @@ export function duration(seconds: number | null | undefined, chosen: Unit = "aut
   return `${threeDigits(seconds / factor)} ${name}`;
 }
 
-/** An offset, such as `+81.2 µs`: the sign is always said. Plus: the server is ahead of this host. */
+/** An offset, such as `+81.2 µs`, always with a sign. Plus: the server is ahead of this host. */
 export function offset(seconds: number | null | undefined, chosen: Unit = "auto"): string {
   const text = duration(seconds, chosen);
   return seconds != null && Number.isFinite(seconds) && seconds > 0 ? `+${text}` : text;
 }
 
-/** A tick of an axis: as few digits as tell it. */
+/** A tick of an axis, with as few digits as possible. */
 export function tick(seconds: number, signed: boolean, chosen: Unit = "auto"): string {
   if (seconds === 0) return "0";
   const { name, factor } = unitOf(seconds, chosen);
@@ -55,7 +55,7 @@ function plainDigits(value: number): string {
 
 const MOST_DECIMALS = 9;
 
-/** The ticks of one axis: all in the same unit, with as many decimals as tell neighbours apart. */
+/** The ticks of one axis: all in the same unit, with enough decimals to differ from their neighbours. */
 export function ticks(seconds: readonly number[], signed: boolean, chosen: Unit = "auto"): string[] {
   const largest = Math.max(0, ...seconds.map(Math.abs));
   const { name, factor } = unitOf(largest, chosen);
@@ -85,7 +85,7 @@ export function count(value: number | null | undefined): string {
   return value == null ? NONE : Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
-/** A plain number with so many decimals. */
+/** A plain number with this many decimals. */
 export function plain(value: number | null | undefined, decimals: number): string {
   return value == null ? NONE : value.toFixed(decimals).replace("-", MINUS);
 }

@@ -1,4 +1,4 @@
-/** Why a server gives no time, in a word or two beside its state. Pure. */
+/** Why a server gives no time, in a word or two, shown beside its state. Pure. */
 import type { ServerRow } from "../api/types";
 import { CONDITIONS, stateWords } from "./words";
 
@@ -6,14 +6,14 @@ const OUTCOMES: Record<string, string> = {
   dns: "DNS", refused: "refused", timeout: "timeout", kiss: "kiss", rejected: "replies rejected", unsynchronised: "no time",
 };
 
-/** What a fault of this host or of its network is called. */
+/** The names of faults of this host or its network. */
 const FAULTS: readonly [RegExp, string][] = [
   [/no route|host unreachable/i, "no route"],
   [/network (is )?unreachable|ENETUNREACH/i, "no network"],
   [/permission|not permitted|prohibited/i, "not permitted"],
 ];
 
-/** The cause of the last failure; `null` while the server answers, and where its state says it already. */
+/** The cause of the last failure; `null` while the server answers, or if its state already says it. */
 export function whySilent(row: Pick<ServerRow, "state" | "class" | "outcome" | "reason">): string | null {
   if (row.state !== "unreachable" && row.state !== "failing") return null;
   if (stateWords(row).label !== CONDITIONS[row.state].label) return null;

@@ -1,8 +1,8 @@
-/** Words for the codes of the API. What is not known here is shown as the service names it. */
+/** Words for the codes of the API. Unknown codes are shown unchanged. */
 import type { Class, Condition, Kind, ServerRow, Verdict, VerdictState } from "../api/types";
 import type { AlertState, Severity } from "../api/types";
 
-/** How good something is; each has its own colour and its own shape, for those who see no colour. */
+/** How good a state is. Each tone has its own colour and, for users who do not see colours, its own shape. */
 export type Tone = "good" | "warn" | "bad" | "idle";
 
 export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: number }> = {
@@ -15,7 +15,7 @@ export const CONDITIONS: Record<Condition, { label: string; tone: Tone; rank: nu
   ok: { label: "OK", tone: "good", rank: 6 },
 };
 
-/** What a server that gives no time does instead, by the outcome of its last poll. */
+/** The state of a server that gives no time, by the outcome of its last poll. */
 const SILENT: Record<string, string> = {
   unsynchronised: "Unsynchronised",
   refused: "Port closed",
@@ -24,7 +24,7 @@ const SILENT: Record<string, string> = {
   dns: "Name not found",
 };
 
-/** A state in words. Only a server that a majority agrees with is shown as right. */
+/** A state in words. A server is shown as right only if a majority agrees with it. */
 export function stateWords(row: { state: Condition; class: Class; outcome: string | null; reason?: string }): { label: string; tone: Tone } {
   const { label, tone } = CONDITIONS[row.state];
   if (row.state === "wrong" && row.class !== "falseticker") return { label: "Probably wrong", tone };
@@ -42,7 +42,7 @@ export const VERDICTS: Record<VerdictState, { label: string; tone: Tone }> = {
   undecidable: { label: "Cannot be decided", tone: "idle" },
 };
 
-/** The verdict in words. Silence of the servers is no fault of the path, and nothing that may be left grey. */
+/** The verdict in words. If servers do not answer, the verdict does not blame the path, and it is not shown in grey. */
 export function verdictWords(verdict: Verdict, rows: readonly ServerRow[]): { label: string; tone: Tone } {
   const polled = rows.filter((row) => row.state !== "paused" && row.state !== "pending");
   if (polled.length > 0 && polled.every((row) => row.state === "unreachable")) {
@@ -58,7 +58,7 @@ export function verdictWords(verdict: Verdict, rows: readonly ServerRow[]): { la
   return VERDICTS[verdict.state];
 }
 
-/** With fewer than these in agreement, a server that may be wrong is not judged yet. */
+/** If a smaller share of the servers agrees, one that may be wrong has not been judged yet. */
 const MOST = 0.95;
 
 export const KINDS: Record<Kind, string> = {
@@ -88,7 +88,7 @@ export const ALERT_STATES: Record<AlertState, { label: string; help: string; ran
   resolved: { label: "Resolved", help: "The alert has ended.", rank: 4 },
 };
 
-/** What each check of a reply asks; the order is the API's. */
+/** The meaning of each check of a reply, in the order of the API. */
 export const CHECKS: Record<string, string> = {
   "sender": "Came from the address and port that was asked",
   "length": "Has the length of an NTP packet",
@@ -128,7 +128,7 @@ export function outcome(label: string | null, reason: string): string {
   return reason ? `${title(label)}: ${reason}` : title(label);
 }
 
-/** The sentences of a text; what is said of several servers alike is said once, after them. */
+/** Splits a text into sentences. A statement that is the same for several servers is given once, after them. */
 export function sentences(text: string): string[] {
   return [...new Set(text.split(/(?<=[.!?]) (?=\S)/).reverse())].reverse();
 }

@@ -1,4 +1,4 @@
-/** Something that the reader does and that may fail: one at a time, its failure kept until the next attempt. */
+/** An action of the user that may fail. It runs one at a time, and its error is kept until the next attempt. */
 import { useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import { askToSignIn, learnSession, session } from "./session";
@@ -6,7 +6,7 @@ import { askToSignIn, learnSession, session } from "./session";
 export interface Action<A extends unknown[]> {
   busy: boolean;
   error: Error | null;
-  /** Does it, unless it is being done; whether it succeeded. */
+  /** Runs the action, unless it is running; returns whether it succeeded. */
   start: (...args: A) => Promise<boolean>;
   forget: () => void;
 }
@@ -23,7 +23,7 @@ export function useAction<A extends unknown[]>(run: (...args: A) => Promise<void
     } catch (why) {
       const error = why instanceof Error ? why : new Error(String(why));
       setState({ busy: false, error });
-      // A first token that is wrong ends no session.
+      // A wrong token at sign-in does not end a session.
       if (error instanceof ApiError && error.status === 401 && session.value?.authenticated) await sessionIsOver();
       return false;
     }

@@ -1,10 +1,10 @@
-/** Addresses of views: `#/server/NAME?span=24h`. All that a view shows is in its address, so a link shows the same. Pure. */
+/** Addresses of views: `#/server/NAME?span=24h`. The whole state of a view is in its address, so a link shows the same. Pure. */
 
 export type View = "overview" | "server" | "compare" | "clock" | "alerts" | "reports" | "fleet" | "service" | "config" | "nowhere";
 
 export interface Route {
   view: View;
-  /** Which server, or which part of a view; empty for others. */
+  /** The server, or the part of a view; otherwise empty. */
   id: string;
   query: URLSearchParams;
 }
@@ -13,13 +13,13 @@ const VIEWS: Record<string, View> = {
   "": "overview", compare: "compare", clock: "clock", alerts: "alerts", reports: "reports", fleet: "fleet", service: "service", config: "config",
 };
 
-/** Parts that have an address of their own; every view has the one without a name. */
+/** Parts with an address of their own; every view also has an unnamed part. */
 const PARTS: Partial<Record<View, readonly string[]>> = {
   alerts: ["history", "silences", "rules", "notifiers"],
   config: ["file", "values", "audit"],
 };
 
-/** What an address means. Pure. */
+/** Parses an address. Pure. */
 export function parseRoute(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
   const [first = "", ...rest] = path.split("/");
@@ -40,7 +40,7 @@ function decode(text: string): string {
   }
 }
 
-/** The address of a view. Entries of the query that are empty are left out. */
+/** The address of a view. Empty entries of the query are left out. */
 export function href(view: View, id = "", query: Record<string, string | null> = {}): string {
   const path = [view === "overview" ? "" : view, ...(id ? [encodeURIComponent(id)] : [])].join("/");
   const entries = Object.entries(query).filter((entry): entry is [string, string] => !!entry[1]);

@@ -1,21 +1,21 @@
-/** The alerts of now, for the navigation, the title of the document and the views; read again when one changes. */
+/** The current alerts, for the navigation, the document title and the views. Read again when one changes. */
 import { computed, signal } from "@preact/signals";
 import { alerting } from "../api/client";
 import type { Alert, Severity } from "../api/types";
 import { onEvent } from "./live";
 
 const EVERY_MS = 15_000;
-/** Alerts come in groups: one reading for all that change within this. */
+/** Alerts change in groups: changes within this time cause one reading. */
 const REST_MS = 500;
 
-/** Pending, firing, silenced and inhibited ones; `null` until they are known. */
+/** Pending, firing, silenced and inhibited alerts; `null` until they are known. */
 export const active = signal<Alert[] | null>(null);
 export const alertsFailure = signal<Error | null>(null);
 
 const SEVERITIES: readonly Severity[] = ["critical", "warning", "info"];
 
 export const firing = computed(() => (active.value ?? []).filter((alert) => alert.state === "firing"));
-/** The worst severity that fires. */
+/** The worst severity of the firing alerts. */
 export const worst = computed(() => SEVERITIES.find((one) => firing.value.some((alert) => alert.severity === one)) ?? null);
 
 let due: ReturnType<typeof setTimeout> | undefined;
@@ -48,7 +48,7 @@ export function followAlerts(): void {
   void readAlerts();
 }
 
-/** Stops asking, and forgets. */
+/** Unsubscribes and drops the data. */
 export function leaveAlerts(): void {
   clearTimeout(due);
   active.value = null;

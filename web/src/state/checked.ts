@@ -4,13 +4,13 @@ import { useEffect, useRef, useState } from "preact/hooks";
 const RESTS_MS = 400;
 
 export interface Checked<V, R> {
-  /** What was judged: another value than the present one while an answer is on its way. */
+  /** The checked value; differs from the current value while a response is pending. */
   value: V;
   result: R | null;
   error: Error | null;
 }
 
-/** Asks when the typing rests. Only the latest answer counts, and it stays until the next one is there. */
+/** Sends a check when the user pauses typing. Only the latest response counts; it stays until the next one arrives. */
 export function useChecked<V, R>(value: V | null, ask: (value: V, signal: AbortSignal) => Promise<R>): Checked<V, R> | null {
   const [checked, setChecked] = useState<Checked<V, R> | null>(null);
   const latest = useRef(ask);

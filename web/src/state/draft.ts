@@ -1,4 +1,4 @@
-/** A configuration file that is being edited. It outlives the view, so that a look elsewhere loses nothing. */
+/** A configuration file that is being edited. The draft is kept when the user opens another view. */
 import { computed, effect, signal } from "@preact/signals";
 import type { ConfigFile } from "../api/types";
 
@@ -13,7 +13,7 @@ export interface Draft {
 export const draft = signal<Draft | null>(null);
 export const isDirty = computed(() => draft.value !== null && draft.value.text !== draft.value.base.text);
 
-/** Before the tab is closed over unsaved work, the browser asks. */
+/** The browser asks before a tab with unsaved changes is closed. */
 const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
 effect(() => {
   if (isDirty.value) addEventListener("beforeunload", ask);

@@ -1,7 +1,7 @@
 /**
- * The picture that every view shares: servers, verdict, health. The service's event stream says when something is new,
- * the picture is then read again, at most so often; without a stream it is read at intervals. So a lost event costs a
- * moment and never correctness.
+ * The data that all views share (the picture): servers, verdict, health. When the event stream reports a change, the
+ * picture is read again, at a limited rate; without a stream it is read at intervals. So a lost event only delays an
+ * update.
  */
 import { computed, effect, signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
@@ -16,7 +16,7 @@ export interface Picture {
   health: Health;
 }
 
-/** How the page hears of news. `lost`: what is shown may be out of date. */
+/** How the page receives updates. `lost`: the shown data may be out of date. */
 export type Link = "connecting" | "stream" | "polling" | "lost";
 
 export const picture = signal<Picture | null>(null);
@@ -24,7 +24,7 @@ export const failure = signal<Error | null>(null);
 export const streaming = signal(false);
 /** Advances once a second, for ages. */
 export const nowMs = signal(Date.now());
-/** The host clock of the monitor when the picture was taken, minus that of this browser, in milliseconds. */
+/** The clock of the monitoring host when the picture was read, minus that of this browser, in milliseconds. */
 const skewMs = signal(0);
 
 export const link = computed<Link>(() => {
@@ -33,41 +33,41 @@ export const link = computed<Link>(() => {
   return streaming.value ? "stream" : "polling";
 });
 
-/** Now by the clock of the monitor: a browser whose clock is wrong must not show ages that are. */
+/** The current time by the clock of the monitor, so that a wrong browser clock does not cause wrong ages. */
 export const monitorNowMs = computed(() => nowMs.value + skewMs.value);
 
 const EVENTS = ["hello", "beat", "sample", "verdict", "alert", "health", "message"];
-/** Those that carry no news. */
+/** Events that report no change. */
 const QUIET = ["hello", "beat"];
 const listeners = new Map<string, () => void>();
-/** Missing while the page may not be read. */
+/** `undefined` while reading needs a token. */
 let source: EventSource | undefined;
 let following = false;
 const POLL_MS = 5000;
 const RETRY_MS = 2000;
-/** The service says something every second; when it is silent for longer, the stream has ended unnoticed. */
+/** The service sends an event at least every second. After this much silence, the stream has ended unnoticed. */
 const SILENCE_MS = 2200;
-/** How often the silence is measured. */
+/** How often the silence is checked. */
 const LISTEN_MS = 200;
-/** A timer that comes so late shows that this page stood still. */
+/** A timer that is late by this much shows that the page was suspended. */
 const STALL_MS = 1000;
-/** For so long the picture waits for what a view has asked for. */
+/** How long the picture waits for the requests of a view. */
 const YIELD_MS = 1000;
-/** After the end of the stream an answer must come at once. */
+/** The time limit of a response after the end of the stream. */
 const SUSPECT_MS = 2000;
-/** With more servers each picture costs more, so it is taken less often. */
+/** With more servers each picture costs more, so it is read less often. */
 const restMs = (servers: number): number => Math.min(10_000, 1000 + 4 * servers);
 
 let due: ReturnType<typeof setTimeout> | undefined;
 let reading = false;
 let restUntil = 0;
-/** When the stream was heard last, by the clock of the browser. */
+/** When the last event arrived, by the browser's clock. */
 let heardMs = 0;
 
-/** `suspect`: the stream has just ended, so that a slow answer counts as none. */
+/** `suspect`: the stream has just ended, so a slow response counts as none. */
 async function read(suspect = false): Promise<void> {
   reading = true;
-  // The view of a server draws without the picture, whose answers are large when there are many servers.
+  // The view of a server does not need the picture, which is large with many servers.
   if (!picture.peek() && route.peek().view === "server") await Promise.race([answered(), pause(YIELD_MS)]);
   const late = suspect ? AbortSignal.timeout(SUSPECT_MS) : undefined;
   try {
@@ -90,7 +90,7 @@ async function read(suspect = false): Promise<void> {
 
 const pause = (ms: number): Promise<void> => new Promise((over) => setTimeout(over, ms));
 
-/** Only a skew too large for the age of a snapshot is the browser's. */
+/** A difference that the age of a snapshot explains is not attributed to the browser's clock. */
 function skew(servers: ServerPage): number {
   const difference = Date.parse(servers.as_of) - Date.now();
   return Math.abs(difference) > 30_000 ? difference : 0;
@@ -104,7 +104,7 @@ function schedule(inMs: number): void {
   }, inMs);
 }
 
-/** Something is new: read as soon as the last reading has rested. */
+/** Reads the picture again, not sooner than the minimum interval after the last reading. */
 export function refresh(): void {
   if (!reading) schedule(Math.max(0, restUntil - Date.now()));
 }
@@ -115,7 +115,7 @@ function listen(): void {
   opened.addEventListener("open", () => heard());
   opened.addEventListener("error", () => {
     ended();
-    // The browser tries again by itself, unless the service refused; then polling goes on.
+    // The browser reconnects by itself, unless the service rejected the request; then polling continues.
     if (opened.readyState === EventSource.CLOSED) setTimeout(() => { if (source === opened) listen(); }, 60_000);
   });
   for (const name of EVENTS) {
@@ -131,11 +131,11 @@ function heard(): void {
   heardMs = Date.now();
   if (streaming.value) return;
   streaming.value = true;
-  // Whatever came while there was no stream was missed.
+  // Events without a stream were missed.
   refresh();
 }
 
-/** The stream has ended: what is shown must be read again, or is called out of date. */
+/** Handles the end of the stream: the data is read again, or marked as out of date. */
 function ended(): void {
   if (!streaming.value) return;
   streaming.value = false;
@@ -143,13 +143,13 @@ function ended(): void {
   if (!document.hidden) void read(true);
 }
 
-/** A silent stream may be open still, so what is shown is called out of date until the service has answered. */
+/** Handles a silent stream, which may still be open: the data is marked as out of date until the service has answered. */
 function fellSilent(): void {
   failure.value = new Error("The service has stopped sending.");
   ended();
 }
 
-/** Calls `heard` at each event of that name, besides reading the picture again. */
+/** Calls `heard` at each event of this name, in addition to reading the picture again. */
 export function onEvent(name: string, heard: () => void): void {
   listeners.set(name, heard);
 }
@@ -183,7 +183,7 @@ effect(() => {
   void read();
 });
 
-/** Stops following, and forgets what was read: the reader has signed out of a page that is not open. */
+/** Unsubscribes and drops the data, after the user has signed out of a page that needs a token. */
 export function leave(): void {
   clearTimeout(due);
   source?.close();

@@ -1,4 +1,4 @@
-/** The state of alerts in the title of the tab and in its icon. */
+/** Shows the state of alerts in the title of the tab and in its icon. */
 import { effect, signal } from "@preact/signals";
 import { firing, worst } from "./alerts";
 

@@ -1,4 +1,4 @@
-/** What a reader prefers: theme, time zone, unit. Kept in this browser only. */
+/** The preferences of the user: theme, time zone, unit. Kept in this browser only. */
 import { effect, signal, type Signal } from "@preact/signals";
 import type { Unit } from "../format/units";
 
@@ -14,7 +14,7 @@ function kept<T extends string>(key: string, allowed: readonly T[], usual: T): S
   return value;
 }
 
-// Storage may be refused (private windows); a preference then lasts as long as the page.
+// Storage may be refused (private windows); preferences are then kept as long as the page.
 function read(name: string): string | null {
   try {
     return localStorage.getItem(name);
@@ -27,13 +27,13 @@ function write(name: string, value: string): void {
   try {
     localStorage.setItem(name, value);
   } catch {
-    // Nothing is lost but the preference.
+    // Only the preference is lost.
   }
 }
 
 export const THEMES = ["auto", "light", "dark"] as const;
 export const UNITS: readonly Unit[] = ["auto", "s", "ms", "µs"];
-/** The zones on offer: UTC, the reader's own, and where most readers of time servers sit. */
+/** The offered time zones: UTC, that of the browser, and common ones. */
 export const ZONES: readonly string[] = [
   ...new Set([
     "UTC", Intl.DateTimeFormat().resolvedOptions().timeZone, "America/Los_Angeles", "America/New_York",

@@ -1,18 +1,18 @@
-/** Something that is read from the service: loading, there, stale with a reason, or missing with a reason. */
+/** Data that is read from the service: loading, present, stale with a reason, or missing with a reason. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { vantage } from "./route";
 
 export interface Resource<T> {
   data: T | null;
-  /** Why the last attempt failed; `data` is then what was known before. */
+  /** Why the last attempt failed; `data` then has the last known value. */
   error: Error | null;
   loading: boolean;
   retry: () => void;
 }
 
 /**
- * Reads by `load` at once, whenever `name` or the vantage changes, and every `everyMs` while the page is visible. What
- * belongs to another name or vantage is never shown.
+ * Calls `load` at once, whenever `name` or the vantage changes, and every `everyMs` while the page is visible. Data of
+ * another name or vantage is never shown.
  */
 export function useResource<T>(name: string, load: (signal: AbortSignal) => Promise<T>, everyMs: number | null = null): Resource<T> {
   const key = `${vantage.value ?? ""} ${name}`;
@@ -21,7 +21,7 @@ export function useResource<T>(name: string, load: (signal: AbortSignal) => Prom
   const latest = useRef(load);
   latest.current = load;
 
-  // Not after the next frame, as other effects: the answer is waited for.
+  // A layout effect runs before the next frame, so the request is sent sooner.
   useLayoutEffect(() => {
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;

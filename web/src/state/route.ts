@@ -1,10 +1,10 @@
-/** Where the reader is: the address of the page as a signal. */
+/** The address of the page as a signal. */
 import { computed, signal } from "@preact/signals";
 import { href, keepVantage, parseRoute, type Route } from "./address";
 
 export const route = signal<Route>(parseRoute(location.hash));
 
-/** The vantage whose measurements the page of a hub shows; null for this one. */
+/** The vantage whose data the page of a hub shows; null for its own. */
 export const vantage = computed(() => route.value.query.get("vantage") || null);
 
 addEventListener("hashchange", () => {
@@ -13,7 +13,7 @@ addEventListener("hashchange", () => {
   route.value = parseRoute(next);
 });
 
-/** Changes entries of the query in place; typing in a filter must not fill the history of the browser. */
+/** Changes entries of the query in place, so that typing in a filter does not fill the browser history. */
 export function setQuery(change: Record<string, string | null>, keep: "replace" | "push" = "replace"): void {
   const { view, id, query } = route.value;
   const next = href(view, id, { ...Object.fromEntries(query), ...change });

@@ -1,10 +1,10 @@
-/** What a search finds, best first. Pure. */
+/** The results of a search, best first. Pure. */
 import type { Tone } from "../format/words";
 
 export interface Place {
   kind: "Server" | "View" | "Alert";
   text: string;
-  /** Other words by which it is found. */
+  /** Other words that find it. */
   more: string;
   /** Its address. */
   to: string;
@@ -13,7 +13,7 @@ export interface Place {
 
 const MOST = 12;
 
-/** Every word must be there; what begins with it comes first. */
+/** A result must contain every word; results that begin with a word come first. */
 export function found(places: readonly Place[], text: string): Place[] {
   const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
   const rank = ({ text: title, more }: Place): number => {

@@ -1,6 +1,6 @@
 /**
- * Which stretch of time a view with charts shows. In the address it is `span=24h`, which ends now and moves on, or
- * `from` and `to` in Unix seconds after a zoom or a pan. Pure.
+ * The time span that a view with charts shows. The address has `span=24h` for a span that ends now, or `from` and `to`
+ * in Unix seconds after a zoom or a pan. Pure.
  */
 import { parseSpan } from "../format/time";
 
@@ -11,7 +11,7 @@ const LONGEST_S = 10 * 365.25 * 86_400;
 export interface Window {
   from_s: number;
   to_s: number;
-  /** The name of the span when it ends now. */
+  /** The name of a span that ends now. */
   span: string | null;
 }
 
@@ -31,23 +31,23 @@ export function pan(window: Window, part: number, now_s: number): Window {
   return { from_s: to_s - length, to_s, span: null };
 }
 
-/** Makes the stretch `factor` times as long around its middle. */
+/** Makes the span `factor` times as long around its middle. */
 export function zoom(window: Window, factor: number, now_s: number): Window {
   const length = Math.min(LONGEST_S, Math.max(SHORTEST_S, (window.to_s - window.from_s) * factor));
   const to_s = Math.min(now_s, (window.from_s + window.to_s + length) / 2);
   return { from_s: to_s - length, to_s, span: null };
 }
 
-/** What tells two stretches apart; one that moves on with now stays the same. */
+/** A key that distinguishes spans. The key of a span that ends now does not change with time. */
 export const spanKey = (window: Window): string => window.span ?? `${window.from_s} ${window.to_s}`;
 
-/** As the API reads it. */
+/** The span in the form of the API. */
 export function asTexts(window: Window): { from: string; to: string } {
   const text = (seconds: number): string => new Date(seconds * 1000).toISOString();
   return { from: text(window.from_s), to: text(window.to_s) };
 }
 
-/** As the address keeps it. */
+/** The span in the form of the address. */
 export function asQuery(window: Window): Record<string, string | null> {
   if (window.span !== null) return { span: window.span, from: null, to: null };
   return { span: null, from: window.from_s.toFixed(0), to: window.to_s.toFixed(0) };

@@ -1,4 +1,4 @@
-/** The daily success of servers over the last 90 days: read for the rows that are seen, a few at a time, and kept. */
+/** The daily success of servers over the last 90 days. It is read for visible rows, a few at a time, and kept. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api } from "../api/client";
@@ -9,7 +9,7 @@ const DAY_S = 86_400;
 /** Rows of one request. */
 const AT_ONCE = 50;
 const FRESH_MS = 300_000;
-/** While somebody scrolls, rows are only passed by. */
+/** Rows that are only scrolled past are not read. */
 const REST_MS = 150;
 
 /** The success ratio of each day, oldest first, today last; `null`: not polled. */
@@ -30,7 +30,7 @@ export function daysOf(series: Pick<HistorySeries, "time" | "polls" | "samples">
   return days;
 }
 
-/** Forgets what was read: the reader has signed out of a page that is not open. */
+/** Drops the data, after the user has signed out of a page that needs a token. */
 export function forgetUptime(): void {
   uptime.value = new Map();
   asked.clear();
@@ -44,7 +44,7 @@ async function read(ids: readonly string[], signal: AbortSignal): Promise<void> 
   uptime.value = known;
 }
 
-/** Reads what is not known, or no longer fresh, of these servers. */
+/** Reads missing or outdated data of these servers. */
 export function useUptime(ids: readonly string[]): void {
   const key = ids.join("\n");
   useEffect(() => {
@@ -55,7 +55,7 @@ export function useUptime(ids: readonly string[]): void {
       for (let at = 0; at < missing.length; at += AT_ONCE) {
         const part = missing.slice(at, at + AT_ONCE);
         part.forEach((id) => asked.set(id, now));
-        // Without the bars the table is still of use, and the next reading tries again.
+        // The table works without the bars, and the next reading tries again.
         await read(part, controller.signal).catch(() => part.forEach((id) => asked.delete(id)));
         if (controller.signal.aborted) return;
       }

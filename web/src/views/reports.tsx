@@ -1,4 +1,4 @@
-/** Reports: one document for a stretch of time, made by schedule or on demand. */
+/** Reports: documents about a time span, made by schedule or on demand. */
 import { useState } from "preact/hooks";
 import { reports } from "../api/client";
 import type { ReportRow, ReportUnderWay } from "../api/types";
@@ -43,7 +43,7 @@ export function ReportsView() {
   );
 }
 
-/** The scheduled report on its way: said plainly when it does not arrive. */
+/** The scheduled report in progress, with the reason if it cannot be delivered. */
 function UnderWay({ it }: { it: ReportUnderWay }) {
   const whose = `The report of ${instant(it.due, zone.value)}`;
   if (it.attempts === 0) return <p class="muted" role="status">{whose} is being made and sent.</p>;
@@ -56,7 +56,7 @@ function UnderWay({ it }: { it: ReportUnderWay }) {
   );
 }
 
-/** The span that it is about; what was made by earlier releases does not say it. */
+/** The span of the report; reports of earlier releases do not state it. */
 function name({ made, from, to }: ReportRow): string {
   if (!from || !to) return `Report of ${instant(made, zone.value)}`;
   const short = (time: string): string => instant(time, zone.value).slice(0, 16);

@@ -1,4 +1,4 @@
-/** The service itself: its health with the reasons, its outputs, its children. */
+/** The service itself: health with reasons, outputs, and supervised parts. */
 import type { Health, HealthStatus, SinkHealth } from "../api/types";
 import { Badge, Empty, Facts, Panel } from "../components/bits";
 import { span } from "../format/time";

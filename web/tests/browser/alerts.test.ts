@@ -1,4 +1,4 @@
-/** Alerts, rules, silences, notifiers and reports: every state that the service can answer with. */
+/** Alerts, rules, silences, notifiers and reports, in every state that the API can return. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
@@ -45,7 +45,7 @@ describe("now", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("what fires is counted in the navigation, in the title and in the icon, and an event brings it at once", async () => {
+  test("firing alerts are counted in navigation, title and icon, and updated by an event", async () => {
     mock.on("GET /api/v1/alerts", { active: [], history: [] });
     const page = await opened("#/");
     await page.locator(".verdict").waitFor();
@@ -61,7 +61,7 @@ describe("now", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("one click silences what fires, with a comment and an end", async () => {
+  test("a firing alert is silenced with a comment and an end", async () => {
     const page = await opened("#/alerts");
     await page.getByRole("button", { name: "Silence high-offset of wild" }).click();
     expect(await dialog(page).getByRole("button", { name: "Silence for 2h" }).isDisabled()).toBe(true);
@@ -86,7 +86,7 @@ describe("now", () => {
     await other.getByText("wild is 80 ms ahead").waitFor();
   });
 
-  test("a summary that is a script is text, and an address of a script leads nowhere", async () => {
+  test("a script in a summary is shown as text, and a javascript: address is not a link", async () => {
     const evil = `<img src=x onerror="document.title='run'">`;
     mock.on("GET /api/v1/alerts", { active: [alert("1", { summary: evil, alert: evil, server: evil, runbook_url: "javascript:alert(1)" })], history: [] });
     const page = await opened("#/alerts");
@@ -97,7 +97,7 @@ describe("now", () => {
   });
 });
 
-test("the history is filtered by what is in the address", async () => {
+test("the history is filtered by the address", async () => {
   const page = await opened("#/alerts/history?rule=stratum-change");
   await page.locator(".alert-table tbody tr").first().waitFor();
   expect(await page.locator(".alert-table tbody tr").allInnerTexts()).toEqual([expect.stringContaining("ams-1 went from stratum 1 to 2")]);
@@ -108,7 +108,7 @@ test("the history is filtered by what is in the address", async () => {
   expect(faults()).toEqual([]);
 });
 
-test("a silence is ended before its time", async () => {
+test("a silence can be ended early", async () => {
   mock.on("DELETE /api/v1/silences/1", () => ({ status: 204 }));
   const page = await opened("#/alerts/silences");
   await page.getByText("To come").waitFor();
@@ -121,7 +121,7 @@ test("a silence is ended before its time", async () => {
 });
 
 describe("rules", () => {
-  test("each tells its expression and state, and what may be asked is documented", async () => {
+  test("each rule shows expression and state, and the variables are documented", async () => {
     const page = await opened("#/alerts/rules");
     await page.getByText("abs_offset_ms > 50 && provable").first().waitFor();
     await page.getByText("Variables for rules").click();
@@ -129,7 +129,7 @@ describe("rules", () => {
     expect(await page.locator(".alert-off").innerText()).toContain("Switched off");
   });
 
-  test("an expression is judged while it is typed, and tried on the past", async () => {
+  test("an expression is checked while typed, and replayed over the past", async () => {
     mock.on("POST /api/v1/rules/check", ({ body }: Asked) =>
       ({ body: JSON.stringify(body).includes("offset_mss") ? { valid: false, faults: [{ path: "expr", message: "1:1: there is no variable offset_mss; did you mean offset_ms?" }] } : { valid: true, faults: [] } }));
     mock.on("POST /api/v1/rules/replay", replayed(
@@ -146,14 +146,14 @@ describe("rules", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("a rule is put into the file, whose other lines stay, and waits there for a last look", async () => {
+  test("a rule is added to the draft of the file, whose other lines stay", async () => {
     const page = await opened("#/alerts/rules?rule=office");
     await page.getByLabel("Expression").fill('offset_ms > 7.0 && name != "x"');
     await page.getByRole("button", { name: "Put into the file …" }).click();
     const text = await page.getByRole("textbox", { name: "The configuration file" }).inputValue();
     expect(text).toContain("# The clocks of the office.");
     expect(text).toContain('[[alert]]\nname = "office"\nexpr = "offset_ms > 7.0 && name != \\"x\\""');
-    // The caret is where the rule was put, and that is in view.
+    // The cursor is at the new rule, which is in view.
     const line = await page.getByRole("textbox", { name: "The configuration file" }).evaluate((box: HTMLTextAreaElement) =>
       box.value.slice(box.selectionStart).split("\n").slice(0, 2).join("|"));
     expect(line).toContain("[[alert]]");
@@ -162,7 +162,7 @@ describe("rules", () => {
   });
 });
 
-test("a notifier that fails says why, and a test says whether it works", async () => {
+test("a failing notifier shows the reason, and a test shows its result", async () => {
   mock.on("POST /api/v1/notifiers/ops/test", { delivered: true, detail: "200 OK" });
   mock.on("POST /api/v1/notifiers/mail/test", { delivered: false, detail: "connection refused by mail.example.net:587" });
   const page = await opened("#/alerts/notifiers");
@@ -174,7 +174,7 @@ test("a notifier that fails says why, and a test says whether it works", async (
   expect(faults()).toEqual([]);
 });
 
-test("a scheduled report that does not arrive is said with who has not got it and why", async () => {
+test("an undelivered report shows the missing receivers and the reason", async () => {
   const under_way = {
     due: "2026-11-23T08:00:00Z", missing: ["mail"], attempts: 2, failing_since: "2026-11-23T08:00:01Z",
     last_error: "mail: 451 come back later", next_attempt: "2026-11-23T08:03:00Z",
@@ -187,7 +187,7 @@ test("a scheduled report that does not arrive is said with who has not got it an
   expect(faults()).toEqual([]);
 });
 
-test("reports are listed, opened in a tab of their own, and made", async () => {
+test("reports are listed, opened in a new tab, and created", async () => {
   mock.on("POST /api/v1/reports", { id: "new" });
   const page = await opened("#/reports");
   expect(await page.getByRole("link", { name: "Report of 2026-11-23 08:00:00" }).getAttribute("href")).toBe("api/v1/reports/report-20261123T080000Z");

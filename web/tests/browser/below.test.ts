@@ -1,4 +1,4 @@
-/** The page below a path of a reverse proxy that answers nothing else. */
+/** The page below a path of a reverse proxy that serves no other path. */
 import { expect, test } from "vitest";
 import { launch, open } from "./browser";
 import { startDemo } from "./demo";

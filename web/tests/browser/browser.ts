@@ -1,4 +1,4 @@
-/** Chromium for tests, and a page in it that remembers what went wrong. */
+/** Chromium for tests, with a page that records errors. */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
@@ -50,7 +50,7 @@ interface Violation {
   nodes: { target: string[]; failureSummary: string }[];
 }
 
-/** The serious and critical faults that axe-core finds, as texts. */
+/** The serious and critical accessibility faults of axe-core, as texts. */
 export async function accessibilityFaults(page: Page): Promise<string[]> {
   const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await page.evaluate(source);
@@ -63,12 +63,12 @@ export async function accessibilityFaults(page: Page): Promise<string[]> {
     .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target.join(" ")} (${node.failureSummary})`).join("; ")}`);
 }
 
-/** By how much the page is wider than the screen; a phone zooms out to hide it. */
+/** How much wider the page is than the screen; a phone zooms out to hide it. */
 export function excessWidth(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - Math.min(innerWidth, screen.width));
 }
 
-/** Of the whole page, or of what is in the window. */
+/** A screenshot of the whole page, or of the visible part. */
 export async function screenshot(page: Page, name: string, fullPage = true): Promise<void> {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage });
 }

@@ -1,10 +1,10 @@
-/** Answers of a small monitor that is well, but for one server: what the mock says until a test says otherwise. */
+/** The default responses of the mock: a small healthy monitor with one wrong server. */
 import type { ClockPoint, EventsBody, Health, LocalClock, LocalHistory, ServerPage, ServerRow, SheetBody, ShownConfig, Verdict } from "../../src/api/types";
 import type { Alert, AlertsBody, Notifier, NotifiersBody, PastAlert, Replayed, ReportsBody, Rule, RulesBody, SilencesBody } from "../../src/api/types";
 import type { AuditBody, ConfigCheck, ConfigFile, Schema, Session } from "../../src/api/types";
 import type { KnownServer, ServerTest, SetUpDone } from "../../src/api/types";
 
-/** So long ago, in seconds, as RFC 3339. */
+/** The time this many seconds ago, as RFC 3339. */
 export const ago = (seconds: number): string => new Date(Date.now() - seconds * 1000).toISOString();
 
 const rate = { ok: 60, polls: 60, ratio: 1 };
@@ -59,7 +59,7 @@ export const clockHistory = (): LocalHistory => ({
   }).filter((_, n) => n < 40 || n >= 70),
 });
 
-/** Of a clock that was set twenty minutes ago. */
+/** The sheet of a server whose clock was set twenty minutes ago. */
 export const sheet = (): SheetBody => ({
   name: "wild", draft: "draft-ietf-ntp-ntpv5-09", sheets: [{
     address: "192.0.2.9:123", last_kiss: null, traits: [
@@ -176,7 +176,7 @@ export function alert(id: string, more: Partial<Alert> = {}): Alert {
   };
 }
 
-/** One that began so long ago and lasted so long, in seconds. */
+/** An alert that began this long ago and lasted this long, in seconds. */
 export function past(began: number, lasted: number, more: Partial<PastAlert> = {}): PastAlert {
   return {
     alert: "high-offset", severity: "critical", server: "wild", value: 80.1, summary: "wild is 80 ms ahead", started_at: ago(began),
@@ -205,7 +205,7 @@ export function rule(name: string, more: Partial<Rule> = {}): Rule {
   };
 }
 
-/** A week as a rule would have seen it. */
+/** The replay of a rule over a week. */
 export const replayed = (found: PastAlert[]): Replayed => ({
   alerts: found, notifications: 2 * found.length, samples: 90_000, from: ago(604_800), to: ago(0), complete: true,
 });
@@ -252,7 +252,7 @@ export const reports = (): ReportsBody => ({
   under_way: null,
 });
 
-/** What the daemon and DHCP of the host name. */
+/** The servers that the time daemon and DHCP of the host name. */
 export const known = (): { servers: KnownServer[] } => ({
   servers: [
     { address: "192.0.2.123", file: "/run/chrony-dhcp/eth0.sources" }, { address: "2.debian.pool.ntp.org", file: "/etc/chrony/chrony.conf" },

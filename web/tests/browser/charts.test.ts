@@ -1,4 +1,4 @@
-/** Charts at any span, the comparison, and what the overview leads to, with canned answers. */
+/** Charts at any span, the comparison, and links of the overview, with the mock. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { EventEntry, HistoryBody, HistorySeries } from "../../src/api/types";
@@ -74,7 +74,7 @@ const pixels = (page: Page, title: string): Promise<string> =>
   page.locator(`section[aria-label="${title}"] canvas`).evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
 
 describe("a server", () => {
-  test("the protocol sheet says what is known, what is not and what varies", async () => {
+  test("the protocol sheet shows known, unknown and varying traits", async () => {
     const { page } = await opened("#/server/wild");
     const facts = page.locator('section[aria-label="Protocol sheet"] dl.facts');
     await facts.waitFor();
@@ -84,7 +84,7 @@ describe("a server", () => {
     expect(texts[2]).toContain("Hop limit of repliesvaries differs from reply to reply");
   });
 
-  test("events that come after the data are drawn, also those that began before the span", async () => {
+  test("events that arrive after the data are drawn, even if they began before the span", async () => {
     let release: () => void = () => undefined;
     const later = new Promise<void>((done) => { release = done; });
     mock.on("GET /api/v1/events", async ({ path }: Asked) => {
@@ -101,7 +101,7 @@ describe("a server", () => {
     await close();
   });
 
-  test("every panel follows the one span, and Back undoes a zoom", async () => {
+  test("every panel shows the same span, and Back undoes a zoom", async () => {
     const { page, close } = await opened("#/server/wild?span=6h");
     const over = page.locator('section[aria-label="Offset"] .u-over');
     await over.waitFor();
@@ -122,7 +122,7 @@ describe("a server", () => {
     await close();
   });
 
-  test("both ends of the span are typed as the clocks of the chosen zone show them", async () => {
+  test("both ends of the span can be typed in the chosen time zone", async () => {
     const { page, close } = await opened("#/server/wild");
     await page.getByLabel("Time zone").selectOption("Asia/Tokyo");
     await page.getByRole("button", { name: "From … to …" }).click();
@@ -135,7 +135,7 @@ describe("a server", () => {
     await close();
   });
 
-  test("a copied link names both ends of the span that is shown", async () => {
+  test("a copied link contains both ends of the span", async () => {
     const { page, close } = await opened("#/server/wild?span=6h&fit=bound");
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.getByRole("button", { name: "Copy link" }).click();
@@ -145,7 +145,7 @@ describe("a server", () => {
     await close();
   });
 
-  test("its settings are those of that server", async () => {
+  test("the settings are those of the server", async () => {
     mock.reset("admin");
     mock.on("GET /api/v1/history", () => ({ body: history(["wild"]) }));
     mock.on("GET /api/v1/servers/wild", detail());
@@ -157,7 +157,7 @@ describe("a server", () => {
 });
 
 describe("the comparison", () => {
-  test("draws servers with a tag as lines and as rows over time; a click leads to that server at that time", async () => {
+  test("servers with a tag are drawn as lines and rows; a click opens that server at that time", async () => {
     mock.on("GET /api/v1/history", () => ({ body: history(["ams-1", "ams-2", "ams-3"]) }));
     const { page, faults, close } = await opened("#/compare?tag=site:ams&of=delay");
     await page.locator('section[aria-label="Delay"] canvas').waitFor();
@@ -185,7 +185,7 @@ describe("the comparison", () => {
     await close();
   });
 
-  test("single servers are chosen, and what is chosen is in the address", async () => {
+  test("single servers can be chosen, and the choice is in the address", async () => {
     const { page, close } = await opened("#/compare");
     await page.getByRole("button", { name: "Choose servers …" }).click();
     await page.getByRole("checkbox", { name: "ams-2" }).check();
@@ -199,7 +199,7 @@ describe("the comparison", () => {
 });
 
 describe("the overview", () => {
-  test("tiles count what is right, wrong and silent, and lead to it", async () => {
+  test("tiles count right, wrong and silent servers, and link to them", async () => {
     const rows = [...servers().servers, row("mute", { state: "unreachable", outcome: "timeout", offset_s: null, reach: "0" })];
     mock.on("GET /api/v1/servers", { ...servers(), total: rows.length, servers: rows });
     const { page, close } = await opened("#/");
@@ -211,7 +211,7 @@ describe("the overview", () => {
     await close();
   });
 
-  test("a row is a link wherever it is pressed, and a group folds to its states", async () => {
+  test("a whole row is a link, and a folded group shows its states", async () => {
     const { page, close } = await opened("#/?group=site");
     const group = page.locator("tr.group", { hasText: "site: ams" });
     await group.getByRole("button").click();
@@ -237,7 +237,7 @@ describe("the overview", () => {
     await close();
   });
 
-  test("what is out of date says so at once and is not green", async () => {
+  test("outdated data is marked at once and not green", async () => {
     const own = await startMock();
     const { page, close } = await open(browser, `${own.url}/`);
     await page.locator(".verdict").waitFor();
@@ -256,7 +256,7 @@ describe("the overview", () => {
   });
 });
 
-test("a service that falls silent makes the page out of date until it goes on", async () => {
+test("the page is marked as outdated while the service is silent", async () => {
   const own = await startMock();
   const { page, close } = await open(browser, `${own.url}/`);
   await page.locator(".link-state .tone-good").waitFor();
@@ -272,7 +272,7 @@ test("a service that falls silent makes the page out of date until it goes on", 
 });
 
 describe("signing in", () => {
-  test("a wrong first token is called wrong, not an ended session", async () => {
+  test("a wrong token at sign-in is not reported as an expired session", async () => {
     mock.on("POST /api/v1/session", () => ({ status: 401, body: { title: "", status: 401, detail: "this token is not known" } }));
     const { page, close } = await opened("#/");
     await page.getByRole("banner").getByRole("button", { name: "Sign in" }).click();
@@ -284,7 +284,7 @@ describe("signing in", () => {
   });
 });
 
-test("on a phone a row of the history of alerts is a card that begins with what happened", async () => {
+test("on a phone each row of the alert history is a card that begins with the summary", async () => {
   const { page, close } = await opened("#/alerts/history", PHONE);
   const line = page.locator(".stacks tbody tr").first();
   await line.waitFor();

@@ -1,4 +1,4 @@
-/** Changing the configuration, and who may: every state that the service can answer with. */
+/** Changes of the configuration and permissions, in every state that the API can return. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
@@ -29,14 +29,14 @@ async function opened(hash: string): Promise<Page> {
   return watched.page;
 }
 
-/** Faults but for the browser's own remark that an answer was no success. */
+/** Faults, without the browser's own message about a failed request. */
 const faults = (): string[] => (watched?.faults ?? []).filter((fault) => !fault.includes("Failed to load resource"));
 const editor = (page: Page) => page.getByRole("textbox", { name: "The configuration file" });
 const edit = (page: Page, text = FILE_TEXT.replace("32s", "16s")) => editor(page).fill(text);
 const dialog = (page: Page) => page.getByRole("dialog");
 
 describe("the file", () => {
-  test("a fault is shown at its line while it is typed, and nothing can be applied", async () => {
+  test("a fault is shown at its line while typing, and nothing can be applied", async () => {
     mock.on("POST /api/v1/config/check", check({ valid: false, faults: [{ path: "server[0].poll_interval", line: 12, message: "must be at least 16s" }] }));
     const page = await opened("#/config/file");
     await edit(page, FILE_TEXT.replace("32s", "1s"));
@@ -49,7 +49,7 @@ describe("the file", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("the difference is shown before a change is applied, with the tag of what was read", async () => {
+  test("the difference is shown before a change is applied with the entity tag that was read", async () => {
     mock.on("PUT /api/v1/config/file", () => {
       mock.on("GET /api/v1/config/file", file(FILE_TEXT.replace("32s", "16s"), '"v2"'));
       return { body: check({ changes: { added: [], changed: ["ams-1"], removed: [], sections: [], needs_restart: ["http.listen"] } }), headers: { ETag: '"v2"' } };
@@ -68,7 +68,7 @@ describe("the file", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("a change made meanwhile is shown, and both are put together when they touch other lines", async () => {
+  test("a concurrent change is shown, and merged if it touches other lines", async () => {
     const theirs = FILE_TEXT.replace('"64s"', '"128s"');
     mock.on("PUT /api/v1/config/file", () => {
       mock.on("GET /api/v1/config/file", file(theirs, '"v2"'));
@@ -90,7 +90,7 @@ describe("the file", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("what both changed must be chosen between", async () => {
+  test("the user must choose between changes of the same line", async () => {
     const theirs = FILE_TEXT.replace("32s", "99s");
     mock.on("PUT /api/v1/config/file", () => {
       mock.on("GET /api/v1/config/file", file(theirs, '"v2"'));
@@ -105,7 +105,7 @@ describe("the file", () => {
     expect(await editor(page).inputValue()).toBe(theirs);
   });
 
-  test("the help tells of the key under the caret, and finds others", async () => {
+  test("the help shows the key at the cursor, and finds others", async () => {
     const page = await opened("#/config/file");
     await editor(page).evaluate((box: HTMLTextAreaElement) => {
       box.focus();
@@ -117,7 +117,7 @@ describe("the file", () => {
     await page.getByText("whole number, 1 to 8").waitFor();
   });
 
-  test("an unfinished change survives a look at another view", async () => {
+  test("an unfinished change is kept while another view is open", async () => {
     const page = await opened("#/config/file");
     await edit(page);
     await page.getByRole("link", { name: "Host clock" }).click();
@@ -126,7 +126,7 @@ describe("the file", () => {
     expect(await editor(page).inputValue()).toContain("16s");
   });
 
-  test("a file that cannot be changed here says why", async () => {
+  test("a file that cannot be edited shows the reason", async () => {
     mock.on("GET /api/v1/config/file", { ...file(), editable: false, why_not: "it is on a read-only file system" });
     const page = await opened("#/config/file");
     await page.getByText("It cannot be changed here: it is on a read-only file system.").waitFor();
@@ -135,7 +135,7 @@ describe("the file", () => {
 });
 
 describe("servers", () => {
-  test("one is changed by the keys that changed", async () => {
+  test("a change sends only the changed keys", async () => {
     mock.on("PATCH /api/v1/servers/ams-1", {});
     const page = await opened("#/config");
     await page.getByRole("button", { name: "Change ams-1" }).click();
@@ -163,7 +163,7 @@ describe("servers", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("one is paused, resumed, and removed after a question", async () => {
+  test("a server is paused, resumed, and removed after a confirmation", async () => {
     for (const what of ["POST /api/v1/servers/ams-1/pause", "POST /api/v1/servers/wild/resume"]) mock.on(what, {});
     mock.on("DELETE /api/v1/servers/wild", () => ({ status: 204 }));
     const page = await opened("#/config");
@@ -195,8 +195,8 @@ describe("servers", () => {
   });
 });
 
-describe("who may", () => {
-  test("a stranger is asked for a token, and goes on as who they are", async () => {
+describe("permissions", () => {
+  test("an unknown user is asked for a token, and the action continues after sign-in", async () => {
     mock.reset(null);
     mock.on("POST /api/v1/session", ({ body }: { body: { token: string } }) => {
       if (body.token !== "right") return problem(401, "the token is not known");
@@ -216,7 +216,7 @@ describe("who may", () => {
     expect(faults()).toEqual([]);
   });
 
-  test("a role that does not suffice is named where it is missed", async () => {
+  test("a missing role is named at the locked action", async () => {
     mock.reset("operate");
     const page = await opened("#/config");
     const button = page.getByRole("button", { name: "Pause ams-1" });
@@ -229,7 +229,7 @@ describe("who may", () => {
     await page.getByText(/Reading the audit log needs the role “admin”/).waitFor();
   });
 
-  test("a page that is not open asks first, shows nothing, and forgets at the end", async () => {
+  test("a page that needs a token shows nothing before sign-in and after sign-out", async () => {
     let inside = false;
     const session = () => ({ body: { ...sessionOf(inside ? "read" : null), reading_is_open: false } });
     mock.on("GET /api/v1/session", session);
@@ -270,7 +270,7 @@ describe("who may", () => {
   });
 });
 
-test("an empty field shows what the defaults of the file say, and backticks of the help are code", async () => {
+test("an empty field shows the default, and backticks in the help are code", async () => {
   const values = structuredClone(shown.values) as { defaults: { poll_interval: string } };
   values.defaults.poll_interval = "128s";
   mock.on("GET /api/v1/config", { ...shown, values });

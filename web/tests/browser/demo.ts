@@ -1,4 +1,4 @@
-/** The service under test: `ntp-monitor demo` on a free port, with its data in a directory that goes with it. */
+/** The service under test: `ntp-monitor demo` on a free port, with a temporary data directory. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -42,14 +42,14 @@ function address(child: ChildProcess): Promise<string> {
       found(match[0]);
     };
     child.stdout?.on("data", hear);
-    // The log is read too, or the pipe would fill up.
+    // Read the log too; otherwise the pipe would fill up.
     child.stderr?.on("data", (chunk: Buffer) => { said += chunk.toString().slice(0, 2000); });
     child.once("error", (why) => { clearTimeout(late); failed(why); });
     child.once("exit", (code) => { clearTimeout(late); failed(new Error(`the demo ended with ${code}; it said: ${said}`)); });
   });
 }
 
-/** Ends a child, by force when it does not go by itself. */
+/** Ends a child process, by force if necessary. */
 export async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const gone = new Promise<void>((done) => child.once("exit", () => done()));

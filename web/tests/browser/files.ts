@@ -1,4 +1,4 @@
-/** The built page as the service serves it: with a strict Content-Security-Policy. */
+/** Serves the built page like the service, with a strict Content-Security-Policy. */
 import { createReadStream, existsSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { extname, join, normalize, resolve } from "node:path";
@@ -9,7 +9,7 @@ const TYPES: Record<string, string> = {
 };
 const POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
-/** Whether there is such a file, which is then sent. */
+/** Sends the file; returns whether it exists. */
 export function serveFile(path: string, response: ServerResponse): boolean {
   const file = join(DIST, normalize(path === "/" ? "/index.html" : path));
   const type = TYPES[extname(file)];

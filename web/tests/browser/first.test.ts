@@ -1,4 +1,4 @@
-/** The first minute: the one-time link, a test, the first server, those that the host knows. */
+/** The first start: the one-time link, a server test, the first server, servers that the host knows. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { DESKTOP, launch, open, PHONE } from "./browser";
@@ -25,7 +25,7 @@ beforeEach(() => {
 
 const posts = (path: string): unknown[] => mock.writes.filter((asked) => asked.method === "POST" && asked.path === path).map((asked) => asked.body);
 
-test("the link of the first start makes an administrator, whose token is shown once", async () => {
+test("the one-time link makes an administrator, whose token is shown once", async () => {
   mock.on("GET /api/v1/session", () => ({ body: posts("/api/v1/session/setup").length > 0 ? sessionOf("admin") : { ...sessionOf(null), setup_link: "waiting" } }));
   const { page, faults, close } = await open(browser, `${mock.url}/#/?setup=c0de`);
   const dialog = page.getByRole("dialog", { name: "You are the administrator" });
@@ -41,7 +41,7 @@ test("the link of the first start makes an administrator, whose token is shown o
   await close();
 });
 
-test("the page says where the link is, and that an old one has expired", async () => {
+test("the page says where the link is, or that it has expired", async () => {
   for (const [setup_link, words] of [["waiting", "Open the link that ntp-monitor printed"], ["expired", "Restart it, and it prints another one"]]) {
     mock.on("GET /api/v1/session", { ...sessionOf(null), setup_link });
     const { page, close } = await open(browser, `${mock.url}/`);
@@ -51,7 +51,7 @@ test("the page says where the link is, and that an old one has expired", async (
   }
 });
 
-test("a link that was used says so", async () => {
+test("a used link is reported as used", async () => {
   mock.on("GET /api/v1/session", { ...sessionOf(null), setup_link: null });
   mock.on("POST /api/v1/session/setup", () => problem(401, "this link is not valid: it was used already, or is of an earlier start"));
   const { page, close } = await open(browser, `${mock.url}/#/?setup=c0de`);
@@ -80,7 +80,7 @@ test("a server is tested, added, and shown", async () => {
   await close();
 });
 
-test("servers that the host knows are added at once, a pool as its volunteers ask", async () => {
+test("servers that the host knows are added at once, a pool with a long interval", async () => {
   const { page, close } = await open(browser, `${mock.url}/`, DESKTOP);
   await page.getByText("from /run/chrony-dhcp/eth0.sources").waitFor();
   await page.getByRole("button", { name: "Add all 2" }).click();
@@ -89,7 +89,7 @@ test("servers that the host knows are added at once, a pool as its volunteers as
   await close();
 });
 
-test("a server that gives no time, a wrong address and a file that cannot be written say why", async () => {
+test("failed test, wrong address and read-only file show the reason", async () => {
   mock.on("POST /api/v1/test", tested({ outcome: "timeout", offset_s: null, root_distance_s: null }));
   mock.on("POST /api/v1/servers", () => problem(422, "\"a b\" is not a host name"));
   const { page, close } = await open(browser, `${mock.url}/`);
@@ -106,7 +106,7 @@ test("a server that gives no time, a wrong address and a file that cannot be wri
   await close();
 });
 
-test("a long name is cut before the offset, and its row is still a link", async () => {
+test("a long name is truncated, and its whole row is a link", async () => {
   mock.on("GET /api/v1/servers", { ...servers(), total: 1, servers: [row("a-server-with-a-long-name.example.net")] });
   const { page, close } = await open(browser, `${mock.url}/`, PHONE);
   const name = await page.locator("table.servers .c-name a").boundingBox();

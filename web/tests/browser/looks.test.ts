@@ -1,4 +1,4 @@
-/** The views that change something, as they look: axe finds nothing, nothing is too wide, pictures are kept. */
+/** The look of the views that change something: no faults by axe, no overflow, and saved screenshots. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot } from "./browser";
@@ -20,13 +20,13 @@ afterAll(async () => {
 
 interface Look {
   hash: string;
-  /** What is answered otherwise. */
+  /** Changes the responses of the mock. */
   given?: () => void;
-  /** What is done before the picture is taken. */
+  /** Actions before the screenshot. */
   act?: (page: Page) => Promise<void>;
 }
 
-/** Waits for the three charts of the own clock. */
+/** Waits for the three charts of the host clock. */
 const charted = (page: Page): Promise<void> => page.locator(".chart-grid .plot canvas").nth(2).waitFor();
 
 const LOOKS: Record<string, Look> = {

@@ -1,4 +1,4 @@
-/** What a member of a fleet shows of itself, accusations with and without NTS, and what a view asks for first. */
+/** Members of a fleet, blamed servers with and without NTS, and the first requests of a view. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { FleetAgent, Verdict, Version } from "../../src/api/types";
@@ -25,7 +25,7 @@ const version = (more: Partial<Version>): Version => ({
   name: "ntp-monitor", version: "0.1.0", api: "v1", vantage: "lon", started: canned.ago(60), fleet_hub: false, fleet_agent: false, ...more,
 });
 
-test("an agent has a tab for its fleet and asks for nothing that only a hub has", async () => {
+test("an agent has a tab for its fleet and sends no requests for hubs only", async () => {
   const agent: FleetAgent = {
     as_of: canned.ago(0), name: "lon", connected: true, hub_heard_s_ago: 2, reason: null, planned: true, plan_error: null, refusals: [], waiting: 5, dropped: 0, foreign: 0,
   };
@@ -41,7 +41,7 @@ test("an agent has a tab for its fleet and asks for nothing that only a hub has"
   await close();
 });
 
-test("a hub without servers of its own leads to its fleet", async () => {
+test("a hub without servers links to its fleet", async () => {
   mock.on("GET /api/v1/version", version({ fleet_hub: true }));
   mock.on("GET /api/v1/servers", { ...canned.servers(), total: 0, servers: [] });
   mock.on("GET /api/v1/fleet/verdict", () => problem(503, "nothing yet"));
@@ -54,7 +54,7 @@ test("a hub without servers of its own leads to its fleet", async () => {
   await close();
 });
 
-test("how the accused were authenticated is said calmly", async () => {
+test("the authentication of blamed servers is shown without alarm", async () => {
   const blamed = (server: string, authentication: "nts" | "none"): Verdict["servers"][number] => ({
     server, address: null, class: "falseticker", gap_s: 0.079, size_s: 0.08, rate_ppm: null, since: canned.ago(600), kind: "constant", blamed: true,
     proven: true, confidence: 0.99, bad_share: null, period_s: null, authentication, sentence: `${server} is wrong.`,

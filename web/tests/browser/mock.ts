@@ -1,6 +1,5 @@
-/**
- * A stand-in for the service: the built page, and canned answers that a test can replace, by method and path. For the
- * states that take a real service long to come into, or that it must not come into.
+/** A mock of the service: the built page, and default responses that a test can replace, by method and path. For
+ * states that a real service reaches only slowly, or must not reach.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,14 +7,14 @@ import type { Role } from "../../src/api/types";
 import * as canned from "./canned";
 import { serveFile } from "./files";
 
-/** What is sent: 200 with a body, or as told. A body of `undefined` is none. */
+/** A response: by default status 200. With the body `undefined` it has no body. */
 export interface Reply {
   status?: number;
   body?: unknown;
   headers?: Record<string, string>;
 }
 
-/** What was asked. */
+/** A request. */
 export interface Asked {
   method: string;
   path: string;
@@ -27,15 +26,15 @@ export type Handler = (asked: Asked) => Reply | Promise<Reply>;
 
 export interface Mock {
   url: string;
-  /** Replaces an answer, such as that of `GET /api/v1/alerts`. */
+  /** Replaces a response, such as that of `GET /api/v1/alerts`. */
   on: (what: string, handler: Handler | unknown) => void;
-  /** Requests that were not GET, and whatever is named. */
+  /** Requests other than GET, and those that a test selects. */
   writes: Asked[];
   /** Sends an event to every open stream. */
   send: (event: string) => void;
-  /** Stands still: connections stay open, and nothing comes. */
+  /** Freezes the mock: connections stay open, but nothing is sent. */
   freeze: (frozen: boolean) => void;
-  /** Back to the canned answers. */
+  /** Restores the default responses. */
   reset: (role?: Role | null) => void;
   stop: () => Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** What the demo does not show: a thousand servers, none, a service that fails or is gone, hostile names. */
+/** States that the demo does not have: a thousand servers, no server, a failing or missing service, hostile names. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { ServerPage, ServerRow } from "../../src/api/types";
@@ -6,7 +6,7 @@ import { launch, open, PHONE, screenshot } from "./browser";
 import { startDemo, type Demo } from "./demo";
 import { startFront, type Front } from "./front";
 
-/** The real service has no history of the servers that a test makes up. */
+/** Ignores failed requests for the history of invented servers. */
 const isOfPage = (fault: string): boolean => !fault.includes("/api/v1/history?");
 
 const SERVERS = "/api/v1/servers";
@@ -36,7 +36,7 @@ function page(servers: ServerRow[]): ServerPage {
   return { ...real, total: servers.length, servers };
 }
 
-test("a thousand servers are a list of which only what is seen is drawn", async () => {
+test("of a thousand servers only the visible rows are rendered", async () => {
   const some = real.servers;
   const thousand = Array.from({ length: 1000 }, (_, n): ServerRow => {
     const like = some[n % some.length];
@@ -92,7 +92,7 @@ test("an unreadable clock history shows an error and recovers", async () => {
   await close();
 });
 
-test("a name that is a script is text", async () => {
+test("a script in a name is shown as text", async () => {
   const first = real.servers[0];
   if (!first) throw new Error("the demo has no server");
   const name = `<img src=x onerror="document.title='run'">`;

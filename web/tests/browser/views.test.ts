@@ -1,4 +1,4 @@
-/** Every view against the demo: live data, the liar seen as such, no error, no foreign request, accessible. */
+/** Every view against the demo: live data, the wrong server marked as wrong, no errors, no foreign requests, accessible. */
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot, type Watched } from "./browser";
@@ -29,7 +29,7 @@ function opened(hash: string, options: BrowserContextOptions = DESKTOP): Promise
 }
 
 describe("overview", () => {
-  test("the liar is named by the verdict, stands apart in the intervals and is marked in the table", async () => {
+  test("the wrong server is named in the verdict and marked in chart and table", async () => {
     const { page, faults, close } = await opened("#/");
     await page.locator('.verdict[data-state="server_wrong"]').waitFor({ timeout: 30_000 });
     expect(await page.locator(".verdict h1").innerText()).toMatch(/wrong/);
@@ -37,7 +37,7 @@ describe("overview", () => {
     expect(await page.locator(".scene text", { hasText: "Disagree with the majority" }).count()).toBe(1);
     const row = page.locator("table.servers tbody tr", { hasText: "ahead" });
     expect(await row.innerText()).toMatch(/Wrong[\s\S]*\+\d+(\.\d)? ms/);
-    // The outlier does not flatten the others: each interval is wide enough to be seen.
+    // The outlier does not flatten the others: each interval is wide enough to be visible.
     const widths = await page.locator(".scene rect.fill-good").evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().width));
     expect(Math.min(...widths)).toBeGreaterThan(60);
     expect(await page.locator(".note", { hasText: "logarithmic beyond" }).count()).toBe(1);
@@ -65,7 +65,7 @@ describe("overview", () => {
     await close();
   });
 
-  test("filter, order and groups are in the address, so that a link shows the same", async () => {
+  test("filter, order and groups are in the address", async () => {
     const { page, close } = await opened("#/");
     await page.getByRole("searchbox").fill("good");
     await expect.poll(() => page.locator("table.servers tbody tr").count()).toBe(3);
@@ -120,13 +120,13 @@ describe("server", () => {
     const kind = page.locator(".packet-kind").first();
     await kind.waitFor({ timeout: 30_000 });
     expect(await kind.innerText()).toContain("its origin field is not the cookie that was sent");
-    // However many there are, they are one line, which stays open while others come.
+    // They share one line, which stays open while others arrive.
     expect(await page.locator(".packet-kind").count()).toBe(1);
     await kind.locator("summary").first().click();
     const packet = kind.locator(".packet").first();
     await packet.locator("summary").click();
     expect(await packet.locator(".checks .failed").innerText()).toContain("Echoes the random cookie of our request");
-    // Forged replies are counted, an event and an alert.
+    // Forged replies are counted, and cause an event and an alert.
     await page.locator('section[aria-label="Events"]', { hasText: "answer none of our requests" }).waitFor({ timeout: 30_000 });
     expect(Number(await page.locator(".server-head .facts button.link").innerText())).toBeGreaterThan(0);
     await page.locator(".server-head", { hasText: "arrive in the name of spoofed" }).waitFor({ timeout: 30_000 });
@@ -134,7 +134,7 @@ describe("server", () => {
     await close();
   });
 
-  test("a server that is not configured is said not to be", async () => {
+  test("an unknown server is reported as not configured", async () => {
     const { page, close } = await opened("#/server/nobody");
     await page.getByText("There is no server “nobody”").waitFor();
     await close();
@@ -142,7 +142,7 @@ describe("server", () => {
 });
 
 describe("other views", () => {
-  test("own clock, service and configuration show what runs", async () => {
+  test("host clock, service and configuration show the running service", async () => {
     const { page, faults, close } = await opened("#/clock");
     await page.getByText(/This clock is right within/).waitFor({ timeout: 30_000 });
     for (const title of ["Estimate and bound", "Frequency correction", "Error estimated by the kernel"]) {

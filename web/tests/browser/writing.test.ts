@@ -1,4 +1,4 @@
-/** The page against a service with a file of its own: what is changed there takes effect, and stays. */
+/** The page against a service with a configuration file: changes take effect and are kept. */
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot, type Watched } from "./browser";
@@ -64,7 +64,7 @@ const dialog = (tab: Page) => tab.getByRole("dialog");
 const editor = (tab: Page) => tab.getByRole("textbox", { name: "The configuration file" });
 
 describe("the configuration", () => {
-  test("a server that is added is polled at once, and after a restart; comments stay", async () => {
+  test("an added server is polled at once and after a restart; comments stay", async () => {
     const tab = await opened("#/config");
     await tab.getByRole("button", { name: "Add a server" }).click();
     await dialog(tab).getByLabel("Address (needed)").fill(address["lossy"] ?? "");
@@ -85,7 +85,7 @@ describe("the configuration", () => {
     expect(watched.faults).toEqual([]);
   });
 
-  test("an edit of the whole file is judged, shown, applied, and outlives a restart; secrets stay", async () => {
+  test("an edit of the file is checked, reviewed, applied and kept after a restart; secrets stay", async () => {
     const hash = /sha256 = "([0-9a-f]{64})"/.exec(await service.file())?.[1] ?? "none";
     const tab = await opened("#/config/file");
     const text = await editor(tab).inputValue();
@@ -109,7 +109,7 @@ describe("the configuration", () => {
     expect(watched.faults).toEqual([]);
   });
 
-  test("a change by somebody else in between is noticed, and both are kept", async () => {
+  test("a concurrent change is noticed, and both changes are kept", async () => {
     const tab = await opened("#/config/file");
     const text = await editor(tab).inputValue();
     await editor(tab).fill(text.replace('name = "ahead"', 'name = "liar"'));
@@ -127,11 +127,11 @@ describe("the configuration", () => {
     await tab.getByRole("link", { name: "Servers", exact: true }).click();
     await tab.getByRole("button", { name: "Resume good-1" }).click();
     await tab.getByRole("button", { name: "Pause good-1" }).waitFor();
-    // The refusal is the browser's one remark.
+    // The only fault is the browser's message about the rejected request.
     expect(watched.faults.filter((fault) => !fault.includes("412"))).toEqual([]);
   });
 
-  test("roles hold: who may operate may not configure, and who reads may do neither", async () => {
+  test("roles are enforced: operate cannot configure, read can do neither", async () => {
     const tab = await opened("#/config", "operate");
     expect(await tab.getByRole("button", { name: "Pause good-2" }).getAttribute("aria-disabled")).toBe("true");
     await tab.getByRole("link", { name: "File" }).click();
@@ -146,7 +146,7 @@ describe("the configuration", () => {
 });
 
 describe("alerts", () => {
-  test("what fires is seen everywhere, is silenced by a click, and goes on after a restart", async () => {
+  test("a firing alert is shown everywhere, can be silenced, and stays after a restart", async () => {
     const tab = await opened("#/", "operate");
     await tab.locator(".firing-mark").waitFor({ timeout: 60_000 });
     await expect.poll(() => tab.title()).toMatch(/^\(\d+\) Overview/);
@@ -164,7 +164,7 @@ describe("alerts", () => {
     expect(watched.faults).toEqual([]);
   });
 
-  test("a rule is judged as it is typed, tried on what is recorded, and put into the file", async () => {
+  test("a rule is checked while typed, replayed over recordings, and added to the file", async () => {
     const tab = await opened("#/alerts/rules?new=1");
     await tab.getByLabel("Expression").fill("abs_offset_mss > 10");
     await tab.locator(".rule-verdict .faults").waitFor();
@@ -182,7 +182,7 @@ describe("alerts", () => {
     expect(watched.faults).toEqual([]);
   });
 
-  test("a report is made, listed and opened, without a script", async () => {
+  test("a report is created, listed and opened, and has no script", async () => {
     const tab = await opened("#/reports", "operate");
     await tab.getByText("No report has been made yet.").waitFor();
     await tab.getByRole("button", { name: "day", exact: true }).click();
@@ -205,7 +205,7 @@ describe("looks", () => {
 
   const SCREENS: Record<string, BrowserContextOptions> = { light: DESKTOP, dark: { ...DESKTOP, colorScheme: "dark" }, phone: PHONE };
 
-  test("of the real thing are kept, and axe finds no serious fault", async () => {
+  test("screenshots of the real service are saved, and axe finds no serious fault", async () => {
     const found: string[] = [];
     for (const [name, options] of Object.entries(SCREENS)) {
       const tab = await opened("#/", "admin", options);

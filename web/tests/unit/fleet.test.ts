@@ -12,7 +12,7 @@ const verdict = (part: Partial<FleetVerdict>): FleetVerdict => ({
   confidence: 1, ...part,
 });
 
-test("an address is one row whatever each vantage calls it", () => {
+test("an address is one row even if vantages use different names", () => {
   const { vantages, rows } = arrange([
     cell("ber", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.1:123", 0), cell("lon", "b", "192.0.2.1:123", 0),
     cell("ams", "c", null, null),
@@ -21,7 +21,7 @@ test("an address is one row whatever each vantage calls it", () => {
   expect(rows.map((row) => [row.name, row.cells.size])).toEqual([["b", 3], ["c", 1]]);
 });
 
-test("what the verdict names is bad", () => {
+test("cells that the verdict names are bad", () => {
   const seen = cell("ams", "a", "192.0.2.1:123", 0);
   expect(toneOf(seen, verdict({}))).toBe("good");
   expect(toneOf(seen, verdict({ paths: [{ vantage: "ams", server: "*" }] }))).toBe("bad");
@@ -30,7 +30,7 @@ test("what the verdict names is bad", () => {
   expect(toneOf(cell("ams", "a", null, null), verdict({}))).toBe("idle");
 });
 
-test("the chart shows the server that is asked for, or the one that is wrong, or the first", () => {
+test("the chart shows the requested server, or a wrong one, or the first", () => {
   const { rows } = arrange([cell("ams", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.2:123", 0), cell("ams", "c", "192.0.2.3:123", 0)]);
   const wrong = verdict({ servers: [{ server: "b", kind: "step", gap_s: null, size_s: null, bound_s: null, proven: false, wrong_from: 3, seen_from: 3 }] });
   expect(chosenOf(rows, "192.0.2.3:123", wrong)?.name).toBe("c");
@@ -39,7 +39,7 @@ test("the chart shows the server that is asked for, or the one that is wrong, or
   expect(chosenOf([], null, wrong)).toBeUndefined();
 });
 
-test("in a large fleet rows that are not right come first, those of a wrong vantage do not count", () => {
+test("in a large fleet bad rows come first, without cells of a wrong vantage", () => {
   const { vantages, rows } = arrange([
     cell("ams", "a", "192.0.2.1:123", 0), cell("ams", "b", "192.0.2.2:123", null), cell("ams", "c", "192.0.2.3:123", 0.02),
     cell("lon", "a", "192.0.2.1:123", 0.5), cell("lon", "b", "192.0.2.2:123", 0.5), cell("lon", "c", "192.0.2.3:123", 0.5),

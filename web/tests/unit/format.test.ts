@@ -4,26 +4,26 @@ import { count, duration, offset, percent, tick, ticks } from "../../src/format/
 import { sentences } from "../../src/format/words";
 
 describe("durations and offsets", () => {
-  test("have the unit of their size", () => {
+  test("have a suitable unit", () => {
     expect([3e-9, 81.24e-6, 0.0800331, 1.5, 0].map((value) => duration(value)))
       .toEqual(["3.00 ns", "81.2 µs", "80.0 ms", "1.50 s", "0 µs"]);
   });
 
-  test("keep to the unit that was asked for, and lose no small one", () => {
+  test("use the chosen unit without losing small values", () => {
     expect(duration(81.24e-6, "ms")).toBe("0.08 ms");
     expect(duration(2e-9, "ms")).toBe("0.000002 ms");
     expect(duration(1500, "µs")).toBe("1500000000 µs");
   });
 
-  test("an offset always says its sign", () => {
+  test("an offset always has a sign", () => {
     expect([80e-6, -80e-6, 0].map((value) => offset(value))).toEqual(["+80.0 µs", "−80.0 µs", "0 µs"]);
   });
 
-  test("what is not known is a dash", () => {
+  test("an unknown value is a dash", () => {
     expect([duration(null), offset(undefined), duration(Number.NaN), percent(null), count(null)]).toEqual(["–", "–", "–", "–", "–"]);
   });
 
-  test("just below a unit is not a thousand of the next", () => {
+  test("a value just below a unit is not shown as 1000 of the smaller unit", () => {
     expect(duration(0.00099999)).toBe("1.00 ms");
   });
 
@@ -33,26 +33,26 @@ describe("durations and offsets", () => {
 });
 
 describe("the ticks of an axis", () => {
-  test("have one unit and as many decimals as tell them apart", () => {
+  test("have one unit and enough decimals to differ", () => {
     expect(ticks([0, 5e-4, 1e-3, 1.5e-3], true)).toEqual(["0 ms", "+0.5 ms", "+1.0 ms", "+1.5 ms"]);
     expect(ticks([0.08, 0.0801, 0.0802], true)).toEqual(["+80.0 ms", "+80.1 ms", "+80.2 ms"]);
     expect(ticks([0.080001, 0.0800012], false)).toEqual(["80.0010 ms", "80.0012 ms"]);
   });
 
-  test("keep to the unit that was chosen", () => {
+  test("use the chosen unit", () => {
     expect(ticks([-2e-6, 0, 2e-6], true, "ms")).toEqual(["−0.002 ms", "0 ms", "+0.002 ms"]);
     expect(ticks([1, 2], false, "ms")).toEqual(["1000 ms", "2000 ms"]);
   });
 });
 
 describe("times in a zone", () => {
-  test("a wall time is the instant at which clocks there show it, summer or winter", () => {
+  test("a local time is converted to the right instant, in summer and winter", () => {
     expect(zoned("2026-07-01T12:00", "Europe/Berlin")).toBe(Date.parse("2026-07-01T10:00:00Z"));
     expect(zoned("2026-01-01T00:30:15", "America/New_York")).toBe(Date.parse("2026-01-01T05:30:15Z"));
     expect(zoned("soon", "UTC")).toBeNull();
   });
 
-  test("sentences of the service tell them too", () => {
+  test("sentences of the service use the zone too", () => {
     const sentence = "a is wrong since 2026-11-29 01:10 UTC, seen 2026-11-29 01:10:05Z.";
     expect(inZone(sentence, "Europe/Berlin")).toBe("a is wrong since 2026-11-29 02:10 Europe/Berlin, seen 2026-11-29 02:10:05 Europe/Berlin.");
     expect(inZone(sentence, "UTC")).toBe(sentence);
@@ -79,12 +79,12 @@ describe("times", () => {
     expect(ago(null, 0)).toBe("never");
   });
 
-  test("spans of the address are read strictly", () => {
+  test("spans in the address are parsed strictly", () => {
     expect([parseSpan("1h"), parseSpan("7d"), parseSpan("h"), parseSpan("1w"), parseSpan("-1h")]).toEqual([3600, 604_800, null, null, null]);
   });
 });
 
-test("a verdict of several sentences says what they share once, at its end", () => {
+test("a verdict of several sentences states their common part once, at the end", () => {
   expect(sentences("a is wrong by at least 79.7 ms since 02:04 UTC (constant): 5 of 7 agree. So it is. b is wrong. So it is."))
     .toEqual(["a is wrong by at least 79.7 ms since 02:04 UTC (constant): 5 of 7 agree.", "b is wrong.", "So it is."]);
 });

@@ -33,7 +33,7 @@ describe("this host's clock", () => {
     expect(opinion(verdict(), "auto")).toEqual({ sentence: "This clock is right within 1.00 ms, if the majority is right.", tone: "good" });
   });
 
-  test("is probably wrong when that is only inferred", () => {
+  test("is called probably wrong if the error is inferred", () => {
     const said = opinion(verdict({ state: "local_wrong" }, { sign: "slow", estimate_s: 0.004 }), "auto");
     expect(said.tone).toBe("bad");
     expect(said.sentence).toContain("probably behind by about 4.00 ms");
@@ -51,13 +51,13 @@ describe("a server", () => {
     expect(stateWords(row({ state: "wrong", class: "falseticker" })).label).toBe("Wrong");
   });
 
-  test("that answers without time is not called silent", () => {
+  test("that answers without giving time is not called silent", () => {
     const silent = (outcome: string, reason = ""): string => stateWords(row({ state: "unreachable", outcome, reason })).label;
     expect([silent("timeout"), silent("refused"), silent("kiss", "RATE"), silent("kiss", "DENY"), silent("unsynchronised")])
       .toEqual(["Unreachable", "Port closed", "Rate-limited", "Denies service", "Unsynchronised"]);
   });
 
-  test("that is not judged is drawn apart from those that agree", () => {
+  test("that is not judged is drawn separately from agreeing ones", () => {
     const rows = [row(), row({ id: "b", class: "unknown" }), row({ id: "c", class: "falseticker" })];
     const titles = (majority: typeof MAJORITY | null): string[] => intervalChart(rows, majority, 900, 24, "auto").scene.marks
       .flatMap((mark) => (mark.kind === "text" && mark.bold ? [mark.text] : []));
@@ -74,13 +74,13 @@ describe("the verdict", () => {
     }
   });
 
-  test("is not green while a server in four may be wrong", () => {
+  test("is not green while one of four servers may be wrong", () => {
     const majority = (members: number, of: number) => verdict({ majority: { low_s: -1e-3, high_s: 1e-3, members, of, independent: of } });
     expect(verdictWords(majority(3, 4), [row()])).toEqual({ label: "Most servers agree", tone: "idle" });
     expect(verdictWords(majority(999, 1000), [row()]).tone).toBe("good");
   });
 
-  test("does not blame the path for silence", () => {
+  test("does not blame the path if servers do not answer", () => {
     expect(verdictWords(verdict({ state: "path" }), [dead(), row()])).toEqual({ label: "A server gives no time", tone: "warn" });
     expect(verdictWords(verdict({ state: "path" }), [row({ blamed: true, kind: "congestion" }), row()]).label).toBe("The path is to blame");
     expect(verdictWords(verdict(), [row()])).toEqual({ label: "Consistent", tone: "good" });

@@ -20,34 +20,34 @@ const names = (rows: ServerRow[], chosen: Partial<TableOptions>): string[] =>
   arrange(rows, { ...WISH, ...chosen }).map((line) => (line.kind === "server" ? line.row.name : `[${line.title}]`));
 
 describe("the table", () => {
-  test("begins with what is wrong", () => {
+  test("begins with wrong servers", () => {
     const rows = [row("a"), row("b", { state: "failing" }), row("c", { state: "wrong" }), row("d", { state: "unreachable" })];
     expect(names(rows, {})).toEqual(["c", "d", "b", "a"]);
   });
 
-  test("offsets are sorted by size, and what is not known comes last either way", () => {
+  test("offsets are sorted by size, unknown ones last in both directions", () => {
     const rows = [row("none", { offset_s: null }), row("minus", { offset_s: -2 }), row("plus", { offset_s: 1 })];
     expect(names(rows, { sort: "offset" })).toEqual(["plus", "minus", "none"]);
     expect(names(rows, { sort: "offset", descending: true })).toEqual(["minus", "plus", "none"]);
   });
 
-  test("names are sorted as people count", () => {
+  test("numbers in names are sorted by value", () => {
     expect(names([row("host-10"), row("host-9")], { sort: "name" })).toEqual(["host-9", "host-10"]);
   });
 
-  test("the filter looks at names, addresses, references and tags", () => {
+  test("the filter searches names, addresses, references and tags", () => {
     const rows = [row("a", { address: "192.0.2.1:123" }), row("b", { refid: "GPS" }), row("c", { tags: { site: "Ams" } }), row("d")];
     expect([names(rows, { text: "192" }), names(rows, { text: "gps" }), names(rows, { text: "site:ams" })]).toEqual([["a"], ["b"], ["c"]]);
     expect(names(rows, { state: "wrong" })).toEqual([]);
   });
 
-  test("groups bear the value of their tag, and servers without it are not lost", () => {
+  test("groups have the value of their tag, and servers without it have a group too", () => {
     const rows = [row("a", { tags: { site: "x" } }), row("b"), row("c", { tags: { site: "x" } })];
     expect(names(rows, { group: "site" })).toEqual(["[(no tag)]", "b", "[x]", "a", "c"]);
     expect(tagsOf(rows)).toEqual(["site"]);
   });
 
-  test("of a long list what lies in the window is drawn", () => {
+  test("only the visible part of a long list is rendered", () => {
     const { first, end } = visible(1000, 40, 20_000, 20_900);
     expect(first).toBeLessThanOrEqual(500);
     expect(end).toBeGreaterThanOrEqual(523);
@@ -62,23 +62,23 @@ test("the reach register is read oldest first", () => {
   expect(reachBits("nonsense").some(Boolean)).toBe(false);
 });
 
-describe("the stretch of time", () => {
+describe("the time span", () => {
   const NOW = 1_800_000_000;
   const of = (query: string) => windowOf(new URLSearchParams(query), NOW);
 
-  test("is an hour unless the address says otherwise", () => {
+  test("is an hour by default", () => {
     expect(of("")).toEqual({ from_s: NOW - 3600, to_s: NOW, span: "1h" });
     expect(of("span=7d").from_s).toBe(NOW - 604_800);
     expect(of("from=10&to=20")).toEqual({ from_s: 10, to_s: 20, span: null });
   });
 
-  test("nonsense in the address is an hour", () => {
+  test("is an hour if the address is invalid", () => {
     for (const query of ["span=century", "span=999y", "from=20&to=10", "from=a&to=b", "span=-1h"]) {
       expect(of(query).span).toBe("1h");
     }
   });
 
-  test("is never moved beyond now, nor made shorter than can be seen", () => {
+  test("is never moved beyond now or made too short", () => {
     expect(pan(of(""), 0.5, NOW).to_s).toBe(NOW);
     expect(pan(of(""), -0.5, NOW).to_s).toBe(NOW - 1800);
     let window = of("");
@@ -87,7 +87,7 @@ describe("the stretch of time", () => {
     expect(zoom(of("span=1h"), 2, NOW)).toMatchObject({ to_s: NOW, from_s: NOW - 7200 });
   });
 
-  test("survives the way through the address", () => {
+  test("is read back from the address unchanged", () => {
     const window = { from_s: 1000, to_s: 2000, span: null };
     const query = new URLSearchParams(Object.entries(asQuery(window)).filter((entry): entry is [string, string] => entry[1] !== null));
     expect(windowOf(query, NOW)).toEqual(window);
@@ -95,23 +95,23 @@ describe("the stretch of time", () => {
 });
 
 describe("routes", () => {
-  test("a server's name survives whatever it is made of", () => {
+  test("any server name is read back from the address unchanged", () => {
     for (const id of ["time.example.net", "pool@[2001:db8::1]:123", "a/b?c#d%", "ü"]) {
       expect(parseRoute(href("server", id, { span: "1h" }))).toMatchObject({ view: "server", id });
     }
   });
 
-  test("what is no view is nowhere", () => {
+  test("an unknown view is not found", () => {
     expect(["#/", "", "#/clock", "#/nothing", "#/clock/x"].map((hash) => parseRoute(hash).view))
       .toEqual(["overview", "overview", "clock", "nowhere", "nowhere"]);
   });
 
-  test("a broken escape is taken as it is", () => {
+  test("a broken escape is kept unchanged", () => {
     expect(parseRoute("#/server/%E0%A4%A").id).toBe("%E0%A4%A");
   });
 });
 
-test("a group that is folded shows its states and no server", () => {
+test("a folded group shows its states and no server", () => {
   const rows = [row("a", { tags: { site: "x" } }), row("b", { state: "wrong", tags: { site: "x" } }), row("c", { tags: { site: "y" } })];
   const lines = arrange(rows, { ...WISH, group: "site", folded: ["x"] });
   expect(lines.map((line) => (line.kind === "server" ? line.row.name : line.title))).toEqual(["x", "y", "c"]);
@@ -119,14 +119,14 @@ test("a group that is folded shows its states and no server", () => {
   expect(group?.kind === "group" && group.states.map((state) => state.count)).toEqual([1, 1]);
 });
 
-test("the cause of silence is a word, and an answer has none", () => {
+test("a silent server shows a cause, an answering one does not", () => {
   const silent = (outcome: string, reason = ""): string | null => whySilent(row("a", { state: "unreachable", outcome, reason }));
   expect(silent("timeout")).toBe("timeout");
   expect(silent("fault", "no route to host (os error 113)")).toBe("no route");
   expect(whySilent(row("a", { outcome: "sample", reason: "" }))).toBeNull();
 });
 
-test("a search finds every word and puts what begins with it first", () => {
+test("a search needs every word and prefers matches at the beginning", () => {
   const place = (text: string, more = "") => ({ kind: "Server" as const, text, more, to: "#" });
   const places = [place("old-ams"), place("ams-1", "192.0.2.1"), place("ber-1", "site:ams")];
   expect(found(places, "ams").map((one) => one.text)).toEqual(["ams-1", "old-ams", "ber-1"]);
@@ -134,7 +134,7 @@ test("a search finds every word and puts what begins with it first", () => {
   expect(found(places, "nobody")).toEqual([]);
 });
 
-test("what is compared is in the address, whatever a server is called", () => {
+test("the compared servers are in the address, with any name", () => {
   const ids = ["a,b", "c d@[::1]:123"];
   const chosen = chosenOf(new URLSearchParams({ servers: idsText(ids) ?? "", of: "tdev" }));
   expect([chosen.ids, chosen.of]).toEqual([ids, "tdev"]);
@@ -150,13 +150,13 @@ describe("the heat map", () => {
     polls: offsets.map(() => 1), samples, offset_s: offsets, root_distance_s: offsets.map(() => 1e-3),
   });
 
-  test("tells within its bound from outside and from no answer", () => {
+  test("distinguishes offsets within the bound, outside of it, and no answer", () => {
     const cells = series([1e-4, -2e-3, null]);
     expect([0, 1, 2].map((place) => heatOf(cells, place))).toEqual(["within", "outside", "silent"]);
     expect(heatOf({ ...series([1e-4]), polls: [10], samples: [7] }, 0)).toBe("lossy");
   });
 
-  test("neighbours that are alike are one bar, and a pause is none", () => {
+  test("equal neighbours are one bar, and a pause has none", () => {
     const runs = runsOf(series([1e-4, 1e-4, -2e-3, -2e-3]));
     expect(runs.map((run) => [run.heat, run.from_s, run.to_s])).toEqual([["within", 970, 1090], ["outside", 1090, 1210]]);
     const paused = runsOf({ ...series([1e-4, 1e-4]), time: [1000, 9000] });
@@ -164,13 +164,13 @@ describe("the heat map", () => {
   });
 });
 
-test("a bar of a day tells its loss, and a day without polls is not a good one", () => {
+test("the bar of a day shows its loss, and a day without polls is not green", () => {
   const days = [null, 1, 0.95, 0.2];
   expect(barPaths(days).map(([role]) => role)).toEqual(["line", "good", "warn", "bad"]);
   expect(uptimeWords(days)).toContain("on 3 of the last 4 days; 2 below 99 %");
 });
 
-test("the audit log says what was done", () => {
+test("the audit log describes actions in words", () => {
   expect(actionWords({ action: "PUT /api/v1/config/file", target: "/api/v1/config/file: changed ams-1" })).toBe("Changed the configuration file: changed ams-1");
   expect(actionWords({ action: "DELETE /api/v1/servers/{id}", target: "/api/v1/servers/ams%201" })).toBe("Removed the server ams 1");
   expect(actionWords({ action: "wrong tokens", target: "" })).toBe("wrong tokens");
@@ -192,7 +192,7 @@ describe("authentication", () => {
     expect(label(0, { outcome: "fault", authentication: null })).toBe("No keys");
   });
 
-  test("the end of a certificate is near relative to its lifetime", () => {
+  test("the expiry of a certificate is judged relative to its lifetime", () => {
     const of = (days: number) => expiry({ not_before: "2026-01-01T00:00:00Z", not_after: "2026-04-01T00:00:00Z", days_left: days });
     expect([30, 18, 1.9, -3.5].map((days) => of(days).tone)).toEqual(["good", "warn", "bad", "bad"]);
     expect([30.7, 1.5, -3.5].map((days) => of(days).label)).toEqual(["30 days left", "36 hours left", "expired 3 days ago"]);

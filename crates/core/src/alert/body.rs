@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::notification::Notification;
 use crate::template::{Manner, Template};
 
-/// The work that a body may take: a few milliseconds, and enough for some hundred alerts.
+/// The work limit of a body: a few milliseconds, enough for some hundred alerts.
 const MANNER: Manner =
     Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None, is_html: false };
-/// The longest body, in bytes: receivers take less.
+/// Maximum size of a body, in bytes; receivers accept less.
 const LONGEST: usize = 256 * 1024;
 
 /// A template that can be rendered.
@@ -20,15 +20,15 @@ impl BodyTemplate {
     /// Parses a template.
     ///
     /// # Errors
-    /// What is wrong with it, with its line.
+    /// The first error, with its line.
     pub fn new(source: &str) -> Result<Self, String> {
         Template::parse(source, MANNER).map(Self).map_err(|why| why.to_string())
     }
 
-    /// Parses a template and renders it once, with a notification that has everything.
+    /// Parses a template and renders it once, with a notification in which every field is set.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The first error.
     pub fn check(source: &str) -> Result<(), String> {
         Self::new(source)?.render(&Notification::sample(Timestamp::UNIX_EPOCH)).map(drop)
     }
@@ -36,7 +36,7 @@ impl BodyTemplate {
     /// Renders the body for a notification.
     ///
     /// # Errors
-    /// When the template takes too much work, becomes too large, or uses what is not defined.
+    /// When the template takes too much work, becomes too large, or uses an undefined name.
     pub fn render(&self, notification: &Notification) -> Result<String, String> {
         let Ok(Value::Object(values)) = serde_json::to_value(notification) else {
             return Err("the notification is no JSON".to_owned());

@@ -29,7 +29,7 @@ pub struct Observation<'a> {
     pub snapshot: &'a Snapshot,
     /// The health of the service.
     pub health: &'a Health,
-    /// What a hub knows of its fleet; `None` without one.
+    /// The state of the fleet, at a hub; otherwise `None`.
     pub fleet: Option<&'a FleetFacts>,
 }
 
@@ -56,17 +56,17 @@ pub struct FleetFacts {
     pub wrong_vantages: usize,
     /// The verdict as a sentence.
     pub sentence: String,
-    /// The largest number of places from which one server looks wrong by the servers that are seen from there.
+    /// The largest number of vantages from which one server looks wrong compared with the other servers there.
     pub wrong_places: usize,
     /// Its name.
     pub wrong_places_server: String,
-    /// Servers that no place reaches.
+    /// Servers that no vantage reaches.
     pub unreachable: usize,
     /// Their names, separated by commas.
     pub unreachable_names: String,
-    /// Servers with NTS that are not authenticated somewhere.
+    /// Servers with NTS that are not authenticated at one or more vantages.
     pub nts_failing: usize,
-    /// Their names with the place and the reason, separated by commas.
+    /// Their names with the vantage and the reason, separated by commas.
     pub nts_names: String,
     /// Days until the first certificate of a server with NTS expires, if one is known.
     pub nts_days_left: Option<f64>,
@@ -99,9 +99,9 @@ pub struct Common<'a> {
 /// The data of one server, or of one of its addresses.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerView<'a> {
-    /// The name, or `name@address` if the name has several addresses: for people.
+    /// The name, or `name@address` if the name has several addresses; for display.
     pub id: &'a str,
-    /// `name@address` as soon as the address is known: for selectors.
+    /// `name@address` as soon as the address is known; for selectors.
     pub series_id: &'a str,
     /// The configured name and tags.
     pub ident: &'a Arc<ServerIdent>,
@@ -177,11 +177,11 @@ pub(super) struct LastReply {
     refid_since: Stamp,
     /// When the reference identifier last changed, and for how many seconds the server had used the previous one.
     refid_changed: Option<(Stamp, f64)>,
-    /// How long before it answered the server's clock was last set, in seconds.
+    /// Age of the server's last clock update when it answered, in seconds.
     pub reference_age_s: Option<f64>,
 }
 
-/// The stratum of a server without a time to give.
+/// The stratum of an unsynchronised server.
 const UNSYNCHRONISED: u8 = 16;
 
 impl LastReply {
@@ -212,7 +212,7 @@ impl Memory {
         }
         for (key, series) in &snapshot.series {
             let Some(reply) = series.last.reply else { continue };
-            // In a packet, 0 means "not synchronised" as 16 does elsewhere (RFC 5905 §7.3).
+            // In a packet, 0 means "not synchronised"; elsewhere that is 16 (RFC 5905 §7.3).
             let stratum = if reply.stratum == 0 { UNSYNCHRONISED } else { reply.stratum };
             let fresh = || LastReply {
                 stratum,
@@ -230,7 +230,7 @@ impl Memory {
             if last_reply.stratum != stratum {
                 (last_reply.stratum, last_reply.stratum_changed) = (stratum, Some(now));
             }
-            // The identifier of an unsynchronised server is a code, or the upstream that it has lost.
+            // The identifier of an unsynchronised server is a code or its former upstream.
             if series.last.outcome.is_success() && last_reply.refid != reply.refid {
                 last_reply.refid_changed = Some((now, now.since(last_reply.refid_since).as_secs_f64()));
                 (last_reply.refid, last_reply.refid_since) = (reply.refid, now);

@@ -13,7 +13,7 @@ use super::facts::View;
 use super::variables::{self, Kind, Source, VARIABLES};
 use crate::template::{self, Fault, FaultKind, Manner};
 
-/// The work that a text may take: several times what the longest template needs, and a millisecond.
+/// The work limit of a text: several times the need of the longest template; about a millisecond.
 const MANNER: Manner = Manner {
     longest_source: 4000,
     work: 200_000,
@@ -32,7 +32,7 @@ pub const EXTRAS: [(&str, &str); 5] = [
     ("tags", "The tags of the server, as in `{{ tags.site }}`."),
 ];
 
-/// A sound template.
+/// A template that parses and renders.
 #[derive(Clone)]
 pub struct Template {
     template: template::Template,
@@ -63,7 +63,7 @@ impl Template {
     /// Compiles a template and test-renders it once. Rendered texts are truncated to `longest` bytes.
     ///
     /// # Errors
-    /// When it cannot be read, names what there is not, or takes too much work.
+    /// When it cannot be parsed, uses an unknown name, or takes too much work.
     pub fn parse(source: &str, longest: usize) -> Result<Self, Fault> {
         let template = template::Template::parse(source, MANNER)?;
         let known = |name: &str| variables::find(name).is_some() || EXTRAS.iter().any(|(extra, _)| *extra == name);
@@ -80,7 +80,7 @@ impl Template {
     #[must_use]
     pub fn render(&self, view: &View<'_>, about: &About<'_>) -> String {
         let values = self.template.names().iter().map(|name| (name.clone(), value_of(name, view, about)));
-        // What is not known is not defined.
+        // Unknown values are not defined.
         self.write(&values.filter(|(_, value)| !value.is_null()).collect())
             .unwrap_or_else(|why| format!("{} ({why})", about.alert))
     }
@@ -92,7 +92,7 @@ impl Template {
         text.truncate(text.trim_end().len());
         let mut text = text.trim_start().to_owned();
         if is_cut {
-            // What was cut off is no fault.
+            // A truncated text is not a fault.
             text.push('…');
         } else {
             written?;
@@ -121,7 +121,7 @@ fn tags(tags: &BTreeMap<String, String>) -> Value {
     Value::Object(tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect())
 }
 
-/// Values of the right types, to see that a template can be rendered.
+/// Values of the right types, for a test rendering.
 fn plausible() -> Map<String, Value> {
     let of = |kind| match kind {
         Kind::Number => Value::from(1.5),

@@ -1,3 +1,3 @@
-//! When recurring things are due.
+//! Schedules: when recurring reports are due.
 
 pub mod schedule;

@@ -1,8 +1,8 @@
 //! When a report is due: a time of day, on every day, or on some days of the week or of the month, in a zone.
 //!
-//! The clock of a zone is put forward and back. A time of day that a day does not have (in the gap of spring) is that
-//! much later, so that a report at 02:30 comes at 03:30; one that a day has twice (in autumn) is the first of both: one
-//! report each day, never two.
+//! Daylight saving time: a time of day that is skipped in spring moves later by the length of the gap, so a report at
+//! 02:30 is due at 03:30. Of a time that occurs twice in autumn the first one counts, so there is one report each day,
+//! never two.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -89,7 +89,7 @@ fn days_of_week(text: &str) -> Option<BTreeSet<u8>> {
         match part.split_once('-') {
             Some((from, to)) => {
                 let (from, to) = (day(from)?, day(to)?);
-                // From Friday to Monday is a way to say the weekend.
+                // A range may wrap around, such as Friday to Monday.
                 days.extend((0..7).map(|n| (from + n) % 7).take(usize::from((to + 7 - from) % 7) + 1));
             }
             None => drop(days.insert(day(part)?)),
@@ -109,7 +109,7 @@ impl Schedule {
     /// The first time after `after` at which a report is due in `zone`; `None` at the end of all calendars.
     #[must_use]
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        // From the day before: what is due there may be later than it says, because of a gap.
+        // Start with the day before, because a gap can move its due time later.
         let first = after.to_zoned(zone.clone()).date().checked_sub(1.day()).ok()?;
         first
             .series(1.day())
@@ -141,7 +141,7 @@ impl Days {
         }
     }
 
-    /// A number of days that contains one of these, even if a day is missing in the calendar of a zone.
+    /// A number of days that always contains a due day, even if the calendar of a zone skips a day.
     fn reach(&self) -> u8 {
         match self {
             Self::Week(_) => 10,
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_autumn_has_twice_is_the_first_of_both() {
+    fn first_of_two_equal_times_in_autumn_counts() {
         let zone = "Europe/Amsterdam";
         assert_eq!(next("daily 02:30", zone, "2026-10-24T12:00:00Z"), "2026-10-25T00:30:00Z");
         assert_eq!(next("daily 02:30", zone, "2026-10-25T00:30:00Z"), "2026-10-26T01:30:00Z");

@@ -1,7 +1,8 @@
-//! The local rows: what the verdict takes from the kernel, the time daemon and the list of leap seconds, a row a change.
+//! The local rows: the input of the verdict from the kernel, the time daemon and the list of leap seconds, one row for
+//! each change.
 //!
-//! They lie beside the samples, as `local-YYYY-MM-DD.csv` and in the store, so that a replay knows what the live service
-//! knew. A cell is empty where nothing is known; columns are found by name, and unknown ones are ignored.
+//! They are stored beside the samples, as `local-YYYY-MM-DD.csv` and in the store, so that a replay has the same data
+//! as the live service. Unknown values are empty cells; columns are found by name, and unknown columns are ignored.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub struct LocalRow {
 }
 
 impl LocalRow {
-    /// What is known at `wall_ns`, in nanoseconds since 1970.
+    /// The state at `wall_ns`, in nanoseconds since 1970.
     #[must_use]
     pub fn of(wall_ns: i64, vantage: &str, local: &LocalState, leap: &LeapSource) -> Self {
         let (kernel, daemon, list) = (local.kernel, local.daemon.as_ref(), leap.list.as_deref());
@@ -97,13 +98,13 @@ impl LocalRow {
         }
     }
 
-    /// The moment in nanoseconds since 1970.
+    /// The time in nanoseconds since 1970.
     #[must_use]
     pub fn wall_ns(&self) -> i64 {
         i64::try_from(self.time.as_nanosecond()).unwrap_or(0)
     }
 
-    /// What the kernel and the daemon said.
+    /// The recorded statements of the kernel and the daemon.
     #[must_use]
     pub fn state(&self) -> LocalState {
         let kernel = self.kernel_synchronised.map(|synchronised| KernelState {
@@ -124,7 +125,7 @@ impl LocalRow {
         LocalState { kernel, daemon }
     }
 
-    /// The list of leap seconds; without one if the row has none, or none that can be read.
+    /// The list of leap seconds; `None` if the row has none or it cannot be parsed.
     #[must_use]
     pub fn leap(&self) -> LeapSource {
         let entry = |text: &str| {
@@ -138,8 +139,8 @@ impl LocalRow {
         LeapSource { list: list().map(Arc::new), ..LeapSource::default() }
     }
 
-    /// Whether the verdict takes something else from this row than from `before`. Errors and corrections change with every
-    /// reading, and count only when they make the clock one that cannot judge others.
+    /// Whether the input of the verdict differs between this row and `before`. Errors and corrections change with every
+    /// reading, so they count only if they decide whether the clock may judge servers.
     #[must_use]
     pub fn differs_from(&self, before: &Self) -> bool {
         let said = |row: &Self| row.state().distrust();
@@ -160,7 +161,7 @@ impl LocalRow {
     }
 }
 
-/// Reads rows; `name` is what errors call the input. A row that cannot be read is an error, and those after it are read.
+/// Reads rows; errors use `name` for the input. A bad row gives an error, and the rows after it are read.
 pub fn read_from<R: Read>(name: &str, source: R) -> impl Iterator<Item = Result<LocalRow, RowError>> + use<R> {
     let name = name.to_owned();
     let reader = ReaderBuilder::new().flexible(true).from_reader(source);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn column_names_may_come_in_any_order_and_a_bad_row_is_named() {
+    fn columns_may_be_in_any_order_and_a_bad_row_is_named() {
         let text = "daemon,other,time\nntpd,x,2026-01-01T00:00:00Z\nntpd,x,yesterday\n,,2026-01-02T00:00:00Z\n";
         let read: Vec<_> = read_from("a", text.as_bytes()).collect();
         assert_eq!(read[0].as_ref().unwrap().daemon.as_deref(), Some("ntpd"));

@@ -1,4 +1,4 @@
-//! Recorded input, whatever its format: what the program asks of a format.
+//! The traits that a format of recorded input implements.
 
 use std::io::BufRead;
 
@@ -6,34 +6,34 @@ use crate::sample::Sample;
 
 /// A format of recorded input.
 pub trait Source: Sync {
-    /// What the format is called.
+    /// The name of the format.
     fn name(&self) -> &'static str;
 
     /// Whether a file is of this format, judged by its first bytes: the first line at least, if it is a short one.
     fn detects(&self, beginning: &[u8]) -> bool;
 
-    /// Begins to read; `file` is what errors call the input.
+    /// Begins to read; errors use `file` for the input.
     ///
     /// # Errors
     /// When the input as a whole cannot be read as this format.
     fn open(&self, file: &str, input: Box<dyn BufRead + Send>) -> Result<Box<dyn Samples>, RowError>;
 }
 
-/// The samples of one input, in its order. After a row that cannot be read come the rows behind it.
+/// The samples of one input, in order. Reading continues after a row that cannot be read.
 pub trait Samples: Iterator<Item = Result<Sample, RowError>> + Send {
     /// The line of the row that was read last, from 1.
     fn line(&self) -> u64;
 }
 
-/// What is wrong with a file or a row of it.
+/// An error in a file or in one of its rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}{}: {column}{}{reason}", at(*.line), if .column.is_empty() { "" } else { ": " })]
 pub struct RowError {
     /// The file, as it was named.
     pub file: String,
-    /// The line, from 1; 0 when the file as a whole is meant.
+    /// The line, from 1; 0 if the error concerns the whole file.
     pub line: u64,
-    /// The column; empty when the row as a whole is meant.
+    /// The column; empty if the error concerns the whole row.
     pub column: String,
     /// What is wrong, in words.
     pub reason: String,

@@ -2,7 +2,7 @@
 
 use crate::clock::Stamp;
 
-/// What a child does, which decides what happens when it cannot stay up.
+/// The kind of a child, which decides what happens if it cannot stay up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// An essential part. If it cannot stay up, the process exits and systemd restarts the service.

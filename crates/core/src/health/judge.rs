@@ -10,7 +10,8 @@ use crate::sample::Outcome;
 
 /// If the store has failed for longer than this, in seconds, the service is failing, because history is being lost.
 const STORE_LAG_S: f64 = 60.0;
-/// If polling is overdue by longer than this, in seconds, it has stopped: the longest poll takes half of it.
+/// If polling is overdue by longer than this, in seconds, it counts as stopped. The longest poll takes half of this
+/// time.
 const POLLS_OVERDUE_S: f64 = 120.0;
 /// Reports are renewed at least every ten seconds; one that is older than this, in seconds, means that the service hangs.
 const REPORT_AGE_S: f64 = 60.0;
@@ -50,7 +51,7 @@ pub fn judge(health: &mut Health) {
     health.reasons = reasons;
 }
 
-/// The health as it is shown at `now`: a report that is no longer renewed says nothing about the present.
+/// The health to show at `now`. A report that is no longer renewed says nothing about the current state.
 #[must_use]
 pub fn current(health: &Arc<Health>, now: Stamp) -> Arc<Health> {
     let age_s = health.at.map_or(0.0, |at| now.since(at).as_secs_f64());

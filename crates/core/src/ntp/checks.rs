@@ -52,19 +52,20 @@ pub enum Check {
     UniqueIdentifier,
     /// NTS: the authenticator verifies, so that the server that was part of the key exchange wrote every octet.
     Authenticator,
-    /// NTS: the server could read the cookie. It cannot after it has lost its keys; then keys are exchanged again.
+    /// NTS: the server could read the cookie. If it has lost its keys it cannot, and keys are exchanged again.
     Nak,
-    /// NTS: the reply is not a plain one. A server that has NTS never answers a request with NTS like that.
+    /// NTS: the reply is not a plain one. A server with NTS never sends a plain reply to a request with NTS.
     Downgrade,
-    /// NTS: the reply brings a cookie for the next request. Its lack is recorded and rejects nothing.
+    /// NTS: the reply contains a cookie for the next request. A missing cookie is recorded and does not reject the
+    /// reply.
     Cookie,
-    /// Interleaved mode: the times of the reply fit the exchange before, whose transmit time it states.
+    /// Interleaved mode: the times of the reply fit the previous exchange, whose transmit time it states.
     Interleaved,
 }
 
 impl Check {
-    /// Every check, in the order in which failures are reported. A server that has no time to give may leave its
-    /// timestamps empty, and a step of the local clock makes the delay look wrong, so these checks come first.
+    /// Every check, in the order in which failures are reported. An unsynchronised server may leave its timestamps
+    /// empty, and a step of the local clock makes the delay look wrong, so the checks for these causes come first.
     pub const ALL: [Self; 24] = [
         Self::Sender,
         Self::Length,
@@ -182,7 +183,7 @@ impl Check {
         }
     }
 
-    /// Whether a failure is only recorded, and the reply used all the same.
+    /// Whether a failure is only recorded and the reply is still used.
     #[must_use]
     pub const fn is_advisory(self) -> bool {
         matches!(self, Self::Cookie)

@@ -53,7 +53,7 @@ impl fmt::Display for KissCode {
     }
 }
 
-/// Why a server has no time to give, in one to four printable characters: `INIT`, `STEP`.
+/// Why a server is not synchronised, in one to four printable characters: `INIT`, `STEP`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StatusCode(RefId);
 

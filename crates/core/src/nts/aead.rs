@@ -19,7 +19,7 @@ pub enum Aead {
 }
 
 impl Aead {
-    /// What a client offers, in the order of preference.
+    /// The algorithms that a client offers, in order of preference.
     pub const OFFERED: [Self; 2] = [Self::AesSivCmac256, Self::AesSivCmac512];
 
     /// The number in the registry.
@@ -82,7 +82,7 @@ impl Key {
     }
 
     /// Encrypts `plain` and authenticates it together with `associated` and `nonce`. The result is 16 octets longer.
-    /// `None` never happens with the two headers that NTS uses; the library allows 126.
+    /// Never `None` with the two headers that NTS uses; the library allows 126.
     #[must_use]
     pub fn seal(&self, associated: &[u8], nonce: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
         let headers = [associated, nonce];
@@ -92,7 +92,7 @@ impl Key {
         }
     }
 
-    /// The plain text; `None` if anything was changed, or the key is another one.
+    /// The plain text; `None` if anything was changed, or the key does not match.
     #[must_use]
     pub fn open(&self, associated: &[u8], nonce: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let headers = [associated, nonce];
@@ -115,8 +115,8 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Takes both keys from a TLS connection: `export` fills a buffer for the context that it is given, and returns
-    /// false if it cannot (RFC 8915 §5.1). `None` if it could not.
+    /// Exports both keys from a TLS connection: `export` fills a buffer for a context, and returns false if it cannot
+    /// (RFC 8915 §5.1). `None` if it returned false.
     #[must_use]
     pub fn export(aead: Aead, mut export: impl FnMut(&mut [u8], &[u8; 5]) -> bool) -> Option<Self> {
         let mut key = |direction: u8| {
@@ -141,9 +141,9 @@ mod tests {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
     }
 
-    /// The nonce-based example of RFC 5297, appendix A.2, has two headers before the nonce; A.1 has one and no nonce.
-    /// NTS uses one and a nonce, so this joins what the RFC shows: the library must agree with A.2 when its first two
-    /// headers are given, and `seal` must put the nonce behind the associated data.
+    /// The nonce-based example of RFC 5297, appendix A.2, has two headers before the nonce; A.1 has one header and no
+    /// nonce. NTS uses one header and a nonce, so this test combines both: the library must agree with A.2 for its
+    /// first two headers, and `seal` must put the nonce after the associated data.
     #[test]
     fn cipher_agrees_with_rfc_5297_and_the_nonce_comes_last() {
         let key = octets("7f7e7d7c7b7a79787776757473727170404142434445464748494a4b4c4d4e4f");

@@ -1,27 +1,27 @@
-//! What a certificate of a key-exchange server says, and how near its end is.
+//! The contents of a key-exchange server's certificate, and how close its expiry is.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A certificate, as people know it. The texts come from the server: on one line and of limited length.
+/// The readable parts of a certificate. The texts come from the server; each is one line of limited length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// Whom it is for.
+    /// The subject.
     pub subject: Box<str>,
-    /// Who signed it.
+    /// The issuer.
     pub issuer: Box<str>,
-    /// The number that its issuer gave it, hexadecimal.
+    /// The serial number, hexadecimal.
     pub serial: Box<str>,
-    /// From when it is valid.
+    /// Start of the validity.
     pub not_before: Timestamp,
-    /// Until when it is valid.
+    /// End of the validity.
     pub not_after: Timestamp,
 }
 
-/// How near the end of a certificate is, relative to its lifetime. Certificates of 90 days and of 6 days are renewed at
-/// different times, and both when about a third is left.
+/// How close the expiry of a certificate is, relative to its lifetime. Certificates of 90 days and of 6 days are both
+/// renewed when about a third of the lifetime is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Expiry {
     /// More than a fifth of the lifetime is left.
@@ -30,7 +30,7 @@ pub enum Expiry {
     Near,
     /// At most a twentieth is left, and at most 48 hours.
     Imminent,
-    /// It is over.
+    /// It has expired.
     Past,
 }
 
@@ -48,13 +48,13 @@ impl Certificate {
         self.left_s(now) / life_s.max(1.0)
     }
 
-    /// For how long it is valid in all.
+    /// Its whole lifetime.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         self.not_after.duration_since(self.not_before).try_into().unwrap_or_default()
     }
 
-    /// How near its end is at `now`.
+    /// How close its expiry is at `now`.
     #[must_use]
     pub fn expiry(&self, now: Timestamp) -> Expiry {
         const NEAR: f64 = 0.20;

@@ -1,4 +1,4 @@
-//! A cookie: what the server gave, and gets back once.
+//! A cookie: octets from the server, which are sent back to it once.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use std::fmt;
 pub struct Cookie(Box<[u8]>);
 
 impl Cookie {
-    /// The longest cookie that is kept, in octets; those in use have about 100. A longer one would not fit into a
-    /// request that paths carry unfragmented.
+    /// Maximum length of a cookie in octets; usual ones have about 100. A longer one would not fit into a request that
+    /// is not fragmented.
     pub const MAX_LEN: usize = 1024;
 
     /// A cookie of these octets; `None` if there are none, or more than [`Cookie::MAX_LEN`].

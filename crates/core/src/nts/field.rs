@@ -1,6 +1,6 @@
 //! Extension fields (RFC 7822): a type, a length that counts all octets, and a body.
 
-/// The most fields that one packet may have. Replies with NTS have two; the bound keeps the work of a forged one small.
+/// Maximum number of fields in one packet. Replies with NTS have two; the limit bounds the work for a forged reply.
 const MAX_FIELDS: usize = 16;
 /// The octets of type and length.
 pub(super) const PREFIX_LEN: usize = 4;
@@ -18,9 +18,9 @@ pub(super) mod kind {
 pub struct Field<'a> {
     /// The type.
     pub kind: u16,
-    /// What follows type and length, with its padding.
+    /// The body after type and length, with its padding.
     pub body: &'a [u8],
-    /// Where the field begins, counted from the first octet that was parsed.
+    /// The position of the field, counted from the first parsed octet.
     pub at: usize,
 }
 

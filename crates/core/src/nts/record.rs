@@ -1,10 +1,11 @@
-//! The records of the key exchange (RFC 8915 §4): what a client asks for over TLS, and what the server answers.
+//! The records of the key exchange (RFC 8915 §4): the request of a client over TLS, and the answer of the server.
 
 use super::{Aead, Cookie, FULL_STOCK};
 
 /// Octets of type and length before the body of a record.
 const PREFIX_LEN: usize = 4;
-/// A body above this is refused before it is read: cookies have about 100 octets, names at most 253.
+/// Maximum length of a body; a longer one is refused before it is read. Cookies have about 100 octets, names at most
+/// 253.
 const MAX_BODY_LEN: usize = 4096;
 /// All records of an answer together; a usual one has about 900 octets.
 const MAX_OCTETS: usize = 32 * 1024;
@@ -30,7 +31,7 @@ pub const PROTOCOL_NAME: &[u8] = b"ntske/1";
 /// The TCP port of key exchange.
 pub const PORT: u16 = 4460;
 
-/// What both sides have agreed on.
+/// The result of the negotiation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Agreement {
     /// How requests and replies are authenticated.
@@ -52,10 +53,10 @@ pub enum RecordFault {
     /// A warning record. None is defined, so that each must be treated as an error (RFC 8915 §4.1.4).
     #[error("the server sends warning {0}, which is not defined")]
     Warning(u16),
-    /// A record that the server says must be understood.
+    /// An unknown record that the server marked as critical.
     #[error("the server requires support for record type {0}, which is not defined")]
     UnknownCritical(u16),
-    /// The server does not speak NTPv4, or did not say so.
+    /// The server does not support NTPv4, or did not say so.
     #[error("the server does not offer NTPv4 with NTS")]
     NoCommonProtocol,
     /// The server has none of the algorithms that were offered.
@@ -64,10 +65,10 @@ pub enum RecordFault {
     /// The server gave no cookie of a usable length.
     #[error("the server gave no usable cookie")]
     NoCookies,
-    /// A record whose body cannot have that content.
+    /// A record with an invalid body.
     #[error("record type {0} has an invalid body")]
     Invalid(u16),
-    /// A record that may be there once only.
+    /// A record that must not be repeated.
     #[error("record type {0} is there twice")]
     Repeated(u16),
     /// A record with a body that is too long.
@@ -95,7 +96,7 @@ fn error_meaning(code: u16) -> &'static str {
     }
 }
 
-/// What a client sends: NTPv4, the algorithms in the order of preference, and the end of the message.
+/// The request of a client: NTPv4, the algorithms in order of preference, and the end of the message.
 #[must_use]
 pub fn request() -> Vec<u8> {
     let mut octets = Vec::new();
@@ -126,7 +127,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes the next octets. Returns the agreement once the message is complete; octets behind it are ignored.
+    /// Adds the next octets. Returns the agreement once the message is complete; octets after it are ignored.
     ///
     /// # Errors
     /// As soon as it is certain that the answer cannot be used.
@@ -221,7 +222,7 @@ fn numbers(body: &[u8]) -> Option<Vec<u16>> {
     rest.is_empty().then(|| pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
 }
 
-/// A name or an address in ASCII, as it may be given to a resolver.
+/// A name or an address in ASCII that is safe to pass to a resolver.
 fn host_name(body: &[u8]) -> Option<String> {
     let is_allowed = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b':');
     let is_valid = (1..=MAX_NAME_LEN).contains(&body.len()) && body.iter().all(is_allowed);

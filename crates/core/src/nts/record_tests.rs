@@ -16,7 +16,7 @@ fn read(records: &[Vec<u8>]) -> Result<Option<Agreement>, RecordFault> {
     Reader::default().push(&records.concat())
 }
 
-/// What a usual server answers.
+/// The answer of a usual server.
 fn usual() -> Vec<Vec<u8>> {
     let mut records = vec![record(CRITICAL | 1, &[0, 0]), record(CRITICAL | 4, &[0, 15])];
     records.extend((0..8).map(|n| record(5, &[n; 100])));

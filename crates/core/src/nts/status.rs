@@ -1,4 +1,4 @@
-//! The state of NTS at one target, as a sample carries it.
+//! The state of NTS at one target, which each sample contains.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::clock::Stamp;
 pub struct Status {
     /// The key-exchange server: host and port.
     pub key_server: Arc<str>,
-    /// Where requests go: the configured address, or what key exchange has named.
+    /// The destination of requests: the configured address, or the one from the key exchange.
     pub asked: SocketAddr,
     /// The negotiated algorithm, once keys were exchanged.
     pub aead: Option<Aead>,
@@ -45,7 +45,7 @@ pub struct LastExchange {
     pub took: Duration,
     /// Why it failed, if it did.
     pub fault: Option<KeyFault>,
-    /// The certificates that the server has shown, its own first: those of the last exchange that showed any.
+    /// The certificates of the last key exchange in which the server sent any, its own first.
     pub chain: Arc<[Certificate]>,
 }
 
@@ -59,12 +59,12 @@ pub struct KeyFault {
 }
 
 impl KeyFault {
-    /// The label of a certificate whose time is over.
+    /// The label of an expired certificate.
     pub const EXPIRED: &'static str = "certificate-expired";
-    /// The label of a certificate whose time has not come.
+    /// The label of a certificate that is not valid yet.
     pub const NOT_YET_VALID: &'static str = "certificate-not-yet-valid";
 
-    /// Whether a wrong clock of this host would explain the fault as well.
+    /// Whether a wrong clock of this host could cause the fault.
     #[must_use]
     pub fn depends_on_clock(&self) -> bool {
         matches!(self.label, Self::EXPIRED | Self::NOT_YET_VALID)
@@ -84,8 +84,8 @@ impl Status {
         self.last.as_ref()?.fault.as_ref()
     }
 
-    /// By how many seconds this host's clock `now` is outside of the validity of the certificate that was refused for it:
-    /// positive when the certificate has expired, negative when it is not valid yet. `None` for other faults.
+    /// How many seconds `now` is outside of the validity of a certificate that was refused for this reason: positive if
+    /// it has expired, negative if it is not valid yet. `None` for other faults.
     #[must_use]
     pub fn outside_s(&self, now: Timestamp) -> Option<f64> {
         let (fault, certificate) = (self.fault()?, self.certificate()?);
@@ -97,9 +97,9 @@ impl Status {
         }
     }
 
-    /// Whether an error of this host's clock explains the fault: it is proven to be ahead by more than a certificate seems
-    /// to have expired, or behind by more than it seems too early. `ahead_s` is the proven part of the error, positive when
-    /// this host's clock is ahead of true time.
+    /// Whether the proven error of this host's clock explains the fault: the clock is ahead by more than the time since
+    /// the certificate's expiry, or behind by more than the time until its validity. `ahead_s` is the proven part of
+    /// the error, positive when this host's clock is ahead of true time.
     #[must_use]
     pub fn is_explained_by_clock(&self, now: Timestamp, ahead_s: f64) -> bool {
         self.outside_s(now)

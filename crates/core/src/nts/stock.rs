@@ -10,18 +10,18 @@ use super::{Cookie, FULL_STOCK, Keys, Ticket, UniqueId};
 /// How often keys may be exchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// The shortest time between the beginnings of two key exchanges.
+    /// Minimum time between the beginnings of two key exchanges.
     pub floor: Duration,
     /// The longest wait after failures.
     pub longest_wait: Duration,
-    /// Keys are replaced after this time, though they still work.
+    /// Keys are replaced after this time, even if they still work.
     pub lifetime: Duration,
 }
 
 impl Policy {
-    /// For servers of other people: not more than one key exchange a minute.
+    /// For public servers: at most one key exchange a minute.
     pub const PUBLIC: Self = Self { floor: Duration::from_secs(60), ..Self::OWN };
-    /// For one's own server.
+    /// For servers with `own = true`.
     pub const OWN: Self = Self {
         floor: Duration::from_secs(4),
         longest_wait: Duration::from_secs(3600),
@@ -32,7 +32,7 @@ impl Policy {
 /// Whether a key exchange is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// No: there are cookies.
+    /// No, there are cookies.
     No,
     /// Yes, and it may begin now.
     Now,
@@ -48,7 +48,7 @@ pub struct Stock {
     cookies: VecDeque<Cookie>,
     /// When the keys were exchanged.
     exchanged_ns: i64,
-    /// When they are replaced after that.
+    /// How long after that they are replaced.
     lifetime: Duration,
     /// Whether the server refused the cookies, so that they are worthless.
     is_refused: bool,
@@ -74,7 +74,7 @@ impl Stock {
         }
     }
 
-    /// Continues after an earlier process, which may have begun a key exchange as late as `begun_ns`.
+    /// Continues after an earlier process, whose last key exchange may have begun as late as `begun_ns`.
     pub fn resume(&mut self, begun_ns: i64) {
         self.hold(begun_ns.saturating_add(nanos(self.policy.floor)));
     }
@@ -104,7 +104,7 @@ impl Stock {
         }
     }
 
-    /// Notes that a key exchange begins. It counts against the floor, also if it fails.
+    /// Records that a key exchange begins. It counts for the minimum time even if it fails.
     pub fn begin(&mut self, now_ns: i64) {
         self.earliest_ns = now_ns.saturating_add(nanos(self.policy.floor));
     }
@@ -120,13 +120,13 @@ impl Stock {
         self.add(cookies);
     }
 
-    /// Replaces these keys after `lifetime`, if that is sooner than the policy says, but not before the floor.
+    /// Replaces these keys after `lifetime`, if that is sooner than the policy says, but not before the minimum time.
     pub fn replace_within(&mut self, lifetime: Duration) {
         self.lifetime = self.policy.lifetime.min(lifetime).max(self.policy.floor);
     }
 
-    /// Notes a failed key exchange, which ended at `now_ns`. The wait before the next doubles, with jitter: `random` is
-    /// from 0 to 1. Cookies that are left stay in use.
+    /// Records a failed key exchange, which ended at `now_ns`. The wait before the next one doubles, with jitter:
+    /// `random` is from 0 to 1. Remaining cookies stay in use.
     pub fn failed(&mut self, now_ns: i64, random: f64) {
         self.failures = self.failures.saturating_add(1);
         self.earliest_ns = self.earliest_ns.max(now_ns.saturating_add(self.wait_ns(random)));
@@ -135,12 +135,12 @@ impl Stock {
     fn wait_ns(&self, random: f64) -> i64 {
         let (floor, longest) = (self.policy.floor, self.policy.longest_wait.max(self.policy.floor));
         let doubled = floor.saturating_mul(1_u32.checked_shl(self.failures.min(31)).unwrap_or(u32::MAX));
-        // From three quarters to five quarters, so that servers which failed together do not come back together.
+        // From three quarters to five quarters, so that servers which failed together are not retried together.
         let wait = doubled.min(longest).mul_f64(0.75 + random.clamp(0.0, 1.0) / 2.0);
         nanos(wait.max(floor))
     }
 
-    /// Takes a cookie for one request; `None` when there is none. `id` is random.
+    /// Removes a cookie for one request; `None` if there is none. `id` is random.
     pub fn take(&mut self, id: UniqueId) -> Option<Ticket> {
         let keys = self.keys.clone()?;
         let cookie = self.cookies.pop_front()?;
@@ -154,8 +154,8 @@ impl Stock {
         self.cookies.extend(cookies.into_iter().take(room));
     }
 
-    /// Notes that the server could not read a cookie and sent no authentic reply: its keys are gone, and all cookies
-    /// with them.
+    /// Records that the server could not read a cookie and sent no authentic reply: it has lost its keys, so all
+    /// cookies are useless.
     pub fn refused(&mut self) {
         self.is_refused = true;
         self.cookies.clear();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cookie_is_used_twice_and_lost_ones_are_asked_for() {
+    fn cookies_are_used_once_and_lost_ones_are_requested() {
         let mut stock = full();
         let sent: Vec<String> = (0..8)
             .map(|_| {

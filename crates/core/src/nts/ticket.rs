@@ -1,4 +1,4 @@
-//! One authenticated request, and the judgement of what comes back (RFC 8915 §5).
+//! One authenticated request, and the examination of its reply (RFC 8915 §5).
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use super::{Cookie, FULL_STOCK, Keys};
 use crate::ntp::packet::HEADER_LEN;
 use crate::ntp::{KissCode, RefId};
 
-/// The value that a reply must repeat, so that it cannot be taken for the reply to another request. Random.
+/// A random value that a reply must repeat, so that it cannot be confused with the reply to another request.
 pub type UniqueId = [u8; 32];
 
-/// The shortest extension field in a packet; those inside of the encrypted part may be shorter.
+/// Minimum length of an extension field in a packet; fields in the encrypted part may be shorter.
 const SHORTEST_FIELD: usize = 16;
 const SHORTEST_ENCRYPTED_FIELD: usize = 4;
 /// A nonce of the length that AES-SIV uses.
 const NONCE_LEN: usize = 16;
-/// A request that paths carry unfragmented: IPv6 guarantees 1280 octets with its headers.
+/// Maximum length of a request that is not fragmented: IPv6 guarantees 1280 octets including its headers.
 const MAX_REQUEST_LEN: usize = 1200;
 /// The octets of a request without cookie and placeholders.
 const FIXED_LEN: usize = HEADER_LEN + (4 + size_of::<UniqueId>()) + (4 + 4 + NONCE_LEN + 16);
 
-/// What one request needs. It holds a cookie, so it is used for one request.
+/// The data of one request. It holds a cookie, so it must not be used again.
 pub struct Ticket {
     keys: Arc<Keys>,
     cookie: Cookie,
@@ -35,12 +35,12 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// What a datagram says with respect to one request.
+/// The result of examining a datagram as the reply to one request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Whether the extension fields, also the encrypted ones, can be parsed; `None` if there is no header before them.
     pub parses: Option<bool>,
-    /// Whether it has any field of NTS. A reply without is what a server sends that does not know NTS.
+    /// Whether it has any field of NTS. A server that does not know NTS sends replies without.
     pub is_nts: bool,
     /// Whether it repeats the unique identifier; `None` without one.
     pub repeats_id: Option<bool>,
@@ -53,8 +53,8 @@ pub struct Opened {
 }
 
 impl Ticket {
-    /// A ticket that spends `cookie` and asks for `wanted` cookies, itself replaced among them. Fewer are asked for if
-    /// the request would be too long.
+    /// A ticket that uses `cookie` and requests `wanted` cookies, including the replacement for the used one. It
+    /// requests fewer if the request would be too long.
     #[must_use]
     pub fn new(keys: Arc<Keys>, cookie: Cookie, wanted: usize, id: UniqueId) -> Self {
         let each = (4 + cookie.octets().len()).next_multiple_of(4).max(SHORTEST_FIELD);
@@ -90,7 +90,7 @@ impl Ticket {
         };
         opened.parses = Some(true);
         opened.is_nts = found.iter().any(|field| is_nts(field.kind));
-        // What follows the authenticator is not authenticated, and nobody needs it.
+        // Fields after the authenticator are not authenticated and not used.
         let end = found.iter().position(|field| field.kind == kind::AUTHENTICATOR);
         let covered = &found[..end.unwrap_or(found.len())];
         opened.repeats_id = self.repeats_id(covered);
@@ -98,7 +98,7 @@ impl Ticket {
             Some(authenticator) if found.len() == covered.len() + 1 => {
                 self.verify(&mut opened, datagram, &authenticator)
             }
-            // A second authenticator, or a field behind the first.
+            // A second authenticator, or a field after the first.
             Some(_) => opened.parses = Some(false),
             None => opened.is_nak = opened.repeats_id == Some(true) && is_nak(header),
         }

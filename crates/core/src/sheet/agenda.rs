@@ -1,8 +1,8 @@
-//! When a server may be asked a question, and which one.
+//! Decides when a server may be asked a question, and which one.
 
 use super::Question;
 
-/// The least time between two questions to one server, in nanoseconds: a day.
+/// Minimum time between two questions to one server, in nanoseconds: one day.
 pub const BETWEEN_QUESTIONS_NS: i64 = 86_400 * 1_000_000_000;
 
 /// When each question was last asked, on one clock in nanoseconds.
@@ -18,7 +18,7 @@ impl Agenda {
         Self { asked_ns }
     }
 
-    /// The question to ask now: the one that was not asked for the longest time, unless any was asked within a day.
+    /// The question to ask now: the one that was not asked for the longest time; `None` if any was asked within a day.
     #[must_use]
     pub fn due(&self, now_ns: i64) -> Option<Question> {
         if self.is_resting(now_ns) {
@@ -28,7 +28,7 @@ impl Agenda {
         Question::ALL.into_iter().min_by_key(|question| self.asked_ns[*question as usize])
     }
 
-    /// Whether a question was asked within a day. A time that has not come yet counts as that.
+    /// Whether a question was asked within a day. A time in the future counts too.
     #[must_use]
     pub fn is_resting(&self, now_ns: i64) -> bool {
         self.last_ns().is_some_and(|last_ns| now_ns.saturating_sub(last_ns) < BETWEEN_QUESTIONS_NS)

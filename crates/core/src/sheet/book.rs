@@ -28,7 +28,7 @@ struct Entry {
     is_polled: bool,
 }
 
-/// What the next process continues from.
+/// The state that is kept for the next process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kept {
@@ -47,7 +47,7 @@ impl Kept {
 }
 
 impl Book {
-    /// A book that continues from what an earlier process has kept. If the wall clock was set back since, the age of a
+    /// Continues from the state that an earlier process kept. If the wall clock was set back since, the age of a
     /// question is unknown, and its day begins now.
     #[must_use]
     pub fn continuing(kept: impl IntoIterator<Item = (SeriesKey, Kept)>, now: Stamp) -> Self {
@@ -61,9 +61,9 @@ impl Book {
         Self { entries: kept.into_iter().map(entry).collect(), changed: Vec::new() }
     }
 
-    /// Takes a poll. Returns what it changed, usually nothing.
+    /// Adds a poll. Returns the changes, usually none.
     pub fn observe(&mut self, sample: &Sample) -> Vec<Change> {
-        // What other vantages measure has their sheets; a poll without an address has none.
+        // Other vantages keep sheets of their own; a poll without an address has none.
         if sample.address.is_none() || !sample.server.vantage.is_empty() {
             return Vec::new();
         }
@@ -73,13 +73,13 @@ impl Book {
         })
     }
 
-    /// The question to ask this server now, if there is one. Its rest of a day is known from the moment it is asked.
+    /// The question to ask this server now, if there is one.
     #[must_use]
     pub fn due(&self, key: &SeriesKey, now: Stamp) -> Option<Question> {
         self.entries.get(key).filter(|entry| entry.is_polled)?.agenda.due(now.mono_ns)
     }
 
-    /// Records that a question is being asked, before it leaves.
+    /// Records that a question is being asked, before it is sent.
     pub fn asked(&mut self, key: &SeriesKey, question: Question, now: Stamp) {
         self.change(key.clone(), |entry| {
             entry.agenda.asked(question, now.mono_ns);
@@ -88,7 +88,7 @@ impl Book {
         });
     }
 
-    /// Takes the answer to a question. Returns what it changed.
+    /// Adds the answer to a question. Returns the changes.
     pub fn answered(
         &mut self,
         key: &SeriesKey,
@@ -100,7 +100,7 @@ impl Book {
         self.change(key.clone(), |entry| entry.watch.answered(question, reaction, at, poll_s))
     }
 
-    /// Takes what is known of a trait from elsewhere. Returns what it changed.
+    /// Adds a value of a trait from elsewhere. Returns the changes.
     pub fn learned(&mut self, key: &SeriesKey, of: Trait, value: Value) -> Vec<Change> {
         self.change(key.clone(), |entry| entry.watch.learned(of, value))
     }
@@ -132,8 +132,8 @@ impl Book {
         kept.collect()
     }
 
-    /// Removes a series that is no longer polled. When its last question was asked is known as long as it matters, so
-    /// that a server that comes back is not asked twice a day.
+    /// Removes a series that is no longer polled. The time of its last question is kept for a day, so that a server
+    /// that is added again is not asked twice a day.
     pub fn forget(&mut self, key: &SeriesKey, now: Stamp) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_polled = false;

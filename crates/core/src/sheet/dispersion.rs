@@ -1,4 +1,4 @@
-//! How the root dispersion behaves that a server states.
+//! The behaviour of the root dispersion that a server states.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ const SPAN_NS: i64 = 64 * 1_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dispersion {
-    /// It grows while the server's clock is not set, as RFC 5905 wants.
+    /// It grows while the server's clock is not set, as RFC 5905 requires.
     Grows,
     /// It is always the same.
     Constant,
@@ -61,7 +61,7 @@ mod tests {
 
     const S: i64 = 1_000_000_000;
 
-    /// What polls each 16 s observe; each has a reference time and a dispersion.
+    /// The observations of polls every 16 s, given as reference time and dispersion.
     fn observed(replies: impl IntoIterator<Item = (u64, u32)>) -> Vec<Dispersion> {
         let mut dispersions = Dispersions::default();
         let polls = (0..).zip(replies);

@@ -21,7 +21,7 @@ const BATCH: u8 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grain {
-    /// Below 100 ns: none is seen.
+    /// Below 100 ns: too fine to be recognised.
     Fine,
     /// 10^-n seconds, n from 0 to 7.
     Decimal(u8),
@@ -48,7 +48,7 @@ pub(super) struct Grains {
     wanted: u8,
     /// Bit n: all are multiples of 10^-n s.
     decimals: u8,
-    /// The fewest zero bits at the end of a fraction.
+    /// The smallest number of zero bits at the end of a fraction.
     zeros: u8,
 }
 

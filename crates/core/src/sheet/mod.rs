@@ -1,5 +1,5 @@
-//! The protocol sheet of a server: which versions it answers, how fine its timestamps are, what its fields mean, and how
-//! it treats those who ask.
+//! The protocol sheet of a server: which versions it answers, the resolution of its timestamps, the meaning of its
+//! fields, and how it reacts to unusual requests.
 //!
 //! Most of it follows from the replies to polls ([`Watch`]). The rest needs a [`Question`], at most one a day
 //! ([`Agenda`]). A property that takes another value is a [`Change`]; one that has a value for the first time is not.
@@ -65,7 +65,7 @@ pub enum Trait {
     Sender,
     /// Whether it was seen to limit the rate of requests. It is never provoked.
     RateLimit,
-    /// How it reacts to an extension field that it cannot know.
+    /// How it reacts to an unknown extension field.
     ExtensionFields,
     /// The hop limit (TTL) that is left of its replies.
     HopLimit,
@@ -133,7 +133,7 @@ pub enum Sender {
     OtherAddress,
 }
 
-/// What is known of Network Time Security at a server.
+/// Whether a server offers Network Time Security.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Nts {
@@ -146,7 +146,7 @@ pub enum Nts {
 }
 
 impl Nts {
-    /// What the last key exchange says; `None` if there was none.
+    /// The result of the last key exchange; `None` if there was none.
     #[must_use]
     pub fn of(status: &Status) -> Option<Self> {
         match (status.fault(), status.aead) {
@@ -158,13 +158,13 @@ impl Nts {
     }
 }
 
-/// What is known of a server. Plain data: two sheets can be compared, kept and shown.
+/// The known traits of a server. Plain data: sheets can be compared, stored and shown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sheet {
     /// The value of each trait that is known.
     pub values: BTreeMap<Trait, Value>,
-    /// Traits that differ from reply to reply; their value is the one that held before.
+    /// Traits that differ from reply to reply; their value is the last stable one.
     pub varying: Vec<Trait>,
     /// The last reference identifier, with its stratum.
     pub refid: Option<(RefId, u8)>,
@@ -181,7 +181,7 @@ pub struct KissSeen {
     pub poll_s: f64,
 }
 
-/// A trait that has another value than before, or none that holds.
+/// A trait that changed its value, or that has no stable value any more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
     /// Which one.

@@ -1,4 +1,4 @@
-//! The questions whose answers the normal exchange does not show, each one datagram, and what replies to them mean.
+//! Questions about properties that polls do not show. Each is one datagram. Also the meaning of the replies.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +12,9 @@ pub const DRAFT: &str = "draft-ietf-ntp-ntpv5-09";
 const DRAFT_FIELD: u16 = 0xf5ff;
 /// A field type for experiments (RFC 9748), which no server should know.
 const UNKNOWN_FIELD: u16 = 0xfe5d;
-/// The shortest last field of a packet without a MAC (RFC 7822 §7.5.1.4).
+/// Minimum length of the last field of a packet without a MAC (RFC 7822 §7.5.1.4).
 const UNKNOWN_FIELD_LEN: u16 = 28;
-/// Where a request of version 5 has the cookie that the reply repeats in the same place.
+/// The position of the cookie in a request of version 5, and in the reply that repeats it.
 const CLIENT_COOKIE: usize = 24;
 
 /// A question to a server: one request that differs from that of a poll.
@@ -35,7 +35,7 @@ impl Question {
     /// Every question.
     pub const ALL: [Self; 3] = [Self::Version3, Self::Version5, Self::UnknownField];
 
-    /// The datagram. A server repeats `cookie` in its reply where it repeats that of a poll.
+    /// The datagram. A server repeats `cookie` in its reply at the same position as for a poll.
     #[must_use]
     pub fn request(self, cookie: u64) -> Vec<u8> {
         let usual = Packet::request(cookie);
@@ -58,7 +58,7 @@ impl Question {
         }
         let is_answer = |it: &&Evidence| it.checks.result(Check::Origin) == Some(true);
         let answer = replies.into_iter().filter(is_answer).find_map(|it| Reaction::of(self, &it.datagram));
-        // A reply with another cookie, or an error of this host, is no silence of the server.
+        // A reply with another cookie, or an error of this host, does not count as silence.
         answer.or_else(|| (*outcome == Outcome::Timeout).then_some(Reaction::Silent))
     }
 }
@@ -99,7 +99,7 @@ pub enum Reaction {
 }
 
 impl Reaction {
-    /// What a datagram says that repeats the cookie; `None` if it is no reply of a server.
+    /// The reaction that a datagram with the cookie shows; `None` if it is not a reply of a server.
     fn of(question: Question, datagram: &[u8]) -> Option<Self> {
         let packet = Packet::from_header(datagram.first_chunk()?);
         if packet.mode != Mode::Server {

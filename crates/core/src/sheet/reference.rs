@@ -1,4 +1,4 @@
-//! What the reference identifier of a server is.
+//! The meaning of a server's reference identifier.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub enum Reference {
     Hash,
     /// ntpd's sign that the server smears leap seconds (254.x.x.x).
     Smear,
-    /// Nothing: four zero octets.
+    /// Four zero octets.
     Empty,
 }
 

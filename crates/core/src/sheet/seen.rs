@@ -1,4 +1,4 @@
-//! What one poll shows of a server.
+//! The data of one poll that the sheet uses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::clock::Stamp;
 use crate::nts;
 use crate::sample::{Authentication, Evidence, Mode, Outcome, Sample};
 
-/// What one poll shows of a server.
+/// The data of one poll that the sheet uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// When it ended.
@@ -24,7 +24,7 @@ pub struct Seen<'a> {
     pub authentication: Authentication,
     /// Which exchange its timestamps belong to.
     pub mode: Mode,
-    /// What is known of NTS.
+    /// The state of NTS.
     pub nts: Option<&'a nts::Status>,
     /// The poll interval, in seconds.
     pub poll_s: f64,

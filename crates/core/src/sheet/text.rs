@@ -1,4 +1,4 @@
-//! A sheet as lines for people, and changes as one sentence.
+//! Describes a sheet in lines, and changes in one sentence.
 
 use super::{
     Change, DRAFT, Dispersion, Grain, KissSeen, Nts, Reaction, Reference, Sender, Sheet, Trait, Value, source_of,
@@ -15,7 +15,7 @@ const NOT_KNOWN: &str = "not known yet";
 pub struct Line {
     /// The trait.
     pub of: Trait,
-    /// What it is called.
+    /// Its name for people.
     pub title: String,
     /// Its value for programs; `None` if it is not known.
     pub value: Option<String>,
@@ -50,7 +50,7 @@ impl Sheet {
     }
 }
 
-/// What changed at one poll, as values and as the end of a sentence about the server.
+/// The changes of one poll, as values and as the end of a sentence about the server.
 #[must_use]
 pub fn changes_text(changes: &[Change]) -> (String, String) {
     let values = changes.iter().map(|Change { of, before, now }| {
@@ -65,7 +65,7 @@ pub fn changes_text(changes: &[Change]) -> (String, String) {
 }
 
 impl Trait {
-    /// What the trait is called.
+    /// The name of the trait for people.
     #[must_use]
     pub fn title(self) -> String {
         let title = match self {

@@ -5,23 +5,23 @@ use std::net::SocketAddr;
 use super::dispersion::Dispersions;
 use super::grain::Grains;
 use super::question::{Question, Reaction};
-use super::steady::{Steady, Turn};
+use super::steady::{Effect, Steady};
 use super::{Change, KissSeen, Nts, Reference, Seen, Sender, Sheet, Trait, Value};
 use crate::clock::Stamp;
 use crate::ntp::{Check, Packet, RefId};
 use crate::nts::Status;
 use crate::sample::{Authentication, Evidence, Mode, Outcome};
 
-/// A reply in a row with a different value is a change at the third.
+/// A different value is a change when three replies in a row have it.
 const REPLIES: u8 = 3;
-/// What summarises several replies, and silence after a question, is a change at the second.
+/// An observation from several replies, or silence after a question, is a change at the second time.
 const TWICE: u8 = 2;
-/// What a single reply proves.
+/// A single observation is proof.
 const ONCE: u8 = 1;
 /// A kiss-o'-death is part of the sheet for 30 days.
 const KISS_FOR_NS: i64 = 30 * 86_400 * 1_000_000_000;
 
-/// What the replies of one server have shown so far.
+/// The observations of one server so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Watch {
     traits: [Steady; Trait::COUNT],
@@ -72,14 +72,14 @@ impl Watch {
         self.is_changed = true;
     }
 
-    /// Takes a poll. Returns what it changed, usually nothing.
+    /// Adds a poll. Returns the changes, usually none.
     pub fn observe(&mut self, seen: &Seen<'_>) -> Vec<Change> {
         let mut changes = Vec::new();
         self.observe_kiss(seen, &mut changes);
         if let Some(status) = seen.nts {
             self.observe_nts(status, &mut changes);
         }
-        // A reply that was used, or one that a check of its content or of its sender has rejected.
+        // The reply that was used, or one that was rejected by a check of its content or sender.
         let answer = seen.accepted.or_else(|| seen.rejected.iter().rev().map(|it| &**it).find(|it| is_answer(it)));
         if let Some(evidence) = answer
             && let Some(header) = evidence.datagram.first_chunk()
@@ -89,8 +89,8 @@ impl Watch {
         changes
     }
 
-    /// Takes the answer to a question that came at `at`, while the server is polled each `poll_s`. Returns what it
-    /// changed.
+    /// Adds the answer to a question, which arrived at `at` while the server is polled every `poll_s`. Returns the
+    /// changes.
     pub fn answered(&mut self, question: Question, reaction: Reaction, at: Stamp, poll_s: f64) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Reaction::Kiss(code) = reaction {
@@ -107,7 +107,7 @@ impl Watch {
         changes
     }
 
-    /// Takes an observation of a trait from elsewhere, such as a key exchange that was made for the sheet alone.
+    /// Adds an observation of a trait from elsewhere, such as a key exchange that was made only for the sheet.
     pub fn learned(&mut self, of: Trait, value: Value) -> Vec<Change> {
         let mut changes = Vec::new();
         self.note(of, value, ONCE, &mut changes);
@@ -117,10 +117,10 @@ impl Watch {
     fn note(&mut self, of: Trait, value: Value, needed: u8, changes: &mut Vec<Change>) {
         let steady = &mut self.traits[of as usize];
         let change = match steady.observe(value, needed) {
-            Turn::Nothing => return,
-            Turn::First | Turn::Settled => None,
-            Turn::From(before) => Some(Change { of, before, now: Some(value) }),
-            Turn::Varies => steady.held.map(|before| Change { of, before, now: None }),
+            Effect::Nothing => return,
+            Effect::First | Effect::Settled => None,
+            Effect::From(before) => Some(Change { of, before, now: Some(value) }),
+            Effect::Varies => steady.held.map(|before| Change { of, before, now: None }),
         };
         self.is_changed = true;
         changes.extend(change);
@@ -144,7 +144,7 @@ impl Watch {
     }
 
     fn kissed(&mut self, code: [u8; 4], kiss: KissSeen, changes: &mut Vec<Change>) {
-        // That there was none before is known from the start.
+        // The state before was "no kiss seen", so the first kiss is a change.
         if self.value(Trait::RateLimit).is_none() {
             self.note(Trait::RateLimit, Value::Kiss(None), ONCE, changes);
         }
@@ -174,7 +174,7 @@ impl Watch {
         if seen.authentication == Authentication::Nts && seen.nts.is_none() && seen.accepted.is_some() {
             self.note(Trait::Nts, Value::Nts(Nts::Offered), REPLIES, changes);
         }
-        // A server without a source states what holds for it later no more.
+        // The statements of an unsynchronised server do not describe its normal behaviour.
         if *seen.outcome == Outcome::Sample {
             self.observe_claims(seen, packet, changes);
             self.observe_stamps(packet, changes);
@@ -202,7 +202,7 @@ impl Watch {
     }
 }
 
-/// Whether it repeats the cookie, so that the server or somebody on the path wrote it, and did not fail a cipher.
+/// Whether it repeats the cookie, so that the server or someone on the path sent it, and did not fail authentication.
 fn is_answer(evidence: &Evidence) -> bool {
     evidence.checks.result(Check::Origin) == Some(true)
         && evidence.checks.result(Check::Mode) == Some(true)

@@ -101,7 +101,7 @@ fn whole_second_stamps_and_fixed_dispersion_are_detected() {
 }
 
 #[test]
-fn lasting_change_is_noticed_once_and_a_single_odd_reply_never() {
+fn lasting_change_is_reported_once_and_one_odd_reply_never() {
     let coarse = |packet: &mut Packet| packet.precision_log2 = -6;
     let single = (0..40).map(|k| {
         evidence(k, |packet| {
@@ -123,7 +123,7 @@ fn lasting_change_is_noticed_once_and_a_single_odd_reply_never() {
 }
 
 #[test]
-fn server_that_changes_everything_at_each_poll_varies_quietly() {
+fn server_that_changes_at_each_poll_is_reported_once() {
     let (watch, changes) = watched((0..5_000).map(|k| {
         let mut evidence = evidence(k, |packet| {
             packet.version = 3 + (k % 2) as u8;

@@ -8,14 +8,14 @@ use super::lexer::{Kind, is_reserved};
 use super::parser::Parser;
 use super::tree::{Choice, Expr, LoopField, NOT_LEVEL, Operator, Test};
 
-/// How deep an expression may be nested.
+/// Maximum nesting depth of an expression.
 const DEEPEST: usize = 32;
-/// The values, operators and filters that the expression of one tag may have.
+/// Maximum number of values, operators and filters in the expression of one tag.
 const MOST_PARTS: usize = 250;
 type Parsed = Result<Expr, Fault>;
 
 impl<'s> Parser<'s> {
-    /// An expression: `yes if condition else no`, or what binds tighter.
+    /// An expression: `yes if condition else no`, or an operator that binds tighter.
     pub(super) fn expression(&mut self) -> Parsed {
         self.nested(|parser| {
             let yes = parser.binary(0)?;
@@ -38,7 +38,7 @@ impl<'s> Parser<'s> {
         parsed
     }
 
-    /// Counts a part of the present expression.
+    /// Counts a part of the current expression.
     fn part(&mut self) -> Result<(), Fault> {
         self.parts += 1;
         if self.parts > MOST_PARTS {
@@ -71,7 +71,7 @@ impl<'s> Parser<'s> {
         Ok(left)
     }
 
-    /// The operator that comes next, and of how many tokens it consists.
+    /// The next operator and its number of tokens.
     fn operator(&self) -> Option<(Operator, usize)> {
         let (Kind::Sign(word) | Kind::Name(word)) = self.peek(0)? else { return None };
         let operator = match *word {
@@ -242,7 +242,7 @@ impl<'s> Parser<'s> {
         Ok(Expr::Filter(id, Box::new(value), arguments))
     }
 
-    /// An argument at its place; it may be preceded by the name of the parameter.
+    /// The `n`-th argument; the name of the parameter may precede it.
     fn argument(&mut self, filter: &Filter, n: usize) -> Parsed {
         let Some(parameter) = filter.parameters.get(n) else {
             return Err(self.fault(format!("the filter {:?} does not take so many arguments", filter.name)));

@@ -16,15 +16,15 @@ use super::write::write_json;
 pub struct Filter {
     /// How it is called.
     pub name: &'static str,
-    /// What it makes of a value.
+    /// Its result, for the documentation.
     pub help: &'static str,
     /// The names of its parameters.
     pub parameters: &'static [&'static str],
-    /// How many of them must be given.
+    /// The number of required parameters.
     pub required: usize,
     /// Whether arguments must have the name of their parameter.
     pub is_named_only: bool,
-    /// Whether it is applied to what is not defined; null is made of null otherwise.
+    /// Whether it is applied to undefined values and null; otherwise the result of null is null.
     pub takes_null: bool,
     pub(super) apply: Apply,
 }
@@ -140,7 +140,7 @@ fn map<'a>(run: &mut Run<'a>, value: Held<'a>, arguments: Vec<Held<'a>>) -> Filt
                 None if n == 0 && run.manner.is_strict => {
                     return Err(Fault::new(format!("the field {name:?} is not defined")));
                 }
-                // Not every item has every label.
+                // An item may lack the label.
                 None => &Value::Null,
             };
         }

@@ -4,11 +4,11 @@ use serde_json::{Number, Value};
 
 use super::Fault;
 
-/// Longer signs come before those that they begin with.
+/// Longer signs come before their prefixes.
 const SIGNS: [&str; 22] =
     ["==", "!=", "<=", ">=", "+", "-", "*", "/", "~", "(", ")", "[", "]", "{", "}", ",", ":", ".", "|", "<", ">", "="];
 
-/// Words that are no names.
+/// Words that cannot be names.
 const RESERVED: [&str; 9] = ["and", "or", "not", "in", "is", "if", "elif", "else", "loop"];
 
 /// Whether a word of the language cannot be the name of a value.
@@ -42,7 +42,7 @@ pub(super) enum Kind<'s> {
 }
 
 impl Kind<'_> {
-    /// How it is called in a fault.
+    /// Its name in error messages.
     pub(super) fn label(&self) -> String {
         match self {
             Self::Text(_) => "text".to_owned(),
@@ -58,7 +58,7 @@ impl Kind<'_> {
 
 /// All tokens of a source.
 pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, Fault> {
-    // One line feed at the end is the file's.
+    // A line feed at the end belongs to the file.
     let source = source.strip_suffix('\n').map_or(source, |rest| rest.strip_suffix('\r').unwrap_or(rest));
     let mut lexer = Lexer { source, at: 0, line: 1, tokens: Vec::new() };
     let mut is_trimmed = false;
@@ -131,7 +131,7 @@ impl<'s> Lexer<'s> {
         let line = self.line;
         self.push(kind);
         self.skip(open.len() + usize::from(trims));
-        // A map may end with what would close the tag.
+        // A map may end with `}}`, which does not close the tag.
         let mut braces = 0_usize;
         loop {
             let rest = self.rest();

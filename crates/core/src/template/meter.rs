@@ -1,4 +1,4 @@
-//! The allowance of a rendering, and the texts that are paid for from it.
+//! The work limit (allowance) of a rendering, and the outputs that are charged to it.
 
 use std::fmt;
 use std::io;
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::Fault;
 
-/// What one operation costs, in bytes.
+/// The cost of one operation, in bytes.
 pub(super) const STEP: usize = 16;
 
-/// What appending a text costs, beside its bytes.
+/// The cost of appending a text, in addition to its bytes.
 const PUSH: usize = 4;
 
-/// What is left of an allowance.
+/// The remaining allowance.
 #[derive(Debug)]
 pub(super) struct Meter {
     left: usize,
@@ -24,13 +24,13 @@ impl Meter {
         Self { left: allowance }
     }
 
-    /// Pays for work, before it is done.
+    /// Charges for work before it is done.
     pub(super) fn pay(&mut self, units: usize) -> Result<(), Fault> {
         self.left = self.left.checked_sub(units).ok_or_else(Fault::work)?;
         Ok(())
     }
 
-    /// Pays for a copy of a value, part by part.
+    /// Charges for a copy of a value, part by part.
     pub(super) fn pay_for_copy(&mut self, value: &Value) -> Result<(), Fault> {
         self.pay(STEP)?;
         match value {
@@ -45,13 +45,13 @@ impl Meter {
     }
 }
 
-/// Where text goes that must not exceed a limit.
+/// A destination for text of limited length.
 pub(super) trait Sink {
-    /// Appends a text, or as much of it as there is room for.
+    /// Appends a text, or as much of it as fits.
     fn push(&mut self, text: &str) -> Result<(), Fault>;
 }
 
-/// A text in memory, paid for by the byte.
+/// A text in memory, charged by the byte.
 pub(super) struct Built<'m> {
     pub(super) text: String,
     pub(super) meter: &'m mut Meter,
@@ -71,7 +71,7 @@ impl Sink for Built<'_> {
     }
 }
 
-/// The text that is being rendered. What it costs is bounded by its length.
+/// The rendered text. Its limited length bounds its cost.
 pub(super) struct Output<'o> {
     pub(super) text: &'o mut String,
     pub(super) longest: usize,
@@ -86,14 +86,14 @@ impl Sink for Output<'_> {
     }
 }
 
-/// Lets `write!` and serde write into a sink, and keeps the fault that they cannot hand on.
+/// Lets `write!` and serde write into a sink, and keeps the fault that they cannot return.
 pub(super) struct Adapter<'s, S: ?Sized> {
     sink: &'s mut S,
     fault: Option<Fault>,
 }
 
 impl<'s, S: Sink + ?Sized> Adapter<'s, S> {
-    /// What `write` writes goes into `sink`.
+    /// Runs `write` with an adapter for `sink`.
     pub(super) fn run<E>(sink: &'s mut S, write: impl FnOnce(&mut Self) -> Result<(), E>) -> Result<(), Fault> {
         let mut adapter = Self { sink, fault: None };
         let written = write(&mut adapter);

@@ -1,9 +1,8 @@
 //! The template language of notifications, reports and pages: a small subset of Jinja over plain JSON values.
 //!
-//! There is `{{ … }}`, `{% if %}`, `{% for %}`, operators, and the filters in [`FILTERS`]. Nothing assigns, calls or
-//! includes, so a template cannot keep or grow a value. Rendering pays for each step and each byte that it makes from a
-//! fixed allowance, and nesting is limited when the template is parsed: whatever a template says, it needs a bounded
-//! stack, memory and time.
+//! There is `{{ … }}`, `{% if %}`, `{% for %}`, operators, and the filters in [`FILTERS`]. There are no assignments,
+//! calls or includes, so a template cannot keep or grow a value. Each step and each byte of a rendering is charged to a
+//! fixed allowance, and the parser limits nesting. So any template needs a bounded amount of stack, memory and time.
 
 mod expression;
 mod filters;
@@ -26,18 +25,18 @@ pub use filters::{FILTERS, Filter};
 pub use page::Page;
 use tree::Node;
 
-/// What distinguishes one kind of text from another.
+/// The settings for one kind of text.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
     /// The longest source, in bytes.
     pub longest_source: usize,
-    /// The allowance of one rendering: 16 for each operation, and 1 for each byte that is compared or made.
+    /// The allowance of one rendering: 16 for each operation, and 1 for each byte that is compared or created.
     pub work: usize,
-    /// Whether to use a value that is not defined is a fault; otherwise it is like one that is null.
+    /// Whether use of an undefined value is a fault; otherwise it counts as null.
     pub is_strict: bool,
-    /// How null is written.
+    /// The text for null.
     pub null: &'static str,
-    /// The most decimals that a number is written with; `None` for as many as it has.
+    /// Maximum number of decimals of a number; `None` for all.
     pub decimals: Option<usize>,
     /// Whether values are escaped for HTML when they are written.
     pub is_html: bool,
@@ -55,7 +54,7 @@ impl Template {
     /// Parses a template.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, with its line.
+    /// The first error, with its line.
     pub fn parse(source: &str, manner: Manner) -> Result<Self, Fault> {
         if source.len() > manner.longest_source {
             return Err(Fault::new(format!("must not be longer than {} bytes", manner.longest_source)));
@@ -64,17 +63,17 @@ impl Template {
         Ok(Self { nodes: nodes.into(), names: names.into(), manner })
     }
 
-    /// The values that it asks for, sorted.
+    /// The names of the values that it uses, sorted.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Appends the text to `out`, which becomes at most `longest` bytes long. After an error, `out` has what was written
-    /// before.
+    /// Appends the text to `out`, which becomes at most `longest` bytes long. After an error, `out` contains the text
+    /// up to the error.
     ///
     /// # Errors
-    /// When the allowance or the room in `out` is used up, or when a value is of the wrong type or not defined.
+    /// When the allowance or the space in `out` is used up, or when a value has the wrong type or is not defined.
     pub fn render(&self, values: &Map<String, Value>, longest: usize, out: &mut String) -> Result<(), Fault> {
         render::render(&self.nodes, values, self.manner, longest, out)
     }
@@ -83,7 +82,7 @@ impl Template {
 /// Why a template cannot be parsed or rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What kind it is.
+    /// The kind of fault.
     pub kind: FaultKind,
     message: String,
     /// From 1; 0 when it is not known.
@@ -93,11 +92,11 @@ pub struct Fault {
 /// Kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The template is wrong.
+    /// The template is invalid.
     Wrong,
     /// Rendering needs more than its allowance.
     Work,
-    /// The text is as long as it may become.
+    /// The text has reached its maximum length.
     Full,
 }
 
@@ -114,7 +113,7 @@ impl Fault {
         Self { kind: FaultKind::Full, message: format!("the text becomes larger than {longest} bytes"), line: 0 }
     }
 
-    /// With its line, unless that is known already.
+    /// Sets the line, unless it is already known.
     fn at(mut self, line: usize) -> Self {
         if self.line == 0 {
             self.line = line;

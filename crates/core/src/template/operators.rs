@@ -1,4 +1,4 @@
-//! Operators on values. What is null makes the result null, or false; numbers never overflow or trap.
+//! Operators on values. A null operand makes the result null or false; numbers never overflow or trap.
 
 use std::cmp::Ordering;
 
@@ -20,7 +20,7 @@ pub(super) fn is_true(value: &Value) -> bool {
     }
 }
 
-/// What a value is called in a fault.
+/// The name of a value's type in error messages.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -72,7 +72,7 @@ fn is_equal(left: &Value, right: &Value, meter: &mut Meter) -> Result<bool, Faul
     }
 }
 
-/// `None` when there is a null.
+/// `None` if an operand is null.
 fn order(left: &Value, right: &Value, meter: &mut Meter) -> Result<Option<Ordering>, Fault> {
     match (left, right) {
         (Value::Null, _) | (_, Value::Null) => Ok(None),

@@ -20,7 +20,7 @@ impl Page {
     /// Parses a template of the program.
     ///
     /// # Panics
-    /// If the template is wrong.
+    /// If the template is invalid.
     #[must_use]
     pub fn new(source: &'static str) -> Self {
         Self(Template::parse(source, MANNER).unwrap_or_else(|why| panic!("a template of the program: {why}")))
@@ -39,12 +39,12 @@ impl Page {
     }
 }
 
-/// Whether the value is HTML already, which its name says.
+/// Whether the value is already HTML, according to its name.
 pub(super) fn is_markup(value: &Expr) -> bool {
     matches!(value, Expr::Name(name) | Expr::Field(_, name) if name.ends_with("_html"))
 }
 
-/// Escapes what is written.
+/// Escapes all text that is written.
 pub(super) struct Escaped<'s, S>(pub(super) &'s mut S);
 
 impl<S: Sink> Sink for Escaped<'_, S> {

@@ -6,7 +6,7 @@ use super::Fault;
 use super::lexer::{Kind, Token, is_reserved, tokens};
 use super::tree::{Branch, Node};
 
-/// How deep `if` and `for` may be nested.
+/// Maximum nesting depth of `if` and `for`.
 const DEEPEST_STATEMENTS: usize = 16;
 
 /// Parses a source. Returns its nodes, and the names that are not defined by its own loops, sorted.
@@ -21,14 +21,14 @@ pub(super) fn parse(source: &str) -> Result<(Vec<Node>, Vec<String>), Fault> {
 pub(super) struct Parser<'s> {
     tokens: Vec<Token<'s>>,
     at: usize,
-    /// How many lines the source has.
+    /// The number of lines of the source.
     lines: usize,
-    /// The names of the loops around.
+    /// The names of the enclosing loops.
     pub(super) loops: Vec<&'s str>,
     pub(super) names: BTreeSet<&'s str>,
-    /// How many parts the expressions of the present tag have.
+    /// The number of parts in the expressions of the current tag.
     pub(super) parts: usize,
-    /// How deep the present expression is nested.
+    /// The nesting depth of the current expression.
     pub(super) depth: usize,
 }
 

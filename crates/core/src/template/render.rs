@@ -1,4 +1,4 @@
-//! Renders a template. Every step is paid for, so that the work is bounded whatever the template says.
+//! Renders a template. Every step is charged to the allowance, so that the work is bounded for any template.
 
 use std::borrow::Cow;
 
@@ -77,7 +77,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The items of a list, or the keys of a map. There are none in null.
+    /// The items of a list, or the keys of a map; none for null.
     fn items(&mut self, list: &'a Expr) -> Result<Vec<Held<'a>>, Fault> {
         let value = self.value(list)?;
         self.meter.pay(match value.as_ref() {
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The value of an expression. What is not defined is a fault, or null.
+    /// The value of an expression. An undefined value is a fault or null, depending on the settings.
     fn value(&mut self, expr: &'a Expr) -> Result<Held<'a>, Fault> {
         match self.find(expr)? {
             Some(value) => Ok(value),

@@ -8,10 +8,10 @@ use super::meter::{Meter, STEP};
 use super::tree::LoopField;
 use super::{Fault, Manner};
 
-/// A value of the context, or one that was made.
+/// A value of the context, or a computed value.
 pub(super) type Held<'a> = Cow<'a, Value>;
 
-/// A rendering under way.
+/// A rendering in progress.
 pub(super) struct Run<'a> {
     pub(super) values: &'a Map<String, Value>,
     pub(super) manner: Manner,
@@ -19,7 +19,7 @@ pub(super) struct Run<'a> {
     pub(super) loops: Vec<Loop<'a>>,
 }
 
-/// One loop that is being repeated.
+/// A running loop.
 pub(super) struct Loop<'a> {
     pub(super) name: &'a str,
     pub(super) item: Held<'a>,
@@ -28,7 +28,7 @@ pub(super) struct Loop<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// The item at a place of a list.
+    /// The item at an index of a list.
     pub(super) fn item_at(&mut self, value: Held<'a>, at: usize) -> Result<Option<Held<'a>>, Fault> {
         self.meter.pay(STEP)?;
         match value {

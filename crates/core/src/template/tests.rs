@@ -1,4 +1,4 @@
-//! What the language says, and that no template takes more than its allowance.
+//! Tests the language, and that no template exceeds its allowance.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -124,7 +124,7 @@ fn a_wrong_template_is_refused_with_reason_and_line() {
     }
 }
 
-/// Each takes little work, and is answered: refused with one of these reasons, or rendered.
+/// Each template takes little work and is either rejected with one of these reasons or rendered.
 #[test]
 fn a_template_that_wants_too_much_is_refused() {
     let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));

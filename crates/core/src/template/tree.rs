@@ -5,17 +5,17 @@ use serde_json::Value;
 /// A part of the text.
 #[derive(Debug)]
 pub(super) enum Node {
-    /// It is written as it is.
+    /// Text that is written unchanged.
     Text(Box<str>),
     /// `{{ value }}`.
     Print { line: usize, value: Expr },
-    /// `{% if %}`, with each condition and what it leads to; a condition that is absent is `else`.
+    /// `{% if %}`, with the condition and body of each branch; a branch without a condition is `else`.
     If { branches: Vec<Branch> },
     /// `{% for name in list %}`.
     For { line: usize, name: Box<str>, list: Expr, body: Vec<Node>, empty: Vec<Node> },
 }
 
-/// One way of an `if`.
+/// One branch of an `if`.
 #[derive(Debug)]
 pub(super) struct Branch {
     pub(super) line: usize,
@@ -23,11 +23,11 @@ pub(super) struct Branch {
     pub(super) body: Vec<Node>,
 }
 
-/// The place of a filter in the table of filters.
+/// The index of a filter in the table of filters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FilterId(pub(super) usize);
 
-/// Something with a value.
+/// An expression.
 #[derive(Debug)]
 pub(super) enum Expr {
     Literal(Value),
@@ -54,7 +54,7 @@ pub(super) struct Choice {
     pub(super) no: Option<Expr>,
 }
 
-/// What `loop` has.
+/// The fields of `loop`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LoopField {
     Index,
@@ -64,7 +64,7 @@ pub(super) enum LoopField {
     Length,
 }
 
-/// What `is` asks.
+/// The tests of `is`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Test {
     Defined,
@@ -92,7 +92,7 @@ pub(super) enum Operator {
 }
 
 impl Operator {
-    /// The greater, the tighter it binds.
+    /// The precedence; a higher level binds tighter.
     pub(super) fn level(self) -> u8 {
         match self {
             Self::Or => 1,

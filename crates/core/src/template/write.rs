@@ -1,4 +1,4 @@
-//! How values are written.
+//! Writes values as text.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::meter::{Adapter, Sink};
 use super::{Fault, Manner};
 
-/// Greater numbers are written with an exponent.
+/// Numbers from this magnitude on are written with an exponent.
 const PLAIN_BELOW: f64 = 1e15;
 
 impl Manner {
-    /// Writes a value as it is read by people; lists and maps as JSON.
+    /// Writes a value for people; lists and maps as JSON.
     pub(super) fn write(&self, value: &Value, out: &mut impl Sink) -> Result<(), Fault> {
         match (value, self.decimals) {
             (Value::Null, _) => out.push(self.null),

@@ -1,10 +1,10 @@
-//! Numbers as text, appended to a buffer. Writing numbers is most of the work of a line, and most of them are short.
+//! Appends numbers to a buffer as text. This is most of the work of writing a line, and most numbers are short.
 
-/// Whole numbers up to here are exact in 64 bits of floating point, and of integers.
+/// Whole numbers up to this are exact as `f64` and as `i64`.
 const LARGEST_WHOLE: f64 = 9.0e15;
 
 /// Appends the shortest decimal that reads back to the same value, never with an exponent. `value` is finite. Of two
-/// that are equally near it is the even one, where the standard library takes the larger.
+/// equally near decimals it takes the even one; the standard library takes the larger.
 pub fn push_f64(out: &mut Vec<u8>, value: f64) {
     let whole = value as i64;
     if value.abs() > LARGEST_WHOLE || (whole as f64).to_bits() != value.to_bits() {
@@ -14,13 +14,13 @@ pub fn push_f64(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Appends a decimal such as `-1.5e-7`, written out.
+/// Appends a decimal such as `-1.5e-7` without an exponent.
 fn push_shortest(out: &mut Vec<u8>, decimal: &str) {
     let (mantissa, exponent) = decimal.split_once('e').unwrap_or((decimal, "0"));
     let exponent: i32 = exponent.parse().expect("an exponent is a whole number");
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    // What follows the point may be the zero of a whole number.
+    // A whole number has a single zero after the point.
     let fraction = if fraction == "0" { "" } else { fraction };
     out.extend_from_slice(sign.as_bytes());
     if exponent == 0 {
@@ -143,7 +143,7 @@ mod tests {
             prop_assert_eq!(text(|out| push_i64(out, integer)), integer.to_string());
         }
 
-        // Not the same text: see the choice between two decimals that are equally near.
+        // The texts differ for two equally near decimals.
         #[test]
         fn number_round_trips_and_is_as_short_as_in_std(float: f64) {
             let written = text(|out| push_f64(out, float));

@@ -1,4 +1,4 @@
-//! Text that comes from servers and from the configuration, made harmless.
+//! Escapes text from servers and from the configuration.
 
 use std::fmt;
 

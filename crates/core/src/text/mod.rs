@@ -1,4 +1,4 @@
-//! Quantities and foreign text, written for people and for files.
+//! Formats quantities, and makes foreign text safe to show or to write to files.
 
 pub mod decimal;
 pub mod html;

@@ -1,4 +1,4 @@
-//! Percentages with two decimals that add up, and that never call an incomplete share complete.
+//! Percentages with two decimals that add up to 100 %, and that never round an incomplete share up to 100 %.
 
 use super::units::NOTHING;
 

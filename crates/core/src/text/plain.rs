@@ -1,4 +1,4 @@
-//! Characters that do not belong into a name or a line.
+//! Characters that are not allowed in a name or a line.
 
 /// Whether a character can break a line, control a terminal, change the reading direction of the text around it
 /// ("Trojan Source"), or is invisible, so that a name looks like another one. Such characters are refused in names and
@@ -40,8 +40,8 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Whether a name looks like no other one: it has no disruptive character, and a joiner or variation selector, which
-/// some scripts and emoji need, only after a character outside of ASCII that it can join or vary.
+/// Whether a name cannot be mistaken for another one: it has no disruptive character. A joiner or variation selector,
+/// which some scripts and emoji need, is allowed only after a non-ASCII character that it can join or vary.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
     let mut last = ' ';

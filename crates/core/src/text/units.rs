@@ -1,10 +1,10 @@
-//! Quantities as people read them: three significant digits, a unit that fits, signs where a sign has a meaning.
+//! Quantities for people: three significant digits, a suitable unit, and a sign if the sign has a meaning.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// What stands where nothing was measured.
+/// The text for a value that was not measured.
 pub const NOTHING: &str = "–";
 
 /// Units of time with their size in seconds, largest first.
@@ -53,7 +53,7 @@ pub fn wall_time(unix_ns: i64) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// A wall-clock time as RFC 3339 in UTC with nanoseconds, as data files carry it.
+/// A wall-clock time as RFC 3339 in UTC with nanoseconds, for data files.
 #[must_use]
 pub fn rfc3339(unix_ns: i64) -> String {
     let Ok(time) = Timestamp::from_nanosecond(i128::from(unix_ns)) else { return String::new() };
@@ -81,7 +81,7 @@ fn magnitude(value_s: f64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// Whether three digits of `value` start at one or more: 0.9996 ms is shown as 1.00 ms and not as 1000 µs.
+/// Whether `value` rounds to one or more with three digits: 0.9996 ms is shown as 1.00 ms, not as 1000 µs.
 fn rounds_to_one(value: f64) -> bool {
     value >= 0.999_5
 }

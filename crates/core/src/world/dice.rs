@@ -1,6 +1,6 @@
 //! Random numbers whose algorithm never changes.
 
-/// A small generator with a fixed algorithm (SplitMix64), so that seeds mean the same for ever.
+/// A small generator with a fixed algorithm (SplitMix64), so that a seed always gives the same numbers.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 

@@ -31,48 +31,48 @@ pub struct FleetWorld {
     pub queue_s: f64,
     /// The share of polls that are lost.
     pub loss: f64,
-    /// Whether stamps tell when the wall clock was set.
+    /// Whether stamps show that the wall clock was set.
     pub has_raw: bool,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Vec<FleetFault>,
 }
 
 /// A server of a simulated fleet.
 #[derive(Debug, Clone)]
 pub struct FleetServer {
-    /// What its clock is off by, within its claim.
+    /// The error of its clock, within its claim.
     pub error_s: f64,
     /// Its root dispersion; half of it again is added as root delay.
     pub dispersion_s: f64,
     /// Its upstream.
     pub refid: [u8; 4],
-    /// The server whose name it shares: this is that one's address of IPv6.
+    /// The server whose name it shares; this entry is the IPv6 address of that server.
     pub same_as: Option<usize>,
 }
 
-/// What goes wrong, from `from_s` to `until_s`.
+/// A fault from `from_s` to `until_s`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FleetFault {
     /// When it begins.
     pub from_s: f64,
     /// When it ends.
     pub until_s: f64,
-    /// What happens.
+    /// The kind of fault.
     pub what: What,
 }
 
-/// What can go wrong.
+/// The kinds of faults.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// A server's clock is off by so much, as seen from these vantages; from all when there are none.
+    /// A server's clock is off by this much as seen from these vantages; from all if the list is empty.
     Server(usize, f64, Vec<usize>),
-    /// A server's clock gains so many seconds a second.
+    /// A server's clock gains this many seconds per second.
     ServerDrift(usize, f64),
-    /// A vantage's clock was set by so much; its raw clock shows it.
+    /// A vantage's clock is stepped by this much; its raw clock shows it.
     Set(usize, f64),
-    /// A vantage's clock stood still for so long, and its raw clock as well.
+    /// A vantage's clock and its raw clock stand still for this long.
     Froze(usize, f64),
-    /// A vantage's clock gains so many seconds a second.
+    /// A vantage's clock gains this many seconds per second.
     Drift(usize, f64),
     /// These cells take longer on the way to the server (positive) or on the way back. `None` means every vantage, or
     /// every server.
@@ -81,7 +81,7 @@ pub enum What {
     BothWays(Option<usize>, Option<usize>, f64),
     /// Queues of this mean delay on the way back.
     Queue(Option<usize>, Option<usize>, f64),
-    /// A vantage reports the offset of a server (`None`: of each one) displaced by so much.
+    /// A vantage reports the offset of a server (`None`: of all servers) displaced by this much.
     Lie(usize, Option<usize>, f64),
     /// A vantage reports random offsets of this scatter.
     Noise(usize, f64),
@@ -93,15 +93,16 @@ pub enum What {
     Dead(usize),
     /// Each reply of a server is displaced at random by this scatter.
     ServerNoise(usize, f64),
-    /// One of several hosts behind a server's address is off by so much; this share of the replies is its own.
+    /// One of several hosts behind a server's address is off by the first value; the second is its share of the
+    /// replies.
     OneOfMany(usize, f64, f64),
-    /// A vantage reports what it measured so many seconds ago as if it were new.
+    /// A vantage reports its measurements of this many seconds ago as new.
     Replay(usize, f64),
     /// A vantage reports this share of each round trip.
     ShortDelay(usize, f64),
     /// A vantage starts again: its monotonic and raw clocks start from zero.
     Reboot(usize),
-    /// A vantage sleeps until the fault ends: its monotonic and raw clocks stand still, its wall clock goes on.
+    /// A vantage is suspended until the fault ends: its monotonic and raw clocks stand still, its wall clock continues.
     Suspended(usize),
 }
 
@@ -114,7 +115,7 @@ pub struct FleetSample {
     pub vantage: usize,
     /// The index of the server.
     pub server: usize,
-    /// What the vantage reports.
+    /// The reported sample.
     pub sample: Arc<Sample>,
 }
 

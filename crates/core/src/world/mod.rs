@@ -143,7 +143,7 @@ impl World {
         self.faults.iter().filter(of).count() as f64
     }
 
-    /// What the servers announce.
+    /// The leap indicator that servers announce.
     fn leap(&self, t_s: f64) -> Leap {
         let soon = |fault: &Fault| matches!(*fault, Fault::Leap { at_s, .. } if (at_s - 86_400.0..at_s).contains(&t_s));
         if self.faults.iter().any(soon) { Leap::Insert } else { Leap::None }

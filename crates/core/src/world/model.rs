@@ -109,7 +109,7 @@ pub enum Fault {
         /// When they begin.
         until_s: f64,
     },
-    /// The offsets of a server are multiples of this: its clock, or the one that stamps, is coarse.
+    /// The offsets of a server are multiples of this, because its clock or its timestamping is coarse.
     Grain {
         /// The index of the server.
         server: usize,
@@ -153,7 +153,7 @@ pub enum Fault {
         /// The rate in ppm, positive when the clock gains.
         ppm: f64,
     },
-    /// The machine is suspended. Its real-time clock runs on; the monotonic and raw clocks stand still.
+    /// The machine is suspended. Its real-time clock continues; the monotonic and raw clocks stand still.
     Suspend {
         /// When the machine is suspended.
         from_s: f64,
@@ -164,7 +164,7 @@ pub enum Fault {
     Freeze {
         /// When the machine is frozen.
         from_s: f64,
-        /// When it goes on.
+        /// When it continues.
         until_s: f64,
     },
     /// A leap second is inserted. The servers announce it for a day and insert it.
@@ -200,7 +200,7 @@ pub enum Fault {
         /// The share of bad replies, 0 to 1. Exactly every second reply for 0.5, by chance otherwise.
         share: f64,
     },
-    /// A server's clock goes to and fro.
+    /// A server's clock oscillates.
     ServerSine {
         /// The index of the server.
         server: usize,

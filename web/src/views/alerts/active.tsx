@@ -1,4 +1,4 @@
-/** The alerts of now, by rule: firing, pending or inhibited. Each can be silenced. */
+/** The current alerts by rule: firing, pending or inhibited. Each can be silenced. */
 import { useState } from "preact/hooks";
 import type { Alert } from "../../api/types";
 import { Act } from "../../components/act";
@@ -72,10 +72,10 @@ function Line({ alert, onSilence }: { alert: Alert; onSilence: (alert: Alert) =>
   );
 }
 
-/** The summary without the name of the server, in which a number says nothing. One number is enough for a card. */
+/** The summary without the name of the server, whose digits are not values. A card shows one number. */
 const wordsOf = (alert: Alert): string => alert.summary.replaceAll(alert.server ?? "\0", "");
 
-/** Only an address that a browser opens as a page: the text comes from the configuration. */
+/** Accepts only web addresses, because the text comes from the configuration. */
 function runbook({ runbook_url: url }: Alert) {
   return url && /^https?:\/\//.test(url) ? <a href={url} rel="noreferrer" target="_blank">What to do</a> : null;
 }

@@ -1,4 +1,4 @@
-/** Show earlier alerts. The filter is in the address. */
+/** Earlier alerts. The filter is in the address. */
 import { alerting } from "../../api/client";
 import type { PastAlert } from "../../api/types";
 import { Badge, Downloads, Empty, Failure, Loading, Panel, Select } from "../../components/bits";

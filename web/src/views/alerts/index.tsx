@@ -1,4 +1,4 @@
-/** Alerts: what fires now, what did, silences, rules and notifiers. */
+/** Alerts: current and earlier ones, silences, rules and notifiers. */
 import { Parts } from "../../components/parts";
 import { active, firing } from "../../state/alerts";
 import { ActivePart } from "./active";

@@ -1,4 +1,4 @@
-/** What a rule would have done in the past, on a time axis. */
+/** The alerts that a rule would have fired in the past, on a time axis. */
 import { useState } from "preact/hooks";
 import { alerting } from "../../api/client";
 import type { PastAlert, Replayed, Rule, Severity } from "../../api/types";
@@ -74,7 +74,7 @@ function Result({ found }: { found: Replayed }) {
 
 const ROLES: Record<Severity, Role> = { critical: "bad", warning: "warn", info: "accent" };
 
-/** Alerts as stretches, a lane for each server. Pure. */
+/** Alerts as time spans, a lane for each server. Pure. */
 export function stretches(alerts: readonly PastAlert[], timeZone: string): Stretch[] {
   return alerts.map((alert) => {
     const [from_s, to_s] = [Date.parse(alert.started_at) / 1000, alert.ended_at ? Date.parse(alert.ended_at) / 1000 : null];

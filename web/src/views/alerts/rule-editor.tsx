@@ -1,4 +1,4 @@
-/** Writing a rule: judged while it is typed, tried on the past, and put into the configuration. */
+/** The editor of a rule: it is checked while the user types, replayed over the past, and added to the configuration. */
 import { useState } from "preact/hooks";
 import { alerting, settings } from "../../api/client";
 import type { Rule, RuleCheck, Variable } from "../../api/types";
@@ -18,7 +18,7 @@ import { Variables } from "./rules";
 
 export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule: Rule | null; variables: readonly Variable[] }) {
   const [texts, setTexts] = useState(begin);
-  // Of a built-in rule only what was changed is written; under another name it is a rule of its own.
+  // For a built-in rule, only the changed keys are written; under another name it is a new rule.
   const builtIn = rule?.source === "default" && texts.name === rule.name;
   const unchanged = rule !== null && JSON.stringify(texts) === JSON.stringify(begin);
   const lacking = texts.name.trim() === "" ? "A rule needs a name." : texts.expr.trim() === "" ? "A rule needs an expression." : null;
@@ -50,10 +50,10 @@ export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule:
   );
 }
 
-/** What the service says of the rule as it is typed. */
+/** The service's check of the rule while the user types. */
 function Verdict({ texts }: { texts: RuleTexts }) {
   const blank = texts.expr.trim() === "";
-  // A rule is judged before it has a name.
+  // A rule is checked even before it has a name.
   const checked = useChecked(blank ? null : texts, (rule, signal) =>
     alerting.checkRule(ruleOf({ ...rule, name: rule.name.trim() || "unnamed" }), signal));
   const { result, error } = checked ?? { result: null, error: null };

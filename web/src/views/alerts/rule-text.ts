@@ -1,7 +1,7 @@
 /** A rule as a form and as a table of the configuration file. Pure. */
 import type { Rule } from "../../api/types";
 
-/** The keys of `[[alert]]` that the form offers, as texts; an empty one is not set. */
+/** The keys of `[[alert]]` in the form, as texts; an empty text means not set. */
 export interface RuleTexts {
   name: string;
   expr: string;
@@ -26,13 +26,13 @@ export function textsOf(rule: Rule): RuleTexts {
   };
 }
 
-/** What differs from a built-in rule, and its name: the rest stays that of the program. */
+/** The name and the keys that differ from the built-in rule; the others keep their built-in values. */
 export function changed(begin: RuleTexts, now: RuleTexts): RuleTexts {
   const entries = Object.entries(now).map(([key, text]) => [key, key === "name" || text !== begin[key as keyof RuleTexts] ? text : ""]);
   return Object.fromEntries(entries) as unknown as RuleTexts;
 }
 
-/** As the API takes it: what is empty is left out. */
+/** The rule in the form of the API; empty keys are left out. */
 export function ruleOf(texts: RuleTexts): Partial<Rule> {
   const entries = Object.entries(texts)
     .map(([key, text]): [string, string] => [key, text.trim()])
@@ -43,10 +43,10 @@ export function ruleOf(texts: RuleTexts): Partial<Rule> {
 
 const listOf = (text: string): string[] => text.split(",").map((one) => one.trim()).filter(Boolean);
 
-/** A basic string of TOML: what JSON escapes, TOML does too. */
+/** A basic string of TOML, which has the same escapes as JSON. */
 const quoted = (text: string): string => JSON.stringify(text).replaceAll("\u007f", "\\u007f");
 
-/** As the file writes it. */
+/** The rule as a table of the file. */
 export function ruleToml(texts: RuleTexts): string {
   const lines = Object.entries(ruleOf(texts)).map(([key, value]) =>
     `${key} = ${Array.isArray(value) ? `[${value.map((one) => quoted(String(one))).join(", ")}]` : quoted(String(value))}`);
@@ -54,8 +54,8 @@ export function ruleToml(texts: RuleTexts): string {
 }
 
 /**
- * A TOML file with the rule in it: keys that the form knows are replaced in the table of the same name, whose other keys
- * and comments stay; without such a table it is added at the end.
+ * A TOML file with the rule: in the table of the same name, the keys of the form are replaced; its other keys and
+ * comments stay. Without such a table, one is added at the end.
  */
 export function putRule(file: string, texts: RuleTexts): string {
   const lines = file.split("\n");

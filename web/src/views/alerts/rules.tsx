@@ -63,7 +63,7 @@ function Line({ rule }: { rule: Rule }) {
   );
 }
 
-/** What an expression may speak of. */
+/** The variables that an expression may use. */
 export function Variables({ variables }: { variables: readonly Variable[] }) {
   const groups = groupBy(variables, (variable) => variable.of);
   return (

@@ -13,7 +13,7 @@ import { tell } from "../../state/notices";
 const SPANS = ["30m", "2h", "8h", "24h", "7d"] as const;
 
 export function SilenceDialog({ alert, onClose, onMade }: {
-  /** What it begins with; missing for one from scratch. */
+  /** The alert to silence; `null` for an empty form. */
   alert: Alert | null;
   onClose: () => void;
   onMade?: () => void;

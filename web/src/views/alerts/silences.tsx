@@ -40,7 +40,7 @@ export function SilencesPart() {
   );
 }
 
-/** It ends by itself, or in the file. */
+/** A maintenance window. It ends by itself; only the file can change it. */
 function WindowLine({ window }: { window: OpenWindow }) {
   return (
     <li class="alert">

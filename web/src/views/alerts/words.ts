@@ -3,7 +3,7 @@ import type { Alert, Notifier, PastAlert, Silence } from "../../api/types";
 import { groupBy } from "../../format/group";
 import { ALERT_STATES, SEVERITIES, type Tone } from "../../format/words";
 
-/** A value as the rule computed it, with its unit where it has one. */
+/** A value of a rule, with its unit if it has one. */
 export function valueText(value: Alert["value"], unit = ""): string {
   if (value === null) return "–";
   const text = String(Number(value.toPrecision(4))).replace("-", "−");
@@ -16,7 +16,7 @@ export interface Group {
   alerts: Alert[];
 }
 
-/** Alerts of one rule together, the worst rule first; within it what fires before what waits or is held back. */
+/** Groups alerts by rule, the worst rule first. In a group, firing alerts come before pending and inhibited ones. */
 export function grouped(alerts: readonly Alert[]): Group[] {
   const state = (alert: Alert): number => ALERT_STATES[alert.state]?.rank ?? 9;
   const severity = (alert: Alert): number => SEVERITIES[alert.severity].rank;
@@ -30,12 +30,12 @@ export function grouped(alerts: readonly Alert[]): Group[] {
     best(a) - best(b) || SEVERITIES[a.severity].rank - SEVERITIES[b.severity].rank || a.alert.localeCompare(b.alert));
 }
 
-/** Which servers a rule or a silence is about. */
+/** The servers of a rule or a silence, as text. */
 export function selectorText(servers: readonly string[]): string {
   return servers.length === 0 ? "all" : servers.join(", ");
 }
 
-/** Those that the filter lets through, newest first. */
+/** The alerts that match the filter, newest first. */
 export function filtered(alerts: readonly PastAlert[], rule: string, text: string): PastAlert[] {
   const wanted = text.trim().toLowerCase();
   return alerts
@@ -43,7 +43,7 @@ export function filtered(alerts: readonly PastAlert[], rule: string, text: strin
     .sort((a, b) => b.started_at.localeCompare(a.started_at));
 }
 
-/** Whether it holds, is to come, or is over, by the clock of the monitor. */
+/** Whether it is active, in the future, or over, by the clock of the monitor. */
 export function standing(silence: Silence, nowMs: number): "active" | "to come" | "over" {
   if (Date.parse(silence.ends_at) <= nowMs) return "over";
   return Date.parse(silence.starts_at) > nowMs ? "to come" : "active";

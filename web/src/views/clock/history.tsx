@@ -1,4 +1,4 @@
-/** This host's clock over time: its error with the bound, what the kernel corrects, and the kernel's errors. */
+/** This host's clock over time: its error with the bound, the kernel's correction, and the kernel's errors. */
 import { useMemo, useRef } from "preact/hooks";
 import { api } from "../../api/client";
 import type { ClockPoint, EventEntry, LocalClock, LocalHistory } from "../../api/types";
@@ -15,7 +15,7 @@ import { useResource } from "../../state/resource";
 import { route } from "../../state/route";
 import { asTexts, spanKey, windowOf, type Window } from "../../state/span";
 
-/** The service records once a minute; what lies between is drawn from what the page sees. */
+/** The service records one point a minute; readings of the page fill the time between. */
 const EVERY_MS = 30_000;
 const MOST_SEEN = 120;
 
@@ -27,7 +27,7 @@ export function ClockHistory({ host, window, now, events }: {
     const wanted = live ? windowOf(route.value.query, monitorNowMs.value / 1000) : window;
     return api.localHistory(asTexts(wanted), signal);
   }, live ? EVERY_MS : null);
-  // While another stretch is read, the charts stay as they are: a zoom must not flicker.
+  // While another span is read, the charts stay unchanged, so that a zoom does not flicker.
   const drawn = useRef<LocalHistory | null>(null);
   if (read) drawn.current = read;
   const history = read ?? drawn.current;
@@ -44,7 +44,7 @@ export function ClockHistory({ host, window, now, events }: {
   );
 }
 
-/** How the clock was at each reading since the view was opened, the latest of them. */
+/** The latest readings of the clock since the view was opened. */
 function useSeen(now: LocalClock | null): readonly ClockPoint[] {
   const seen = useRef<readonly ClockPoint[]>([]);
   if (now && seen.current.at(-1)?.time !== now.as_of) seen.current = [...seen.current.slice(1 - MOST_SEEN), pointOf(now)];

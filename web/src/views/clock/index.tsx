@@ -1,4 +1,4 @@
-/** The clock of the monitoring host: what the servers say of it, what its kernel says, what happened to it. */
+/** The clock of the monitoring host: what servers and kernel say about it, and its events. */
 import { api } from "../../api/client";
 import type { DaemonView, EventEntry, KernelState, LocalClock, Verdict } from "../../api/types";
 import { Empty, Facts, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
@@ -17,7 +17,7 @@ import { ClockHistory } from "./history";
 
 const KINDS_OF_CLOCK = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
 
-/** What happened is listed so far back, and further when further is drawn. */
+/** How far back events are listed, unless the charts go back further. */
 const LISTED_S = 30 * 86_400;
 
 const NONE: EventEntry[] = [];

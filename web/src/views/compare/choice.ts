@@ -1,4 +1,4 @@
-/** What is compared, as the address keeps it. Pure. */
+/** The compared servers, in the form of the address. Pure. */
 import type { ServerRow } from "../../api/types";
 
 export const MEASURES = ["offset", "delay", "jitter", "loss", "score", "tdev"] as const;
@@ -12,12 +12,12 @@ export const NAMES: Record<Measure, string> = {
 export const MOST_LINES = 12;
 
 export interface Chosen {
-  /** Single servers; empty: all that have the tag. */
+  /** Single servers; if empty, all servers with the tag. */
   ids: string[];
   /** `key:value`; empty: any. */
   tag: string;
   of: Measure;
-  /** Each line less its median, so that lines far from each other are seen together. */
+  /** Whether each line is drawn relative to its median, so that lines that are far apart fit together. */
   centred: boolean;
 }
 
@@ -39,7 +39,7 @@ function decoded(text: string): string {
   }
 }
 
-/** The tags on offer, with the number of servers that have them. */
+/** The tags to choose from, with the number of servers that have them. */
 export function tagChoices(rows: readonly ServerRow[]): { value: string; text: string }[] {
   const counts = new Map<string, number>();
   for (const row of rows) {
@@ -48,14 +48,14 @@ export function tagChoices(rows: readonly ServerRow[]): { value: string; text: s
   return [...counts].sort(([a], [b]) => a.localeCompare(b)).map(([value, n]) => ({ value, text: `${value} (${n})` }));
 }
 
-/** The servers that are meant, in the order of the page. */
+/** The chosen servers, in the order of the page. */
 export function meant(rows: readonly ServerRow[], { ids, tag }: Pick<Chosen, "ids" | "tag">): string[] {
   if (ids.length > 0) return ids;
   const [key = "", value = ""] = [tag.slice(0, tag.indexOf(":")), tag.slice(tag.indexOf(":") + 1)];
   return rows.filter((row) => tag === "" || row.tags[key] === value).map((row) => row.id);
 }
 
-/** The middle of the known values. */
+/** The median of the known values. */
 export function median(values: readonly (number | null | undefined)[]): number {
   const known = values.filter((value): value is number => value != null).sort((a, b) => a - b);
   return known[Math.floor(known.length / 2)] ?? 0;

@@ -1,4 +1,4 @@
-/** Colours that tell lines apart in both themes; beyond eight the lines are dashed too. */
+/** Colours that distinguish lines in both themes; beyond eight, lines are dashed too. */
 const COLOURS = 8;
 
 export const lineColour = (index: number): string => `line-${(index % COLOURS) + 1}`;

@@ -1,4 +1,4 @@
-/** The heat map: a row for each server, a column for each stretch of time. */
+/** The heat map: a row for each server, a column for each time step. */
 import { useMemo, useRef } from "preact/hooks";
 import { api } from "../../api/client";
 import type { HistoryBody } from "../../api/types";
@@ -13,12 +13,12 @@ import { unit, zone } from "../../state/prefs";
 import { useResource } from "../../state/resource";
 import { asTexts, spanKey, type Window } from "../../state/span";
 
-/** More rows are no picture any more, and cost the service more than a second. */
+/** More rows would be unreadable, and take the service more than a second. */
 const MOST = 64;
 const COLUMNS = "180";
 const TITLE = "Who was wrong or silent, and when";
 
-/** Of the servers that were chosen: some, those with a tag, or all, in the order of the service. */
+/** For the chosen servers: some, those with a tag, or all, in the order of the service. */
 export function HeatPanel({ ids, tag, window }: { ids: readonly string[]; tag: string; window: Window }) {
   const [box, width] = useWidth(1000);
   const live = window.span !== null;

@@ -18,8 +18,8 @@ const NO_ROWS: ServerRow[] = [];
 const HOST_EVENTS = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
 
 /**
- * The heat map is read at once, by the service's own choice of servers; the rest waits for the list of servers. A tag with a
- * comma cannot be asked for.
+ * The heat map is read at once, with the servers that the service selects; the rest waits for the list of servers. The
+ * API cannot select a tag that contains a comma.
  */
 export function CompareView({ picture }: { picture: Picture | null }) {
   const rows = picture?.servers.servers ?? NO_ROWS;

@@ -23,7 +23,7 @@ const NOTES: Record<Drawn, string> = {
   jitter: "RMS of the differences between neighbouring offsets, over 8 polls.", loss: "Share of polls without an offset.",
   score: "As the NTP Pool scores: at most 20; it hands out servers above 10.",
 };
-/** What the service is asked for. */
+/** The columns to request from the service. */
 const OF: Record<Drawn, string> = { offset: "offset", delay: "delay", jitter: "jitter", loss: "offset", score: "score" };
 
 export function LinesPanel({ ids, window, measure, centred, events }: {
@@ -37,7 +37,7 @@ export function LinesPanel({ ids, window, measure, centred, events }: {
   }, live ? EVERY_MS : null);
   const drawn = useRef<{ of: string; tracks: Track[] } | null>(null);
   if (read) drawn.current = { of: OF[measure], tracks: read };
-  // Columns of another measure are no stand-in.
+  // Do not show columns of another measure while loading.
   const tracks = read ?? (drawn.current?.of === OF[measure] ? drawn.current.tracks : null);
   const joined = useMemo(() => tracks && join(tracks, measure, centred), [tracks, measure, centred]);
   if (error && !read) return <Failure what="The comparison" error={error} retry={retry} />;

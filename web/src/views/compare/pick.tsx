@@ -1,4 +1,4 @@
-/** Which servers are compared: all, those with a tag, or single ones. */
+/** The choice of servers to compare: all, those with a tag, or single ones. */
 import { useState } from "preact/hooks";
 import type { ServerRow } from "../../api/types";
 import { Badge, Panel, Select } from "../../components/bits";

@@ -1,4 +1,4 @@
-/** What somebody did, in words instead of a method and a path. Pure. */
+/** Describes an action in words instead of a method and a path. Pure. */
 import type { AuditEntry } from "../../api/types";
 
 /** By method and path of the API; `…` is the name in the path. */
@@ -10,7 +10,7 @@ const ACTIONS: Record<string, string> = {
   "POST /notifiers/{id}/test": "Tested the notifier …", "POST /reports": "Made a report", "POST /session": "Signed in", "DELETE /session": "Signed out",
 };
 
-/** What is not known here is shown as it was asked. */
+/** Unknown actions are shown unchanged. */
 export function actionWords({ action, target }: Pick<AuditEntry, "action" | "target">): string {
   const pattern = action.replace("/api/v1", "");
   const words = ACTIONS[pattern];

@@ -1,4 +1,4 @@
-/** Who changed what: every write that the service was asked for, newest first. */
+/** The audit log: every request for a change, newest first. */
 import { settings } from "../../api/client";
 import type { AuditEntry } from "../../api/types";
 import { NeedsRole } from "../../components/act";

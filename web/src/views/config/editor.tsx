@@ -1,4 +1,4 @@
-/** A text with line numbers, where each line can bear a fault. The text box is the browser's own. */
+/** A native text area with line numbers, where each line can show a fault. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Fault } from "../../api/types";
 import { ToneIcon } from "../../components/bits";
@@ -7,7 +7,7 @@ export interface EditorProps {
   text: string;
   faults: readonly Fault[];
   readOnly: boolean;
-  /** The line to begin with, counted from 1. */
+  /** The first line to show, counted from 1. */
   first: number | undefined;
   onInput: (text: string) => void;
   /** The line of the caret, counted from 0. */

@@ -1,4 +1,4 @@
-/** The whole file as text: checked while it is typed, with the schema's help, and applied after a last look. */
+/** The whole file as text: checked while the user types, with help from the schema, and applied after a review. */
 import { useEffect, useState } from "preact/hooks";
 import { settings } from "../../api/client";
 import type { ConfigCheck, Fault, Schema } from "../../api/types";
@@ -25,13 +25,13 @@ function File() {
   const file = useResource("config file", settings.file);
   const schema = useResource("config schema", settings.schema);
   useEffect(() => {
-    // An unfinished draft goes on; an untouched one gives way to the file as it is now.
+    // A changed draft is kept; an unchanged one is replaced by the current file.
     if (file.data && !isDirty.value) draft.value = { base: file.data, text: file.data.text };
   }, [file.data]);
   const [applied, setApplied] = useState<ConfigCheck | null>(null);
   const done = (result: ConfigCheck): void => {
     setApplied(result);
-    // Secrets that were typed are masked in what is read next.
+    // The text that is read next has typed secrets masked.
     draft.value = null;
     file.retry();
     refresh();
@@ -88,7 +88,7 @@ function Buttons({ dirty, checked, onDiscard, onReview }: {
   );
 }
 
-/** How the text stands, in one line. */
+/** The state of the text, in one line. */
 function State({ dirty, checked, faults }: { dirty: boolean; checked: Checked | null; faults: readonly Fault[] }) {
   const [tone, text] = stateWords(dirty, checked, faults.length);
   return <p class="editor-state" role="status"><ToneIcon tone={tone} size={14} /> {text}</p>;

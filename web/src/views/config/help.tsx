@@ -1,4 +1,4 @@
-/** What the schema says: of the key under the caret, and of all keys for those who look for one. */
+/** Help from the schema: about the key at the cursor, and a search over all keys. */
 import { useMemo, useState } from "preact/hooks";
 import type { Schema } from "../../api/types";
 import { Empty, Panel } from "../../components/bits";

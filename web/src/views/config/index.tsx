@@ -1,4 +1,4 @@
-/** The configuration: servers one by one, the whole file, what is in effect, who changed what. */
+/** The configuration: single servers, the whole file, the effective values, the audit log. */
 import { Parts } from "../../components/parts";
 import { isDirty } from "../../state/draft";
 import { AuditPart } from "./audit";

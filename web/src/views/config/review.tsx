@@ -13,7 +13,7 @@ export function Review({ draft, check, onApplied, onRebased, onClose }: {
   draft: Draft;
   check: ConfigCheck;
   onApplied: (result: ConfigCheck) => void;
-  /** The file is another one by now; editing goes on from there. */
+  /** The file has changed; editing continues with the new one. */
   onRebased: (draft: Draft) => void;
   onClose: () => void;
 }) {
@@ -41,7 +41,7 @@ export function Review({ draft, check, onApplied, onRebased, onClose }: {
   );
 }
 
-/** What a change does, in words. */
+/** The effects of a change, in words. */
 export function Changes({ changes }: { changes: ConfigChanges }) {
   const lists: readonly (readonly [string, readonly string[]])[] = [
     ["Servers added", changes.added], ["Servers changed", changes.changed], ["Servers removed", changes.removed],

@@ -1,4 +1,4 @@
-/** What the schema says of the keys of the configuration, in words. Pure. */
+/** The keys of the configuration in words, from the schema. Pure. */
 import type { Json } from "../../api/types";
 import type { Schema } from "../../api/types";
 
@@ -7,7 +7,7 @@ export interface KeyDoc {
   path: string;
   key: string;
   kind: string;
-  /** What holds when the key is not set; `null` when it must be, or has none. */
+  /** The default; `null` if the key is required or has no default. */
   usual: string | null;
   needed: boolean;
   secret: boolean;
@@ -16,7 +16,7 @@ export interface KeyDoc {
   examples: string[];
 }
 
-/** Every key that the configuration knows, in the order of the schema. */
+/** Every key of the configuration, in the order of the schema. */
 export function keyDocs(schema: Schema, path = ""): KeyDoc[] {
   const table = schema.items ?? schema;
   return Object.entries(table.properties ?? {}).flatMap(([key, inner]) => {
@@ -40,7 +40,7 @@ export function docOf(key: string, path: string, schema: Schema, table: Schema):
   };
 }
 
-/** A value as a form shows it: texts bare, the rest as JSON writes it. */
+/** A value for a form: texts without quotes, other values as JSON. */
 export function written(value: Json): string {
   if (typeof value === "string") return value;
   const empty = typeof value === "object" && value !== null && Object.keys(value).length === 0;
@@ -91,7 +91,7 @@ function names(dotted: string): string[] {
   return dotted === "" ? [] : dotted.split(".").map((name) => name.trim().replace(/^"|"$/g, ""));
 }
 
-/** The schema at a path as `pathAt` gives it, and that of the table it stands in. */
+/** The schema at a path of `pathAt`, and that of the enclosing table. */
 export function schemaAt(root: Schema, path: readonly string[]): { schema: Schema; table: Schema } | null {
   let table: Schema = root;
   let schema: Schema = root;

@@ -1,4 +1,4 @@
-/** One server as a form made of the schema: what is common first, the rest folded. */
+/** One server as a form built from the schema: common keys first, the others folded. */
 import { useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { ApiError } from "../../api/client";
@@ -12,17 +12,17 @@ import { docOf, typeOf } from "./schema";
 import { changedKeys, faultsByKey, type Configured, type Texts } from "./server-keys";
 
 const COMMON = ["address", "name", "tags", "poll_interval", "own"];
-/** Paused and resumed by a button of its own. */
+/** Keys with a separate button. */
 const ELSEWHERE = ["paused"];
 
 export function ServerForm({ server, table, usual, save, onClose, children }: {
-  /** Missing for a new one. */
+  /** `null` for a new server. */
   server: Configured | null;
   /** The schema of `[[server]]`. */
   table: Schema;
-  /** What holds for every server that says nothing of its own. */
+  /** The defaults of all servers. */
   usual: Texts;
-  /** Sends the keys; throws what the service says against them. */
+  /** Sends the keys; throws the error of the service. */
   save: (keys: ServerKeys) => Promise<void>;
   onClose: () => void;
   /** Above the buttons. */
@@ -71,7 +71,7 @@ function KeyField({ name, schema, table, value, fault, usual, onInput }: {
   table: Schema;
   value: string;
   fault: string | undefined;
-  /** What holds when nothing is said here. */
+  /** The value that applies if the field is empty. */
   usual: string | undefined;
   onInput: (value: string) => void;
 }) {
@@ -92,7 +92,7 @@ function KeyField({ name, schema, table, value, fault, usual, onInput }: {
 
 const spoken = (value: string): string => (value === "true" ? "yes" : value === "false" ? "no" : value);
 
-/** What will be written, before it is. */
+/** A summary of the changes before they are written. */
 function Summary({ keys, before, after }: { keys: ServerKeys; before: Texts; after: Texts }) {
   const names = Object.keys(keys);
   if (names.length === 0) return <p class="note">No changes yet.</p>;

@@ -1,29 +1,29 @@
-/** The keys of a server as a form: texts in, the keys that changed out. Pure. */
+/** The keys of a server as a form: texts in, changed keys out. Pure. */
 import type { Json } from "../../api/types";
 import type { Fault, Schema, ServerKeys } from "../../api/types";
 import { typeOf } from "./schema";
 
-/** Texts by key; an empty one is not set. */
+/** Texts by key; an empty text means not set. */
 export type Texts = Record<string, string>;
 
-/** A server as the configuration has it in effect. */
+/** A server of the effective configuration. */
 export interface Configured {
   name: string;
   address: string;
   paused: boolean;
   tags: Record<string, string>;
-  /** Where it is written. */
+  /** The source of its table. */
   source: string;
-  /** What is said of this very server, as a form shows it. */
+  /** The keys that are set for this server, as texts. */
   own: Texts;
-  /** What holds where nothing is said of it: its defaults. */
+  /** Its defaults, as texts. */
   inherited: Texts;
 }
 
 type Table = { [key: string]: Json };
 const isTable = (value: Json | undefined): value is Table => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The servers of `GET /config`: a value without a source comes from `[defaults]` or the program. */
+/** The servers of `GET /config`. A value without a source comes from `[defaults]` or the program. */
 export function serversOf(values: Json, sources: Json): Configured[] {
   const [root, from] = [isTable(values) ? values : {}, isTable(sources) ? sources : {}];
   const list = Array.isArray(root["server"]) ? root["server"] : [];
@@ -37,20 +37,20 @@ export function serversOf(values: Json, sources: Json): Configured[] {
       paused: server["paused"] === true,
       tags: isTable(server["tags"]) ? Object.fromEntries(Object.entries(server["tags"]).map(([tag, value]) => [tag, String(value)])) : {},
       source: source("address"),
-      // The sources of tags are those of each tag.
+      // Tags have a source each.
       own: Object.fromEntries(texts.filter(([key, text]) => (key === "tags" ? text !== "" : isOwn(key)))),
       inherited: Object.fromEntries(texts.filter(([key]) => key !== "tags" && !isOwn(key))),
     };
   });
 }
 
-/** What holds for a server that says nothing of its own: the values of `[defaults]`. */
+/** The defaults of a server: the values of `[defaults]`. */
 export function defaultsOf(values: Json): Texts {
   const defaults = isTable(values) ? values["defaults"] : undefined;
   return isTable(defaults) ? Object.fromEntries(Object.entries(defaults).map(([key, value]) => [key, textOf(value)])) : {};
 }
 
-/** A value as a field shows it; tags are a line each. */
+/** A value as the text of a field; each tag is a line. */
 export function textOf(value: Json): string {
   if (value === null) return "";
   if (isTable(value)) return Object.entries(value).map(([key, inner]) => `${key} = ${String(inner)}`).join("\n");
@@ -58,7 +58,7 @@ export function textOf(value: Json): string {
   return String(value);
 }
 
-/** What a text means to the schema. A number that is none stays text, and the service says what is wrong with it. */
+/** Converts a text to the type in the schema. An invalid number stays text, and the service reports the error. */
 export function jsonOf(text: string, schema: Schema): Json {
   const trimmed = text.trim();
   switch (typeOf(schema)) {
@@ -79,7 +79,7 @@ function tagsOf(text: string): Table {
   return Object.fromEntries(pairs);
 }
 
-/** The keys to send: what changed, `null` for what is to go. */
+/** The keys to send: changed ones, and `null` for removed ones. */
 export function changedKeys(before: Texts, after: Texts, properties: Record<string, Schema>): ServerKeys {
   const keys: ServerKeys = {};
   for (const [key, schema] of Object.entries(properties)) {
@@ -89,7 +89,7 @@ export function changedKeys(before: Texts, after: Texts, properties: Record<stri
   return keys;
 }
 
-/** Faults by the key that they are about; what is about no field is under the empty key. */
+/** Faults by key; faults without a field are under the empty key. */
 export function faultsByKey(body: unknown, properties: Record<string, Schema>): Texts {
   const faults = typeof body === "object" && body !== null && "faults" in body && Array.isArray(body.faults) ? body.faults as Fault[] : [];
   const found: Texts = {};

@@ -1,4 +1,4 @@
-/** The servers one by one: add, change, pause, remove. Each change is written to the file, whose comments stay. */
+/** Adds, changes, pauses and removes single servers. Each change is written to the file, which keeps its comments. */
 import { useState } from "preact/hooks";
 import { api, ApiError, settings } from "../../api/client";
 import type { Schema, ServerKeys } from "../../api/types";
@@ -18,10 +18,10 @@ import { ServerForm } from "./server-form";
 import { route } from "../../state/route";
 import { defaultsOf, serversOf, type Configured, type Texts } from "./server-keys";
 
-/** A list of thousands is searched, not read. */
+/** Maximum number of listed servers; use the filter for more. */
 const MOST = 200;
 
-/** What is open above the list. */
+/** The dialog that is open. */
 type Open = { what: "add" } | { what: "change" | "remove"; server: Configured } | null;
 
 export function ServersPart() {
@@ -35,9 +35,9 @@ export function ServersPart() {
     : <List servers={servers} blocked={null} onOpen={() => undefined} onPause={() => undefined} />;
 }
 
-/** For those who may change them. */
+/** The list for users who may change servers. */
 function Managed({ servers, usual, again }: { servers: Configured[]; usual: Texts; again: () => void }) {
-  // The file is read with its tag, so that a change made meanwhile is noticed.
+  // The file is read with its entity tag, so that a concurrent change is noticed.
   const file = useResource("config file of servers", settings.file);
   const schema = useResource("config schema", settings.schema);
   const named = servers.find((server) => server.name === route.value.query.get("server"));

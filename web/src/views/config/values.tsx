@@ -1,4 +1,4 @@
-/** The configuration in effect, to read: each value with where it comes from. Secrets are masked by the service. */
+/** The effective configuration, read-only: each value with its source. The service masks secrets. */
 import { useState } from "preact/hooks";
 import { api } from "../../api/client";
 import type { Json } from "../../api/types";
@@ -12,7 +12,7 @@ interface Entry {
   source: string;
 }
 
-/** Every value with its key path, as faults of the configuration name it. Pure. */
+/** Every value with its key path, in the notation of configuration faults. Pure. */
 export function flatten(value: Json, path = ""): [string, string][] {
   if (Array.isArray(value)) {
     if (value.length === 0) return [[path, "none"]];
@@ -36,7 +36,7 @@ export function ValuesPart() {
   );
 }
 
-/** A server's value without a source is one that all servers have. */
+/** A server's value without a source is the default of all servers. */
 const isOfServer = /^server\[\d+\]\./;
 
 function entries(values: Json, sources: Json): Entry[] {
@@ -47,12 +47,12 @@ function entries(values: Json, sources: Json): Entry[] {
 
 interface Section {
   title: string;
-  /** Long lists begin folded. */
+  /** Whether the section is open at first; long lists are not. */
   open: boolean;
   entries: Entry[];
 }
 
-/** Entries by their table of the file; a server's table bears its name. Pure. */
+/** Entries by table of the file; a server's table has its name. Pure. */
 export function sections(entries: readonly Entry[]): Section[] {
   return [...groupBy(entries, (entry) => entry.path.split(".")[0] ?? "")].map(([table, held]) => {
     const name = ["name", "address"].map((key) => held.find((entry) => entry.path === `${table}.${key}`)).find(Boolean);

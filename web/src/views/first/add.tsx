@@ -1,4 +1,4 @@
-/** A server by its address, tried before it is added, and those that this host knows. */
+/** Adds a server by its address after a test, or one of the servers that this host knows. */
 import { useState } from "preact/hooks";
 import { api, ApiError, first, settings } from "../../api/client";
 import type { ServerKeys } from "../../api/types";
@@ -13,7 +13,7 @@ import { useResource } from "../../state/resource";
 import { serversOf } from "../config/server-keys";
 import { asksOfPool, isPool, testWords } from "./words";
 
-/** What a server is added with. A pool is polled at all of its addresses, as seldom as its volunteers ask for. */
+/** The keys of a new server. A pool is polled at all of its addresses, at the low rate that its volunteers ask for. */
 const keysOf = (address: string): ServerKeys => (isPool(address) ? { address, ...asksOfPool } : { address });
 
 export function AddServer() {
@@ -51,7 +51,7 @@ export function AddServer() {
   );
 }
 
-/** What is wrong with the address belongs to its field. */
+/** Whether an error is about the address, so that it is shown at the field. */
 const isAboutAddress = (error: Error | null): error is ApiError => error instanceof ApiError && error.status === 422;
 const addressFault = (error: Error | null): string | null => (isAboutAddress(error) ? error.message : null);
 const otherError = (error: Error | null): Error | null => (isAboutAddress(error) ? null : error);

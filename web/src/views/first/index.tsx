@@ -1,4 +1,4 @@
-/** The first view of a new monitor: add a server, try it before, take those that this host knows. */
+/** The first view of a new monitor: test and add a server, or add those that this host knows. */
 import { NeedsRole } from "../../components/act";
 import { fleet } from "../../api/client";
 import { Loading, Panel, ToneIcon } from "../../components/bits";
@@ -14,7 +14,7 @@ export function FirstServer() {
   return version.data?.fleet_hub ? <OnlyHub /> : <First />;
 }
 
-/** A hub measures nothing itself unless it has servers, and its agents are what the reader came for. */
+/** For a hub without servers: it measures nothing itself, so this links to its fleet. */
 function OnlyHub() {
   return (
     <section class="panel first" aria-label="The hub of a fleet">
@@ -34,7 +34,7 @@ function First() {
   );
 }
 
-/** Above the servers, as long as they are few. */
+/** Shown above the servers while there are few of them. */
 export function AnotherServer({ count }: { count: number }) {
   return (
     <Panel title="Add another server" note={count === 1
@@ -45,7 +45,7 @@ export function AnotherServer({ count }: { count: number }) {
   );
 }
 
-/** How the reader becomes the administrator. */
+/** Explains how to become the administrator. */
 function Stranger() {
   const link = session.value?.setup_link;
   if (setupError.value === null && !link) return <NeedsRole need="admin" what="Adding a server" />;

@@ -1,4 +1,4 @@
-/** What an agent says of itself: whether it reaches a hub, and whose plan it follows. */
+/** The state of this agent: whether it reaches a hub, and which plan it follows. */
 import { ApiError, fleet } from "../../api/client";
 import type { FleetAgent } from "../../api/types";
 import { Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";

@@ -1,4 +1,4 @@
-/** Cells as a matrix: a row for each address, whatever each vantage calls it. Pure. */
+/** Cells as a matrix with a row for each address, even if vantages use different names. Pure. */
 import type { FleetCell, FleetVerdict } from "../../api/types";
 import { duration, offset, percent } from "../../format/units";
 import type { Tone } from "../../format/words";
@@ -31,7 +31,7 @@ function mostFrequent(names: readonly string[]): string {
   return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))[0]?.[0] ?? "";
 }
 
-/** How a cell is marked: what the verdict names is bad, what lies outside of its own bound is a warning. */
+/** The tone of a cell: bad if the verdict names it, a warning if the offset is outside of its bound. */
 export function toneOf(cell: FleetCell, verdict: FleetVerdict): Tone {
   const isServer = (name: string): boolean => name === cell.server || name === `${cell.server}@${cell.address ?? ""}`;
   const isNamed = verdict.servers.some((one) => isServer(one.server))
@@ -51,12 +51,12 @@ export function isVantageWrong(vantage: string, verdict: FleetVerdict): boolean 
   return verdict.vantages.some((one) => one.vantage === vantage);
 }
 
-/** The server that the address of the page names, or one that the verdict does, or the first. */
+/** The server in the address of the page, otherwise one that the verdict names, otherwise the first. */
 export function chosenOf(rows: readonly Row[], named: string | null, verdict: FleetVerdict): Row | undefined {
   return rows.find((row) => row.key === named) ?? rows.find((row) => isServerWrong(row, verdict)) ?? rows[0];
 }
 
-/** Rows with the most cells that are not right first; cells of a vantage that is wrong itself say nothing of a server. */
+/** Rows with the most bad cells first. Cells of a wrong vantage do not count, because they say nothing about a server. */
 export function worstFirst(rows: readonly Row[], vantages: readonly string[], verdict: FleetVerdict): Row[] {
   const right = vantages.filter((vantage) => !isVantageWrong(vantage, verdict));
   const weight: Record<Tone, number> = { bad: 1e4, warn: 1e2, idle: 1, good: 0 };

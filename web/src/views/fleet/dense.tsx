@@ -1,11 +1,11 @@
-/** The matrix of a large fleet: a small square with a mark for each cell, what is not right on top. */
+/** The matrix of a large fleet: a small square with a mark for each cell, rows with problems on top. */
 import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { FleetCell, FleetVerdict } from "../../api/types";
 import type { Tone } from "../../format/words";
 import { told, toneOf, worstFirst, type Row } from "./arrange";
 
-/** A mark for each tone, so that a state is seen without colour. */
+/** A mark for each tone, so that a state is visible without colour. */
 const MARKS: Record<Tone, string> = { good: "·", warn: "!", bad: "×", idle: "–" };
 
 /** The cell under the pointer, or with the focus. */

@@ -1,4 +1,4 @@
-/** One server as every vantage sees it, a line for each vantage on one chart. */
+/** One server seen from every vantage, with a line for each vantage. */
 import { useMemo } from "preact/hooks";
 import { api } from "../../api/client";
 import type { EventEntry, FleetVerdict } from "../../api/types";
@@ -15,7 +15,7 @@ import { dashOf, lineColour } from "../compare/colours";
 import { join } from "../compare/lines";
 import { chosenOf, type Row } from "./arrange";
 
-/** Vantages that are drawn. */
+/** Maximum number of vantages that are drawn. */
 const MOST = 12;
 const NONE: EventEntry[] = [];
 

@@ -1,4 +1,4 @@
-/** The fleet as its hub sees it: the verdict, every server from every vantage, and the vantages. */
+/** The fleet at its hub: the verdict, every server from every vantage, and the vantages. */
 import { fleet } from "../../api/client";
 import type { FleetSkew, FleetVantages, FleetVerdict } from "../../api/types";
 import { Badge, Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
@@ -14,7 +14,7 @@ import { Matrix } from "./matrix";
 import { Vantages } from "./vantages";
 
 const EVERY_MS = 5000;
-/** Pairs of vantages that are listed. */
+/** Maximum number of pairs of vantages that are listed. */
 const PAIRS = 20;
 
 const TONES: Record<FleetVerdict["state"], Tone> = {
@@ -26,10 +26,10 @@ const STATES: Record<FleetVerdict["state"], string> = {
   path: "A path has changed", several: "Several are wrong", undecidable: "It cannot be decided",
 };
 
-/** As the beginning of a paragraph. */
+/** Capitalises the first letter. */
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** At a hub the whole fleet, elsewhere what this agent says of itself. */
+/** At a hub the whole fleet, otherwise the state of this agent. */
 export function FleetView() {
   const version = useResource("version", fleet.version);
   return (

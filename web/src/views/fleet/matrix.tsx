@@ -8,7 +8,7 @@ import { route, setQuery } from "../../state/route";
 import { arrange, isServerWrong, isVantageWrong, told, toneOf, type Row } from "./arrange";
 import { Dense } from "./dense";
 
-/** Up to so many cells show their figure. */
+/** Up to this many cells, each shows its figure. */
 const FIGURES = 600;
 
 const SHOWN = [
@@ -52,7 +52,7 @@ export function Matrix({ cells, verdict }: { cells: readonly FleetCell[]; verdic
   );
 }
 
-/** A mark beside the name of what the verdict calls wrong. */
+/** A mark beside the name of a server or vantage that the verdict calls wrong. */
 function Wrong({ is }: { is: boolean }) {
   return is ? <><ToneIcon tone="bad" size={12} /><span class="visually-hidden">wrong:</span></> : null;
 }

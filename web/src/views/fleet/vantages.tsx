@@ -1,4 +1,4 @@
-/** The vantages: who is heard, with which clock, and what was lost. */
+/** The vantages: when each was last heard, its clock, and its losses. */
 import type { FleetVantage, FleetVerdict } from "../../api/types";
 import { Badge, Empty, Panel } from "../../components/bits";
 import { span } from "../../format/time";

@@ -5,10 +5,10 @@ import { CONDITIONS, stateWords, type Tone } from "../../format/words";
 export type SortKey =
   | "state" | "name" | "offset" | "delay" | "jitter" | "reach" | "stratum" | "refid" | "score" | "seen";
 
-/** What the tiles count servers as. */
+/** The categories in which the tiles count servers. */
 export type Tally = "ok" | "wrong" | "silent" | "unjudged";
 
-/** Only what the verdict calls right is counted as right. Pure. */
+/** The category of a server. It is "ok" only if the verdict calls it right. Pure. */
 export function tallyOf(row: Pick<ServerRow, "state" | "class" | "outcome">): Tally {
   if (row.state === "wrong") return "wrong";
   if (row.state === "unreachable" || row.state === "failing") return "silent";
@@ -18,7 +18,7 @@ export function tallyOf(row: Pick<ServerRow, "state" | "class" | "outcome">): Ta
 export interface TableOptions {
   text: string;
   state: Condition | "";
-  /** What a tile counts. */
+  /** The category of the clicked tile. */
   is: Tally | "";
   /** Groups that are folded, by title. */
   folded: readonly string[];
@@ -30,7 +30,7 @@ export interface TableOptions {
 
 export type Line =
   | { kind: "group"; title: string; count: number; folded: boolean;
-      /** How many servers of the group there are in each state, worst first. */
+      /** The number of servers of the group in each state, worst first. */
       states: readonly { label: string; tone: Tone; count: number }[] }
   | { kind: "server"; row: ServerRow };
 
@@ -52,7 +52,7 @@ const KEYS: Record<SortKey, Key> = {
 const collator = new Intl.Collator("en", { numeric: true });
 
 function compare(a: ReturnType<Key>, b: ReturnType<Key>, descending: boolean): number {
-  // What is not known comes last, whichever the direction.
+  // Unknown values come last in either direction.
   if (a === null || b === null) return Number(a === null) - Number(b === null);
   const order = typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b));
   return descending ? -order : order;
@@ -67,7 +67,7 @@ function admits(row: ServerRow, options: TableOptions): boolean {
   return [row.name, row.address, row.refid, ...tags].some((field) => field?.toLowerCase().includes(text));
 }
 
-/** The value of a row's group, or what stands for none. */
+/** The group of a row, or the text for rows without one. */
 const groupOf = (row: ServerRow, tag: string): string => row.tags[tag] ?? "(no tag)";
 
 /** The lines of the table. Equal rows stay in the order of the configuration. */
@@ -110,7 +110,7 @@ export function tagsOf(rows: readonly ServerRow[]): string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row.tags)))].sort(collator.compare);
 }
 
-/** Which lines a window `[top, bottom)` pixels below the first line shows, with some beyond its ends. Pure. */
+/** The lines that are visible in `[top, bottom)`, in pixels below the first line, and some lines beyond. Pure. */
 export function visible(lines: number, height: number, top: number, bottom: number): { first: number; end: number } {
   const BEYOND = 12;
   const first = Math.min(Math.max(0, Math.floor(top / height) - BEYOND), lines);

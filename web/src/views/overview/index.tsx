@@ -7,7 +7,7 @@ import { ServerTable } from "./table";
 import { Tiles } from "./tiles";
 import { VerdictCard } from "./verdict";
 
-/** With so many servers a majority can name one that is wrong, while another one is silent. */
+/** With this many servers, a majority can identify a wrong server even if another one does not answer. */
 const ENOUGH = 4;
 
 export function Overview({ picture }: { picture: Picture }) {

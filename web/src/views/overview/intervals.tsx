@@ -8,7 +8,7 @@ import { Downloads, Empty, Panel } from "../../components/bits";
 import { useWidth } from "../../components/width";
 import { unit } from "../../state/prefs";
 
-/** So many fit on a screen beside the verdict. */
+/** The number of servers that fit on a screen beside the verdict. */
 const SHORT = 24;
 const TITLE = "Correctness intervals";
 

@@ -1,4 +1,4 @@
-/** One server in the table. Drawn again only when its row, the unit or the age of its last sample changed. */
+/** One server in the table. It is rendered again only if its row, the unit or the age of its last sample changed. */
 import type { ServerRow } from "../../api/types";
 import { Sparkline } from "../../charts/sparkline";
 import { UptimeBars } from "../../charts/uptime";

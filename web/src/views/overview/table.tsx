@@ -34,7 +34,7 @@ const COLUMNS: readonly { key: SortKey | null; text: string; name: string; hint?
 const TALLIES: readonly Tally[] = ["ok", "wrong", "silent", "unjudged"];
 const IS: Record<Tally, string> = { ok: "OK", wrong: "wrong", silent: "unreachable or failing", unjudged: "not judged" };
 
-/** Titles of folded groups, as the address keeps them. */
+/** Titles of folded groups, from the address. */
 const foldsOf = (query: URLSearchParams): string[] => (query.get("fold") ?? "").split(",").filter(Boolean).map(decodeURIComponent);
 
 function toggleFold(title: string): void {
@@ -110,7 +110,7 @@ function Toolbar({ rows, chosen }: { rows: readonly ServerRow[]; chosen: TableOp
 function Lines({ lines, chosen }: { lines: readonly Line[]; chosen: TableOptions }) {
   const body = useRef<HTMLTableSectionElement>(null);
   const { first, end } = useVisible(body, lines.length, LINE);
-  // Ages are in whole seconds; with many lines they are brought up to date with the data only.
+  // Ages are in whole seconds; with many lines they are updated only with new data.
   const nowMs = monitorNowMs.value;
   const seen = lines.slice(first, end);
   useUptime(seen.flatMap((line) => (line.kind === "server" ? [line.row.id] : [])));

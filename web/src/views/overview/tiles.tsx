@@ -1,4 +1,4 @@
-/** The state of everything in a row of tiles; each leads to what it counts. */
+/** A row of tiles with the overall state. Each tile links to the servers or alerts that it counts. */
 import type { ComponentChildren } from "preact";
 import { ToneIcon } from "../../components/bits";
 import { opinion } from "../../format/opinion";
@@ -22,7 +22,7 @@ export function Tiles({ picture }: { picture: Picture }) {
     <nav class="tiles" aria-label="At a glance">
       {SERVERS.map(({ tally, text, tone }) => {
         const members = rows.filter((row) => tallyOf(row) === tally);
-        // Green only for what is shown as right below.
+        // Green only for servers that the table shows as right.
         const shown = members.length === 0 ? "idle" : tally === "ok" && !members.some((row) => stateWords(row).tone === "good") ? "idle" : tone;
         return <Tile key={tally} to={href("overview", "", { is: tally })} tone={shown} big={String(members.length)} small={text} />;
       })}

@@ -1,4 +1,4 @@
-/** The verdict: who is wrong, by how much, since when, and how confident the analysis is. */
+/** The verdict: what is wrong, by how much, since when, and the confidence. */
 import type { ServerRow, Verdict } from "../../api/types";
 import { Facts, ToneIcon } from "../../components/bits";
 import { instant, inZone, span } from "../../format/time";
@@ -40,7 +40,7 @@ function Since({ time }: { time: string }) {
   return <span class="since"> since <time dateTime={time}>{instant(time, zone.value)}</time> ({span(age_s)})</span>;
 }
 
-/** How the replies of the accused servers were authenticated. */
+/** How the replies of the blamed servers were authenticated. */
 function accused(verdict: Verdict): [string, preact.ComponentChildren, string][] {
   if (verdict.state !== "server_wrong" && verdict.state !== "local_wrong") return [];
   const blamed = verdict.servers.filter((one) => one.blamed);

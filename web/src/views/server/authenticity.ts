@@ -1,4 +1,4 @@
-/** How the authentication of a server and its certificate stand. Pure. */
+/** The state of a server's authentication and of its certificate. Pure. */
 import type { Certificate, NtsState, ServerRow } from "../../api/types";
 import { count } from "../../format/units";
 import type { Tone } from "../../format/words";
@@ -16,7 +16,7 @@ export function authenticity(
   return nts.cookies > 0 ? { tone: "bad", label: "Not authenticated" } : { tone: "bad", label: "No keys" };
 }
 
-/** How near the end of a certificate is, by the rule of the built-in alerts. */
+/** How close the expiry of a certificate is, by the limits of the built-in alerts. */
 export function expiry(it: Pick<Certificate, "not_before" | "not_after" | "days_left">): Standing {
   const days = it.days_left;
   if (days < 0) return { tone: "bad", label: `expired ${count(Math.floor(-days))} days ago` };

@@ -1,4 +1,4 @@
-/** The last replies that were refused, by the test that failed: how many, when, what it means, and the packets themselves. */
+/** The last rejected replies by failed check: number, time, meaning, and the packets. */
 import { api } from "../../api/client";
 import type { Refusal } from "../../api/types";
 import { Badge, Empty, Failure, Loading, Panel, ToneIcon } from "../../components/bits";
@@ -20,7 +20,7 @@ export function Evidence({ id }: { id: string }) {
   );
 }
 
-/** All replies that failed the same check, newest first. It stays where it is, and open, while others arrive. */
+/** All replies that failed the same check, newest first. It keeps its position and stays open while others arrive. */
 function Kind({ failed, held }: { failed: string; held: readonly Refusal[] }) {
   const [newest, oldest] = [held[0], held.at(-1)];
   if (!newest || !oldest) return null;

@@ -23,7 +23,7 @@ export function HistoryCharts({ id, window, settings, events, onDrawn }: {
     const { series } = await api.history([id], { ...asTexts(live ? windowNow() : window), points: "800" }, signal);
     return series[0] ? trackOf(series[0]) : null;
   }, live ? EVERY_MS : null);
-  // While another stretch is read, the charts stay as they are: a zoom must not flicker.
+  // While another span is read, the charts stay unchanged, so that a zoom does not flicker.
   const drawn = useRef<Track | null>(null);
   if (read) drawn.current = read;
   const track = read ?? drawn.current;
@@ -39,7 +39,7 @@ export function HistoryCharts({ id, window, settings, events, onDrawn }: {
   );
 }
 
-/** What the vertical axis of the offset shows. */
+/** The options for the vertical axis of the offset. */
 const FITS = [{ value: "", text: "Offset" }, { value: "bound", text: "± bound" }, { value: "limits", text: "Limits" }];
 
 function Charts({ id, window, track, settings, events }: {

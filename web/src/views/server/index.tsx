@@ -23,14 +23,14 @@ import { NtsPanel } from "./nts";
 import { SheetPanel } from "./sheet";
 import { StabilityPanel } from "./stability";
 
-/** The charts are read at once, beside what is known of the server. */
+/** The charts are read at once, in parallel with the details of the server. */
 export function ServerView({ id, picture }: { id: string; picture: Picture | null }) {
   const { data, error, retry } = useResource(`server ${id}`, (signal) => api.server(id, signal));
   if (error instanceof ApiError && error.status === 404) {
     return <Empty>There is no server “{id}” in the configuration. <a href={href("overview")}>Go to the overview</a></Empty>;
   }
   if (error && !data) return <Failure what="The server" error={error} retry={retry} />;
-  // The shared picture is newer than what was read when the view was opened.
+  // The shared picture is newer than the details read when the view was opened.
   const row = picture?.servers.servers.find((one) => one.id === id) ?? data?.series[0];
   return (
     <>
@@ -45,7 +45,7 @@ export function ServerView({ id, picture }: { id: string; picture: Picture | nul
   );
 }
 
-/** A name with several addresses: each has a history of its own. */
+/** The addresses of a name; each has its own history. */
 function Series({ series }: { series: readonly ServerRow[] }) {
   return (
     <Panel title="Addresses" note="This name resolves to several addresses. Each one has its own history.">
@@ -106,7 +106,7 @@ function leap(indicator: number | null): string {
   return indicator === null ? "–" : words[indicator] ?? String(indicator);
 }
 
-/** What happened to this host shows in the offsets of every server. */
+/** Events of this host, which affect the offsets of all servers. */
 const HOST_EVENTS = "clock_step,clock_slew,monitor_pause,machine_restart,leap";
 const NONE: EventEntry[] = [];
 

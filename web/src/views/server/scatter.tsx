@@ -1,6 +1,6 @@
 /**
- * Offset against delay. Packets that met no queue gather at the left; a wedge that opens to one side shows which
- * direction of the path queues.
+ * Offset against delay. Packets without queueing are at the left; a wedge that opens to one side shows which direction
+ * of the path has a queue.
  */
 import { useMemo, useRef } from "preact/hooks";
 import type uPlot from "uplot";

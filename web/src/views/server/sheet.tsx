@@ -1,4 +1,4 @@
-/** What is known of how a server speaks NTP: its protocol sheet. */
+/** The protocol sheet of a server: how it implements NTP. */
 import { api } from "../../api/client";
 import type { TraitRow } from "../../api/types";
 import { Badge, Empty, Facts, Failure, Loading, Panel } from "../../components/bits";
@@ -28,7 +28,7 @@ function Text({ row }: { row: TraitRow }) {
   return <>{row.varies && <Badge tone="warn">varies</Badge>} {row.text}</>;
 }
 
-/** A title as the beginning of a line. Pure. */
+/** Capitalises a title. Pure. */
 export function capital(title: string): string {
   return title.charAt(0).toUpperCase() + title.slice(1);
 }

@@ -95,15 +95,15 @@ impl Alert {
         }
     }
 
-    /// The answer that counts. The store may lack the last polls before a kill, so a restored alert does not end before
-    /// its server was polled again.
+    /// Corrects the answer for a restored alert: the store may lack the last polls before a kill, so the alert does not
+    /// end before its server was polled again.
     pub(super) fn heed(&mut self, answer: Answer, view: &View<'_>) -> Answer {
         let polled = view.server.as_ref().and_then(ServerView::polled);
         self.restored = self.restored.filter(|since| polled.is_some_and(|at| at.mono_ns < since.mono_ns));
         if self.restored.is_some() && answer == Answer::False { Answer::NoData } else { answer }
     }
 
-    /// The server and its series, for selectors.
+    /// The series and the server, for selectors.
     pub(super) fn about(&self) -> Option<(&str, &ServerIdent)> {
         self.ident.as_ref().map(|ident| (&*self.series_id, &**ident))
     }

@@ -12,8 +12,8 @@ use crate::alert::rule::RuleSummary;
 use crate::alert::status::{Addressed, Saved};
 use crate::clock::Stamp;
 
-/// The maximum number of alerts that a description lists; further ones are only counted. The notification has them all,
-/// because some receivers open and close one incident for each.
+/// The maximum number of alerts that a description lists; further ones are only counted. The notification contains all
+/// alerts, because some receivers open and close an incident for each.
 const LISTED: usize = 100;
 /// The maximum number of servers named in a summary.
 const NAMED: usize = 5;

@@ -119,7 +119,7 @@ pub struct Engine {
     inhibitor: Inhibitor,
     started: Stamp,
     last: Option<Stamp>,
-    /// Whether this hub spoke for its fleet at the last evaluation.
+    /// Whether this hub had the lease of its fleet at the last evaluation.
     spoke: bool,
 }
 
@@ -153,8 +153,8 @@ impl Engine {
         }
     }
 
-    /// Restores the stored state of alerts. Alerts whose rule no longer exists end, and so do those of another vantage
-    /// point, because receivers know them under its name. That is notified if they had been notified before.
+    /// Restores the stored state of alerts. Alerts whose rule no longer exists end. So do alerts of another vantage
+    /// point, because receivers know them under its name. The end is notified if the alert was.
     #[must_use]
     pub fn restore(&mut self, now: Stamp, saved: Vec<Saved>) -> Outcome {
         let mut outcome = Outcome::default();
@@ -206,7 +206,8 @@ impl Engine {
         outcome
     }
 
-    /// Records in stored states under which name receivers know them, and explains notifications under another name.
+    /// Records the vantage name in stored states, under which receivers know them, and explains notifications under
+    /// another name.
     fn name_vantage(&self, outcome: &mut Outcome) {
         let name = &self.book.settings.vantage;
         for saved in outcome.memos.iter_mut().filter_map(|memo| memo.saved.as_mut()) {
@@ -242,7 +243,8 @@ impl Engine {
         };
         let mut outcome = Outcome::default();
         let speaks = observed.fleet.is_some_and(|fleet| fleet.speaks);
-        // The hub before may not have notified; receivers know an alert by its fleet.
+        // The previous hub may not have notified. Receivers recognise the alert, because its fingerprint contains the
+        // fleet.
         if speaks && !std::mem::replace(&mut self.spoke, speaks) {
             let about_fleet = self.watches.iter_mut().filter(|watch| watch.rule().expression.is_about_fleet());
             about_fleet.for_each(Watch::forget_notified);
@@ -259,7 +261,7 @@ impl Engine {
         outcome
     }
 
-    /// Every hub evaluates the rules about its fleet; the one that speaks notifies.
+    /// Every hub evaluates the rules about its fleet; only the hub with the lease notifies.
     fn leave_to_the_speaker(&self, outcome: &mut Outcome, speaks: bool) {
         let about_fleet = self.watches.iter().filter(|watch| watch.rule().expression.is_about_fleet());
         let names: BTreeSet<&str> = about_fleet.map(|watch| watch.rule().spec.name.as_str()).collect();

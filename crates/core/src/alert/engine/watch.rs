@@ -18,8 +18,8 @@ use crate::clock::Stamp;
 #[derive(Debug)]
 pub(super) struct Watch {
     rule: Arc<Rule>,
-    /// The alerts by name of the server, whichever of its addresses they show. The name is empty if the rule uses no
-    /// server variable.
+    /// The alerts by name of the server, independent of the address that they show. The name is empty if the rule uses
+    /// no server variable.
     pub alerts: BTreeMap<Arc<str>, Alert>,
     pub group: Group,
     pub last_error: Option<String>,
@@ -53,7 +53,7 @@ impl Watch {
     pub(super) fn restore(&mut self, now: Stamp, saved: Saved) {
         let target: Arc<str> = server_of(&saved.target).into();
         if *target != *saved.target {
-            // Stored by a version that had an alert for each address.
+            // The state was stored by a version that had an alert for each address.
             self.touched.extend([Arc::clone(&target), saved.target.as_str().into()]);
         }
         match saved.ended_at {
@@ -101,8 +101,8 @@ impl Watch {
         self.end_the_unseen(evaluation, outcome);
     }
 
-    /// Which series of a server its alert shows, the lowest rank: one for which the condition is true and that is not
-    /// silenced, preferably the one that it shows already.
+    /// The rank of a series; the alert of a server shows the series with the lowest rank. A series ranks low if the
+    /// condition is true for it and it is not silenced, and if the alert already shows it.
     fn rank(&self, view: &View<'_>, answer: &Answer, evaluation: &Evaluation<'_>) -> (u8, bool, bool) {
         let Some(server) = &view.server else { return (0, false, false) };
         let truth = match answer {
@@ -217,7 +217,7 @@ impl Watch {
     }
 }
 
-/// The name in `name@address`, and every other text as it is.
+/// The name in `name@address`; any other text is returned unchanged.
 fn server_of(target: &str) -> &str {
     let series = target.rsplit_once('@').filter(|(_, address)| address.parse::<SocketAddr>().is_ok());
     series.map_or(target, |(name, _)| name)

@@ -151,7 +151,7 @@ mod tests {
         assert!(fault(&format!("{}provable", "!".repeat(900))).contains("nested"));
     }
 
-    /// What a list, a text, a macro or a pattern could make grow or run long is not part of the language.
+    /// The language has no lists, texts, macros or patterns that could grow or run long.
     #[test]
     fn nothing_that_grows_or_loops_is_accepted() {
         let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
@@ -173,7 +173,7 @@ mod tests {
             (nested("(", 450, ")"), "nested deeper"),
             (nested("-", 900, ""), "nested deeper"),
             (nested("true ? 1 : ", 80, ""), "nested deeper"),
-            // Brackets in texts and comments hide how deep it is; then the parser's limit holds.
+            // Brackets in texts and comments hide the real depth; then the parser's limit applies.
             (nested("(')' == ", 70, ")"), "ecursion limit"),
             (nested("[')))', ", 70, "]"), "ecursion limit"),
             (nested("(//)\n", 150, ")"), "ecursion limit"),

@@ -398,7 +398,7 @@ pub static VARIABLES: &[Variable] = &[
     }),
 ];
 
-/// Whether what is wrong is no clock.
+/// Whether the fault is in a path, not in a clock.
 fn is_of_path(kind: Option<Kind>) -> bool {
     matches!(kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable))
 }

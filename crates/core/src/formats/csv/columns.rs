@@ -1,4 +1,4 @@
-//! The columns, their order, and which of them a file must have to be read.
+//! The columns, their order, and which of them a file must have.
 
 /// Every column, in the order in which they are written.
 pub const COLUMNS: [&str; 23] = [
@@ -27,7 +27,7 @@ pub const COLUMNS: [&str; 23] = [
     "mode",
 ];
 
-/// The columns that a file must have to be read, in whatever order.
+/// The columns that a file must have, in any order.
 pub const REQUIRED: [&str; 9] =
     ["time", "server", "outcome", "offset_s", "delay_s", "root_delay_s", "root_dispersion_s", "stratum", "leap"];
 
@@ -65,7 +65,7 @@ pub(super) enum Column {
 }
 
 impl Column {
-    /// Its place among [`COLUMNS`].
+    /// Its index in [`COLUMNS`].
     pub(super) fn index(self) -> usize {
         self as usize
     }

@@ -1,8 +1,8 @@
-//! Limits the length of a row while it is read. The reader of CSV keeps a row in memory, however long it is.
+//! Limits the length of a row while it is read, because the CSV reader keeps a whole row in memory.
 
 use std::io::{self, ErrorKind, Read};
 
-/// Maximum length of a row, in bytes. One of ours has some hundred.
+/// Maximum length of a row, in bytes. Rows of this program have some hundred bytes.
 pub const LONGEST_ROW: usize = 64 << 10;
 
 /// A source that fails at a row of more than [`LONGEST_ROW`] bytes. A line end within quotes belongs to the row.
@@ -21,7 +21,7 @@ impl<R> Limited<R> {
     fn pass(&mut self, byte: u8) {
         self.length += 1;
         if self.in_quotes {
-            // Of a doubled quote the first one closes the text and the second one opens it again.
+            // The first of two doubled quotes closes the text and the second one opens it again.
             self.in_quotes = byte != b'"';
             self.at_start_of_cell = !self.in_quotes;
             return;
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn unterminated_quoted_text_is_limited_over_any_number_of_lines() {
+    fn unterminated_quoted_text_is_limited_over_many_lines() {
         assert!(read(&format!("a,\"{}", "b,c\n".repeat(LONGEST_ROW))).is_err());
         assert!(read(&format!("a,b\"{}", "b,c\n".repeat(LONGEST_ROW))).is_ok());
     }

@@ -1,4 +1,5 @@
-//! CSV: the columns of [`COLUMNS`], one line a sample. `record` writes a line, `read` reads lines (`row` one of them).
+//! CSV: the columns of [`COLUMNS`], one line for each sample. `record` writes a line, `read` reads lines, `row` parses
+//! one.
 
 mod columns;
 mod limit;

@@ -1,11 +1,11 @@
-//! Reading recorded samples back, ours and other people's: any order of columns, unknown ones ignored, and of ours only
-//! [`REQUIRED`] needed. A bad row is an error with its place and reason, and the rows after it are read. A line that names
-//! the columns may come again, in another order too: files are put together with `cat`.
+//! Reads recorded samples from files of this program and of others. Columns may be in any order; unknown columns are
+//! ignored, and only [`REQUIRED`] must be present. A bad row gives an error with its place and reason, and the rows
+//! after it are read. A header may be repeated, also with another order of columns, because users concatenate files.
 //!
-//! What a file does not say is assumed so: vantage this one (empty); address none; kiss and rejected without a reason are
-//! `kiss` without a code and a failed origin test; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; the
-//! monotonic clock ran with the wall clock, never suspended; not authenticated; basic mode. Requests of a burst and
-//! configured tags are not in a file.
+//! Defaults for missing values: this vantage (empty); no address; `kiss` without a reason has no code, `rejected`
+//! without a reason failed the origin check; poll interval 64 s; precision 2⁻²⁰ s; root distance from its parts; a
+//! monotonic clock that ran with the wall clock and was never suspended; not authenticated; basic mode. Files contain
+//! neither the requests of a burst nor configured tags.
 
 use std::io::{BufRead, Read};
 
@@ -17,7 +17,7 @@ use super::row::{Row, Servers};
 use crate::formats::source::{RowError, Samples, Source};
 use crate::sample::Sample;
 
-/// Files that are written by this program and what people make of them; see [`read_from`].
+/// The CSV format, as written by this program or edited by users; see [`read_from`].
 #[derive(Debug, Clone, Copy)]
 pub struct Csv;
 
@@ -38,21 +38,21 @@ impl Source for Csv {
     }
 }
 
-/// The samples of a file, in its order.
+/// The samples of a file, in file order.
 pub struct Rows<R> {
     file: String,
     reader: Reader<Limited<R>>,
-    /// Where each of [`COLUMNS`] is in a row.
+    /// The index of each of [`COLUMNS`] in a row.
     places: [Option<usize>; COLUMNS.len()],
     servers: Servers,
     record: StringRecord,
     ended: bool,
 }
 
-/// Reads rows from wherever; `name` is what errors call it. The first line must name the columns.
+/// Reads rows from `source`; errors use `name` for it. The first line must name the columns.
 ///
 /// # Errors
-/// When a column that is needed is missing, or the first line cannot be read.
+/// When a required column is missing, or the first line cannot be read.
 pub fn read_from<R: Read>(name: &str, source: R) -> Result<Rows<R>, RowError> {
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(Limited::new(source));
     let header = reader.headers().map_err(|why| RowError::whole(name, 1, &why.to_string()))?;
@@ -64,7 +64,7 @@ pub fn read_from<R: Read>(name: &str, source: R) -> Result<Rows<R>, RowError> {
     Ok(Rows { file: name.to_owned(), reader, places, servers, record, ended: false })
 }
 
-/// Where each of [`COLUMNS`] is in a line that names them, or which one is missing.
+/// The index of each of [`COLUMNS`] in a header, or the name of a missing column.
 fn places_in(header: &StringRecord) -> Result<[Option<usize>; COLUMNS.len()], &'static str> {
     let place = |column: &str| header.iter().position(|cell| cell.trim() == column);
     match REQUIRED.into_iter().find(|column| place(column).is_none()) {
@@ -94,9 +94,9 @@ impl<R: Read> Iterator for Rows<R> {
                 }
                 Ok(false) => return None,
                 Err(why) => {
-                    // Behind a failure of the source nothing can be read; behind a row that is no text, the next row can.
+                    // After an I/O error nothing can be read; after a row that is not text, the next row can.
                     self.ended = why.is_io_error();
-                    // A failure of the source has no position: it is in the row after the last one.
+                    // An I/O error has no position: it is in the row after the last one.
                     let line = why.position().map_or_else(|| self.reader.position().line(), csv::Position::line);
                     return Some(Err(RowError::whole(&self.file, line, &why.to_string())));
                 }

@@ -1,12 +1,12 @@
 //! One sample as one line of CSV.
 //!
-//! A record is exactly one line: line breaks inside of a text become blanks, so that a torn file can be repaired, and
-//! its tail found, without reading it from the start. A text that a spreadsheet would take for a formula (a leading
-//! `=`, `+`, `-`, `@` or tab) gets a leading apostrophe, which reading takes off again; a text that begins with an
-//! apostrophe gets one too, so that the way back is exact.
+//! A record is exactly one line: line breaks in a text become blanks, so that a truncated file can be repaired, and its
+//! end found, without reading it from the start. A text that a spreadsheet would take for a formula (a leading `=`,
+//! `+`, `-`, `@` or tab) gets a leading apostrophe, which the reader removes. A text that begins with an apostrophe
+//! gets one too, so that the reader restores it exactly.
 //!
-//! Numbers are the shortest that read back to the same value, and never have an exponent. `time`, `mono_s`, `raw_s`
-//! and `boot_s` come from integers and show every nanosecond. What was not measured is an empty cell.
+//! Numbers are the shortest that read back to the same value, and never have an exponent. `time`, `mono_s`, `raw_s` and
+//! `boot_s` come from integers and show every nanosecond. A value that was not measured is an empty cell.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ use crate::text::decimal::{push_f64, push_nanos, push_padded, push_u64};
 /// First characters that get an apostrophe before them.
 const DEFUSED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\''];
 
-/// Appends `sample` to `out` as one line; `vantage` is the name of this one, for samples that were not taken elsewhere.
+/// Appends `sample` to `out` as one line; `vantage` is the name of this vantage, for samples that were taken here.
 pub fn append_record(out: &mut Vec<u8>, vantage: &str, sample: &Sample) {
     time(out, sample.at.wall_ns);
     text(out, if sample.server.vantage.is_empty() { vantage } else { &sample.server.vantage });
@@ -60,12 +60,12 @@ pub fn day(wall_ns: i64) -> Date {
     TimeZone::UTC.to_datetime(timestamp(wall_ns)).date()
 }
 
-/// A text that no spreadsheet takes for a formula.
+/// Protects a text from being taken for a formula by a spreadsheet.
 pub fn defused(text: &str) -> String {
     if text.starts_with(DEFUSED) { format!("'{text}") } else { text.to_owned() }
 }
 
-/// A text as it was before [`append_record`] defused it.
+/// Undoes [`defused`].
 pub fn restored(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(rest) if rest.starts_with(DEFUSED) => rest,

@@ -1,4 +1,4 @@
-//! One row of cells as a sample, or the cell that is at fault.
+//! Parses one row into a sample, or returns the faulty cell.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -23,19 +23,19 @@ const TIME_HINT: &str = "; a time is written as 2026-11-22T20:42:42Z";
 /// The column at fault and the reason.
 pub(super) type Fault = (Column, String);
 
-/// Maximum number of servers in a file; each address of a server counts. What is analysed is kept for each of them.
+/// Maximum number of servers in a file; each address of a server counts. The analysis keeps data for each of them.
 pub(super) const MOST_SERIES: usize = 100_000;
 /// Maximum length of the name of a server or a vantage, in bytes: that of the configuration.
 const LONGEST_NAME: usize = 128;
 
-/// The servers met so far, by vantage and name.
+/// The servers found so far, by vantage and name.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     by_vantage: HashMap<String, HashMap<String, Server>>,
     series: usize,
 }
 
-/// A server, with the addresses met so far.
+/// A server, with the addresses found so far.
 #[derive(Debug)]
 struct Server {
     ident: Arc<ServerIdent>,
@@ -152,7 +152,7 @@ impl<'a> Row<'a> {
         Ok(Measure { offset_s, delay_s, root_distance_s })
     }
 
-    /// What the server said of itself; for an unsynchronised one it may be missing altogether.
+    /// The server's statements about itself; an unsynchronised server may have none.
     fn reply(&self, needed: bool) -> Result<Option<Reply>, Fault> {
         if !needed && self.cell(Column::Stratum).trim().is_empty() {
             return Ok(None);
@@ -187,7 +187,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A cell in a message: in quotes, without control characters, not at any length.
+/// A cell for an error message: in quotes, without control characters, truncated.
 fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(60).collect::<String>())
 }

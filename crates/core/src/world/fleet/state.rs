@@ -1,4 +1,4 @@
-//! The state of a simulated fleet while it runs: clocks, paths, and what each poll measures.
+//! The state of a running fleet simulation: clocks, paths, and the result of each poll.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,7 +23,7 @@ pub(super) struct State<'a> {
     /// Delay and asymmetry of each path.
     paths: Vec<Vec<(f64, f64)>>,
     wander: Vec<(f64, f64)>,
-    /// What each vantage measured of each server, for those that replay it.
+    /// Past measurements by vantage and server, for vantages that replay them.
     measured: BTreeMap<(usize, usize), VecDeque<Measured>>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> State<'a> {
         self.world.active(t_s).map(of).sum()
     }
 
-    /// What the oscillator is off by: the raw clock shares it.
+    /// The error of the oscillator, which the raw clock shares.
     fn raw_s(&self, vantage: usize, t_s: f64) -> f64 {
         let of = |fault: &FleetFault| match fault.what {
             What::Drift(v, rate) if v == vantage => rate * (t_s - fault.from_s),
@@ -119,7 +119,7 @@ impl<'a> State<'a> {
         (out_s, back_s)
     }
 
-    /// What a false report adds to the offset.
+    /// The value that a false report adds to the offset.
     fn lie_s(&mut self, vantage: usize, server: usize, t_s: f64) -> f64 {
         let mut by_s = 0.0;
         for fault in self.world.active(t_s) {
@@ -132,7 +132,7 @@ impl<'a> State<'a> {
         by_s
     }
 
-    /// What one reply shows beside the server's clock.
+    /// The error of one reply in addition to that of the server's clock.
     fn reply_s(&mut self, server: usize, t_s: f64) -> f64 {
         let mut by_s = 2e-6 * self.dice.normal();
         for fault in self.world.active(t_s) {
@@ -147,7 +147,7 @@ impl<'a> State<'a> {
         by_s
     }
 
-    /// Offset and delay as the vantage reports them: what it measured, or what it measured before.
+    /// Offset and delay that the vantage reports: the current measurement, or an earlier one if it replays.
     fn replayed(&mut self, vantage: usize, server: usize, t_s: f64, measured: (f64, f64)) -> (f64, f64) {
         let lag = |fault: &FleetFault| match fault.what {
             What::Replay(v, lag_s) if v == vantage => Some(lag_s),
