@@ -36,5 +36,5 @@ pub(super) fn write(out: &mut impl Write, report: &AlertReport, color: bool) -> 
     let of = |status| report.notifications.iter().filter(|it| it.status == status && !it.reminder).count();
     let reminders = report.notifications.iter().filter(|it| it.reminder).count();
     let (firing, resolved) = (of(Status::Firing), of(Status::Resolved));
-    writeln!(out, "messages: {firing} that an alert fires, {resolved} that it is over, {reminders} reminders")
+    writeln!(out, "messages: {firing} for firing alerts, {resolved} for resolved alerts, {reminders} reminders")
 }

@@ -23,13 +23,13 @@ pub struct MeasureArgs {
     /// Servers to ask: NAME, ADDRESS, NAME:PORT or `[ADDRESS]:PORT`; a link-local address as `fe80::1%eth0`.
     #[arg(required_unless_present = "hostnames", value_name = "HOST", value_parser = Target::parse)]
     hosts: Vec<Target>,
-    /// The same, as monitoring plugins take it; may be repeated.
+    /// A server to ask, given as monitoring plugins do; may be repeated.
     #[arg(short = 'H', long = "hostname", value_name = "HOST", value_parser = Target::parse)]
     hostnames: Vec<Target>,
     /// Requests to each server; the one with the lowest delay counts.
     #[arg(short = 'n', long, value_name = "N", default_value = "1")]
     pub count: NonZeroU16,
-    /// Time between two requests to one server; at least (and usually) 2 s, on this host 100 ms.
+    /// Time between two requests to one server. Minimum and default: 2 s, or 100 ms for servers on this host.
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub interval: Option<Duration>,
     /// How long to wait for each reply.
@@ -44,7 +44,7 @@ pub struct MeasureArgs {
     /// IPv6 only.
     #[arg(short = '6', long = "ipv6")]
     pub ipv6: bool,
-    /// Every address of a name, and not just the first.
+    /// Measure every address of a name, not only the first.
     #[arg(short, long)]
     pub all: bool,
     /// Authenticate with Network Time Security (NTS): one key exchange, then requests with its cookies.
@@ -56,7 +56,7 @@ pub struct MeasureArgs {
     /// Certificates (PEM) to trust for the key exchange in addition to those of the system.
     #[arg(long, value_name = "FILE", requires = "nts", value_parser = read_authorities)]
     nts_ca: Option<Arc<str>>,
-    /// How to measure: kernel (kernel timestamps where there are any) or sntp (portable).
+    /// Measurement engine: kernel (with kernel timestamps where available) or sntp (portable).
     #[arg(long, value_name = "ENGINE", default_value = "kernel", value_parser = parse_engine)]
     pub engine: EngineChoice,
 }
@@ -135,7 +135,7 @@ fn parse_engine(text: &str) -> Result<EngineChoice, String> {
     match text {
         "kernel" => Ok(EngineChoice::Kernel),
         "sntp" => Ok(EngineChoice::Sntp),
-        _ => Err("kernel or sntp".to_owned()),
+        _ => Err("must be kernel or sntp".to_owned()),
     }
 }
 

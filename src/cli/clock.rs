@@ -17,8 +17,9 @@ use crate::config::{Host, Inputs, split_address};
 use crate::local::known_servers;
 
 const EXAMPLES: &str = "\
-Without a HOST the running service is asked, which has watched for longer. If none runs, the servers of --config or of \
-NTP_SERVER are asked once, or else those that the time daemon of this host and DHCP name.
+Without a HOST, the answer comes from the running service, which has measured for longer. If no service runs, the \
+servers of --config or NTP_SERVER are asked once. Without those, it asks the servers that the time daemon of this host \
+and DHCP name.
 
 Examples:
   ntp-monitor clock
@@ -26,8 +27,8 @@ Examples:
   ntp-monitor clock || echo 'do not trust the timestamps of this host'
 
 Exit status: 0 the clock is right, 1 it is wrong by more than --within, 2 wrong usage, 3 it cannot be determined.
-The clock is called right only if at least two servers and most of all servers agree. Servers on this host are \
-ignored, because they read the clock that they would judge.";
+The clock counts as right only if at least two servers, and more than half of all servers, agree. Servers on this host \
+are ignored, because they read the clock that is being checked.";
 
 /// Arguments of `clock`.
 #[derive(Debug, Clone, Args)]
@@ -47,7 +48,7 @@ pub struct ClockArgs {
     json: bool,
 }
 
-/// The answer.
+/// The answer of `clock`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {

@@ -42,10 +42,10 @@ Examples:
   ntp-monitor query time.example.net          measure a server now
   ntp-monitor                                 run the service; add servers on its page
   ntp-monitor --config servers.toml           run the service
-  NTP_SERVER=a.example,b.example ntp-monitor  the same, configured by the environment alone
+  NTP_SERVER=a.example,b.example ntp-monitor  the same, configured by environment variables
 
 Offsets are positive when the server is ahead of this host.
-Exit status: 0, 1 failure, 2 usage, 78 configuration; `check` as monitoring plugins have them.";
+Exit status: 0 success, 1 failure, 2 wrong usage, 78 invalid configuration. `check` exits as a monitoring plugin.";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -82,7 +82,7 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Say whether the clock of this host is right.
     Clock(clock::ClockArgs),
-    /// Feed recorded samples through statistics and verdict, in their own time.
+    /// Recompute statistics and verdicts from recorded samples, at their recorded times.
     Replay(replay::ReplayArgs),
     /// Print statistics, verdicts and events of a span from the store.
     Stats(stats::StatsArgs),
@@ -90,18 +90,18 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Draw a chart of a span from the store, as SVG or PNG.
     Plot(plot::PlotArgs),
-    /// Make a report of a span: one HTML page with tables, pictures and evidence.
+    /// Make a report of a span: one HTML page with tables, charts and evidence.
     Report(make_report::ReportArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Examine everything that the service depends on, and say what to do.
+    /// Check everything that the service depends on, and say what to fix.
     Doctor(doctor::DoctorArgs),
-    /// Ask the running service for its health, as a monitoring plugin or a container does.
+    /// Report the health of the running service, as a monitoring plugin or a container health check.
     Health(health::HealthArgs),
     /// Copy the store while the service runs.
     Backup(upkeep::BackupArgs),
-    /// Put a copy of the store back.
+    /// Restore the store from a copy.
     Restore(upkeep::RestoreArgs),
     /// Check, compact or prune the store.
     #[command(subcommand)]
@@ -109,7 +109,7 @@ pub enum Command {
     /// List notifiers, or test one.
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
-    /// Prepare what a fleet of monitors needs beside the service.
+    /// Prepare what a fleet needs in addition to the service, such as the configuration of NATS.
     #[command(subcommand)]
     Fleet(fleet::FleetCommand),
     /// Print completions for a shell.
@@ -118,7 +118,7 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or write that of every command.
+    /// Print the manual page, or write the pages of all commands.
     Man(man::ManArgs),
 }
 
@@ -274,7 +274,9 @@ fn service(inputs: Inputs) -> ExitCode {
         }
     };
     if inputs.file.is_none() && loaded.config.servers.is_empty() && loaded.config.fleet.is_none() {
-        complain(&format!("no server is configured, and there is no home directory to keep a file in\n{NO_FILE}"));
+        complain(&format!(
+            "no server is configured, and there is no home directory for a configuration file\n{NO_FILE}"
+        ));
         return ExitCode::from(EXIT_CONFIG);
     }
     loaded.warnings.extend(warning);

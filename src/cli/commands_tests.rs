@@ -6,6 +6,19 @@ fn no_two_arguments_of_any_command_clash() {
 }
 
 #[test]
+fn no_indented_help_line_exceeds_the_width_of_the_help() {
+    let mut waiting = vec![Cli::command()];
+    while let Some(command) = waiting.pop() {
+        waiting.extend(command.get_subcommands().cloned());
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        // Clap wraps longer lines, and the rest of such a line loses its indentation.
+        for line in help.lines().filter(|line| line.starts_with("  ")) {
+            assert!(line.chars().count() <= 98, "{}: {line}", command.get_name());
+        }
+    }
+}
+
+#[test]
 fn every_help_example_parses_as_a_command_line() {
     let mut waiting = vec![Cli::command()];
     while let Some(command) = waiting.pop() {

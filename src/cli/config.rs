@@ -14,12 +14,12 @@ pub const EXIT_CONFIG: u8 = 78;
 /// What to do with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
-    /// Say everything that is wrong with the configuration, or that it is sound
-    #[command(after_help = "Exit code: 0 when it is sound, 78 otherwise.\n\n\
+    /// Check the configuration and report all faults
+    #[command(after_help = "Exit status: 0 if it is valid, 78 otherwise.\n\n\
         Examples:\n  ntp-monitor --config servers.toml config check\n  \
         ntp-monitor --config servers.toml config check --without-secrets   # as systemctl reload does")]
     Check {
-        /// Pass over files that this process cannot read: systemd hands credentials to the service alone
+        /// Skip files that this process cannot read: systemd gives credentials to the service only
         #[arg(long)]
         without_secrets: bool,
     },
@@ -43,8 +43,8 @@ pub enum ConfigCommand {
 }
 
 /// The hint below the faults of a configuration if no file was named.
-pub(super) const NO_FILE: &str =
-    "No file was named: --config servers.toml does; `ntp-monitor config example > servers.toml` begins one.";
+pub(super) const NO_FILE: &str = "No configuration file was named: use --config FILE; `ntp-monitor config example > \
+                                  servers.toml` writes an example.";
 
 /// The faults, with a hint if they are caused by a missing file.
 pub(super) fn in_words(faults: &Faults, file: Option<&Path>) -> String {
@@ -96,7 +96,7 @@ fn check(
             writeln!(out, "{}", summary(&loaded))?;
         }
         Err(faults) if without_secrets && faults.0.iter().all(|fault| fault.is_unread_file) => {
-            writeln!(out, "ok but for files that only the service can read: {}", faults.0.len())?;
+            writeln!(out, "ok, except for files that only the service can read: {}", faults.0.len())?;
         }
         Err(mut faults) => {
             faults.0.retain(|fault| !(without_secrets && fault.is_unread_file));
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(output(&CHECK, &all).0, ExitCode::from(EXIT_CONFIG));
         let (code, out, err) = output(&command, &all);
         assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""));
-        assert_eq!(out, "ok but for files that only the service can read: 1\n");
+        assert_eq!(out, "ok, except for files that only the service can read: 1\n");
 
         let also_wrong = environment(&[&base[..], &unread, &[("LOG_LEVEL", "loud")]].concat());
         let (code, _, err) = output(&command, &also_wrong);

@@ -51,13 +51,13 @@ pub struct DemoArgs {
     /// End after this time.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// The token of an administrator, of at least 16 characters; a new one at each start unless given.
+    /// The administrator's token, of at least 16 characters; without this option, a new one at each start.
     #[arg(long, value_name = "TOKEN", value_parser = long_token)]
     pub token: Option<String>,
     /// Time between polls.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub poll: Duration,
-    /// Begin with a simulated history of this length, in which one of the good servers was wrong for six hours.
+    /// Start with a simulated history of this length, in which one of the good servers was wrong for six hours.
     #[arg(long, value_name = "TIME", value_parser = history_length, conflicts_with = "fleet")]
     pub history: Option<Duration>,
     /// Run a fleet: a hub and four agents with scripted clocks, over a nats-server from NATS_SERVER or PATH.
@@ -81,14 +81,18 @@ fn demo_servers() -> Vec<DemoServer> {
         server("good-1", "right", Script::good()),
         server("good-2", "right", Script::good()),
         server("good-3", "right", Script::good()),
-        server("ahead", "80 ms ahead, and sure of itself", Script::good().offset_ns(80_000_000)),
+        server("ahead", "80 ms ahead, and claims a small error", Script::good().offset_ns(80_000_000)),
         server("drifting", "50 ppm fast", Script::good().drifting(50.0)),
         server("lossy", "answers 70 % of requests", Script::good().losing(0.3)),
-        server("limiting", "kisses RATE from the fifth request on", Script::good().kissing(KissCode::RATE, 4)),
-        server("unsynchronised", "says that it has no time", Script::good().unsynchronised()),
+        server(
+            "limiting",
+            "sends kiss-o'-death RATE from the fifth request on",
+            Script::good().kissing(KissCode::RATE, 4),
+        ),
+        server("unsynchronised", "reports that it is not synchronised", Script::good().unsynchronised()),
         server(
             "spoofed",
-            "a forged reply comes first, the right one after",
+            "a forged reply arrives before the real one",
             Script::good().replying([ReplyKind::WrongOrigin, ReplyKind::Good]),
         ),
     ]

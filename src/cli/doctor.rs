@@ -9,13 +9,14 @@ use super::table::{Style, Terminal};
 use crate::doctor::{Examination, Finding, Level};
 
 const EXAMPLES: &str = "\
-Changes nothing. A server that the service asked a moment ago is not asked again; any other gets one request.
+Changes nothing. Sends one request to each server, except to those that the service polled a moment ago.
 Exit status: 0 nothing worse than a warning, 1 a problem, 78 the configuration cannot be used.
 
 Examples:
   sudo -u ntp-monitor ntp-monitor doctor --config /etc/ntp-monitor/servers.toml
   ntp-monitor doctor --config servers.toml --offline
-  ntp-monitor doctor --config servers.toml --json | jq '.findings[] | select(.level == \"problem\")'";
+  ntp-monitor doctor --config servers.toml --json |
+    jq '.findings[] | select(.level == \"problem\")'";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
@@ -43,7 +44,7 @@ pub async fn run(
     let step = |what: &str| {
         if terminal.progress {
             // Progress output is optional: a failed write is ignored.
-            let _ = writeln!(err, "looking at: {what} …");
+            let _ = writeln!(err, "checking: {what} …");
         }
     };
     let findings = examination.run(step).await;

@@ -26,9 +26,9 @@ Examples:
   ntp-monitor export --format jsonl --server office | jq .offset_s
   ntp-monitor export --store ntp-monitor.db --from 2026-11-01 --format influx -o november.lp
 
-Everything that is kept unless a span is given. Samples are kept for as long as [store] raw_for says.
-JSON lines have the columns of CSV as keys, but the clocks in whole nanoseconds: mono_ns, raw_ns, boot_ns.
-Exit status: 0, 1 when there is nothing to export or it cannot be written, 78 configuration.";
+Without a span, every stored sample is exported. [store] raw_for sets how long samples are stored.
+JSON lines use the CSV columns as keys, except for the clocks in whole nanoseconds: mono_ns, raw_ns, boot_ns.
+Exit status: 0 success, 1 nothing to export or not writable, 78 invalid configuration.";
 
 /// A number larger than the number of stored samples.
 const ALL: Duration = Duration::MAX;
@@ -42,10 +42,10 @@ pub struct ExportArgs {
     /// Which store, which span.
     #[command(flatten)]
     pub span: SpanArgs,
-    /// How to write.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     pub format: Format,
-    /// Where to; a name that ends in .gz is compressed [default: stdout].
+    /// The output file; compressed if its name ends in .gz [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -102,7 +102,7 @@ pub fn run(
         Ok(0) => {
             let whole = args.span.from.is_none() && args.span.since.is_none();
             let of = if whole { String::new() } else { format!(" of {span}") };
-            writeln!(complaints, "ntp-monitor: no samples{of} are kept")?;
+            writeln!(complaints, "ntp-monitor: the store has no samples{of}")?;
             Ok(1)
         }
         Ok(_) => Ok(0),

@@ -51,10 +51,10 @@ pub struct NatsConfArgs {
     /// Certificate of the server (PEM).
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
-    /// Its key (PEM).
+    /// Private key of that certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// Authority of the client certificates (PEM); users are certificates then, and no passwords are made.
+    /// Authority of the client certificates (PEM). Users then need a certificate, and no passwords are created.
     #[arg(long, value_name = "FILE", requires = "cert")]
     ca: Option<PathBuf>,
 }
@@ -76,7 +76,7 @@ fn nats_conf(args: &NatsConfArgs, out: &mut impl Write) -> Result<(), String> {
             return Err(format!("{name:?} cannot name a vantage: use lower-case letters, digits, \"_\" and \"-\""));
         }
         if !seen.insert(name) {
-            return Err(format!("{name:?} is there twice"));
+            return Err(format!("{name:?} is given twice"));
         }
     }
     std::fs::create_dir_all(&args.dir).map_err(|why| format!("cannot create {}: {why}", args.dir.display()))?;
@@ -97,9 +97,12 @@ fn nats_conf(args: &NatsConfArgs, out: &mut impl Write) -> Result<(), String> {
     };
     let file = args.dir.join("nats.conf");
     write(&file, &conf.text())?;
-    let more = if has_passwords { ", and a password for each user beside it" } else { "" };
-    let encrypted =
-        if args.cert.is_some() { "" } else { "\nwithout --cert and --key passwords cross the network readable" };
+    let more = if has_passwords { ", and next to it a password for each user" } else { "" };
+    let encrypted = if args.cert.is_some() {
+        ""
+    } else {
+        "\nwithout --cert and --key, passwords are sent over the network in clear text"
+    };
     writeln!(out, "wrote {}{more}{encrypted}", file.display()).map_err(|why| why.to_string())
 }
 

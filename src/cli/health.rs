@@ -13,8 +13,8 @@ use crate::config::Inputs;
 use crate::outbound::short;
 
 const EXAMPLES: &str = "\
-Finds the service that runs on this host, with the address, TLS and tokens that it really uses. Run it as the user of the \
-service or as root. Where several services run, --config names one.
+Finds the running service on this host, with the address, TLS and tokens that it actually uses. Run it as root or as \
+the user of the service. If several services run, select one with --config.
 Exit status as for monitoring plugins: 0 ok, 1 degraded, 2 failing or not running, 3 unknown.
 
 Examples:

@@ -18,12 +18,12 @@ use crate::store::read::Reader;
 
 const EXAMPLES: &str = "\
 Examples:
-  ntp-monitor --config servers.toml report --since 7d -o week.html
-  ntp-monitor report --store ntp-monitor.db --from 2026-11-01 --to 2026-12-01 --limit 50ms -o november.html
+  ntp-monitor --config servers.toml report --since 7d --limit 50ms -o week.html
+  ntp-monitor report --store ntp-monitor.db --from 2026-11-01 --to 2026-12-01 -o november.html
 
 The page is one file without scripts that needs no network and can be printed. The service makes reports on its own \
 if [report] schedule is set.
-Exit status: 0, 1 when there is nothing to report or it cannot be written, 78 configuration.";
+Exit status: 0 success, 1 nothing to report or not writable, 78 invalid configuration.";
 
 const USUAL: Duration = Duration::from_secs(7 * 86_400);
 

@@ -17,9 +17,10 @@ pub enum NotifyCommand {
     List,
     /// Send a test notification and print the result
     #[command(
-        after_help = "The message goes out at once and once, whether or not the service runs; a PagerDuty incident \
-        is opened and closed, a heartbeat beats.\n\nExit status: 0 when the receiver took it, 1 when not, 78 \
-        configuration.\n\nExample:\n  ntp-monitor --config servers.toml notify test ops-chat"
+        after_help = "Sends the message once and immediately, whether or not the service runs. For PagerDuty it opens \
+        and closes an incident, for a heartbeat it sends one heartbeat.\n\nExit status: 0 if the receiver accepted the \
+        message, 1 if not, 78 invalid configuration.\n\n\
+        Example:\n  ntp-monitor --config servers.toml notify test ops-chat"
     )]
     Test {
         /// The name of the notifier

@@ -30,8 +30,8 @@ Examples:
   ntp-monitor plot adev --store ntp-monitor.db --since 3d -o stability.svg
   ntp-monitor plot bound --limit 50ms --theme dark -o bound.svg
 
-A name that ends in .png gives PNG, which needs an installed font; everything else is SVG.
-Exit status: 0, 1 failure, 78 configuration.";
+If the file name ends in .png, the chart is PNG, which needs an installed font; otherwise it is SVG.
+Exit status: 0 success, 1 failure, 78 invalid configuration.";
 
 /// Maximum number of events that are marked.
 const MOST_EVENTS: usize = 1000;
@@ -208,16 +208,16 @@ impl Wanted<'_> {
             _ => MOST_LINES,
         };
         if self.names.is_empty() {
-            return Err("the store knows no server yet".to_owned());
+            return Err("the store has no servers yet".to_owned());
         }
         if most == 1 && self.names.len() > 1 {
             let all = self.names.join(", ");
-            return Err(format!("this picture shows one server: choose it with --server NAME, of {all}"));
+            return Err(format!("this chart shows one server: choose one of {all} with --server NAME"));
         }
         if self.names.len() > most {
             let all = self.names.len();
             self.names.truncate(most);
-            notes.push(format!("{most} of {all} servers are shown; choose others with --server NAME"));
+            notes.push(format!("{most} of {all} servers are shown; choose which with --server NAME"));
         }
         Ok(())
     }

@@ -30,21 +30,21 @@ Columns:
   offset  how far the server is ahead of this host (+) or behind it (-)
   bound   the root distance: the server claims that true time is within this of its offset
   stamps  where the packets were stamped: kernel, kernel-rx (replies only) or userland
-  state   ok, disagrees (with what most of the servers allow), undecided (the servers contradict each other, and no
-          majority agrees), or why there is no offset
-A terminal that is too narrow for all of them gets the more important ones.
+  state   ok, disagrees (with what most of the servers allow), undecided (the servers contradict
+          each other, and no majority agrees), or why there is no offset
+A narrow terminal shows only the more important columns.
 
 Examples:
   ntp-monitor query time.example.net
   ntp-monitor query -n 4 192.0.2.1 [2001:db8::1]:1123     four requests to each, 2 s apart
   ntp-monitor query --nts time.example.net                authenticated by NTS
-  ntp-monitor query --sheet time.example.net              what it answers: versions, NTS, timestamps, fields
+  ntp-monitor query --sheet time.example.net              protocol sheet: versions, NTS, and more
   ntp-monitor query --watch time.example.net              repeatedly, with the trend
-  ntp-monitor query --watch --nts time.example.net        the same, and whether each poll was authenticated
+  ntp-monitor query --watch --nts time.example.net        with the authentication of each poll
   ntp-monitor query --all --json pool.example.net | jq '.results[].offset_s'
 
-Exit status: 0 when every server gave a time, whatever time it is, 1 when one did not, 2 on wrong usage.
-`check` and `clock` have exit codes for what is wrong and what cannot be decided.";
+Exit status: 0 if every server gave a time, right or wrong, 1 if one did not, 2 wrong usage.
+`check` and `clock` also show in their exit status whether a clock is wrong or cannot be judged.";
 
 /// Arguments of `query`.
 #[derive(Debug, Clone, Args)]
@@ -56,11 +56,12 @@ pub struct QueryArgs {
     /// Write one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
-    /// Measure again and again, each TIME: at least and usually 16 s, on this host 1 s.
+    /// Measure repeatedly, every TIME. Minimum and default: 16 s, or 1 s for servers on this host.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s",
           conflicts_with = "count", value_parser = parse_duration)]
     pub watch: Option<Duration>,
-    /// The protocol sheet of each server: versions, NTS, timestamps and more. Six requests and one key exchange.
+    /// Show the protocol sheet of each server: versions, NTS, timestamps and more. Takes six requests and one key
+    /// exchange.
     #[arg(long, conflicts_with_all = ["count", "watch"])]
     pub sheet: bool,
 }

@@ -57,7 +57,7 @@ impl<W: Write> Complaints<W> {
         // A closed stderr means that the user does not want messages.
         let _ = match self.said {
             said if said <= FAULTS_SHOWN => writeln!(self.to, "ntp-monitor: {what}"),
-            said if said == FAULTS_SHOWN + 1 => writeln!(self.to, "ntp-monitor: further faults are counted only"),
+            said if said == FAULTS_SHOWN + 1 => writeln!(self.to, "ntp-monitor: further faults are only counted"),
             _ => Ok(()),
         };
     }
@@ -101,9 +101,8 @@ impl<W: Write> Recording<W> {
         }
         self.complaints.faults.unreadable += 1;
         if !std::mem::replace(&mut self.complaints.crowded, true) {
-            self.complaints.say(&format_args!(
-                "more than {MOST_SERIES} servers or addresses: the rows of the others are left out"
-            ));
+            self.complaints
+                .say(&format_args!("more than {MOST_SERIES} servers or addresses: the rows of the others are skipped"));
         }
         false
     }
@@ -219,7 +218,11 @@ impl Recorded {
         let rows = self.ahead.make_contiguous();
         if is_disordered(rows) {
             rows.sort_by_key(|(_, sample)| sample.at.wall_ns);
-            let _ = writeln!(complaints.to, "ntp-monitor: {}: not in order of time, sorted", self.path.display());
+            let _ = writeln!(
+                complaints.to,
+                "ntp-monitor: {}: rows were not in order of time and were sorted",
+                self.path.display()
+            );
         }
     }
 
@@ -254,8 +257,8 @@ impl Recorded {
         if !self.noted && self.ahead.front().is_some_and(|(_, next)| is_late(&sample, next)) {
             self.noted = true;
             complaints.say(&format_args!(
-                "{}:{}: not in order of time, and too long to be sorted here (more than {READ_AHEAD} rows): what comes \
-                 too late is refused",
+                "{}:{}: not in order of time, and too long to be sorted here (more than {READ_AHEAD} rows): rows that \
+                 come too late are rejected",
                 self.path.display(),
                 line + 1
             ));

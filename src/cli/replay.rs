@@ -41,19 +41,19 @@ Examples:
   ntp-monitor replay --json --taus 64,1024,65536 a.csv  one JSON object, three averaging times
   ntp-monitor replay ams.csv lon.csv nyc.csv            several vantages, judged together
 
-Columns needed: time, server, outcome, offset_s, delay_s, root_delay_s, root_dispersion_s, stratum, leap, in any order.
-Files local-*.csv beside the files of samples say what was known of the clock of the monitor; they are read too.
-Rows that cannot be read are reported with their place and left out.
-Exit status: 0, 1 when there was nothing to replay.";
+Required columns: time, server, outcome, offset_s, delay_s, root_delay_s, root_dispersion_s, stratum, leap, in any order.
+Files local-*.csv next to the sample files are read too; they record the state of the monitor's clock.
+Rows that cannot be parsed are reported with file and line, and skipped.
+Exit status: 0 success, 1 nothing to replay.";
 
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReplayArgs {
-    /// CSV files of one monitor or of several (column `vantage`), in any order; `.gz` too.
+    /// CSV files, plain or `.gz`, of one monitor or of several (column `vantage`), in any order.
     #[arg(required_unless_present = "since", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Take the last 7d, 12h, … of the store of the configuration instead of files.
+    /// Replay the last 7d, 12h, … of the configured store instead of files.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "files")]
     pub since: Option<Duration>,
     /// Show which alerts would have fired, by the rules of --config or the built-in ones.
@@ -65,7 +65,7 @@ pub struct ReplayArgs {
     /// Averaging times in seconds, rounded to multiples of the poll interval; octaves by default.
     #[arg(long, value_name = "SECONDS,…", value_delimiter = ',', value_parser = parse_tau)]
     pub taus: Option<Vec<f64>>,
-    /// A leap-seconds.list with which announcements are compared.
+    /// A leap-seconds.list to compare announced leap seconds with.
     #[arg(long, value_name = "FILE")]
     pub leap_list: Option<PathBuf>,
     /// Show progress on stderr.
@@ -177,14 +177,14 @@ pub fn run(
     let done = work.finish(args);
     let skipped = faults.unreadable + faults.future;
     if skipped > 0 {
-        writeln!(complaints, "ntp-monitor: {count} samples used, {skipped} rows or files could not be")?;
+        writeln!(complaints, "ntp-monitor: {count} samples used, {skipped} rows or files could not be used")?;
     }
     let servers = done.vantages.values().flat_map(|(report, _)| report.servers.values());
     let refused: u64 = servers.map(|server| server.summary.refused.total()).sum();
     if refused > 0 {
         writeln!(
             complaints,
-            "ntp-monitor: {refused} of them count in no statistics: double, out of order or impossible"
+            "ntp-monitor: {refused} of them are not part of the statistics: duplicate, out of order or impossible"
         )?;
     }
     if args.json {

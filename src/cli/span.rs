@@ -15,19 +15,19 @@ use crate::history::span::{Span, parse_instant};
 /// Which store, which span.
 #[derive(Debug, Clone, Args)]
 pub struct SpanArgs {
-    /// The store; without it, that of the configuration. The service may be running.
+    /// Path of the store [default: from the configuration]. The service may be running.
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
     /// How far back from the end (7d, 12h) [default: 24h].
     #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "from")]
     pub since: Option<Duration>,
-    /// From this time on: RFC 3339, or a date, or date and time in UTC.
+    /// Start of the span: RFC 3339, or a date, or a date and time in UTC.
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub from: Option<i64>,
-    /// Up to this time, likewise [default: now].
+    /// End of the span, in the same formats [default: now].
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub to: Option<i64>,
-    /// This server only; may be repeated.
+    /// Only this server; may be repeated.
     #[arg(long = "server", value_name = "NAME")]
     pub servers: Vec<String>,
 }

@@ -18,8 +18,8 @@ Examples:
   ntp-monitor stats --store ntp-monitor.db --since 30d --server office
   ntp-monitor stats --from 2026-11-01 --to 2026-11-08 --json
 
-Figures come from samples as far back as they are kept, and from hourly rollups before that; the last column says which.
-Exit status: 0, 1 if no server was polled in the span, 78 configuration.";
+Figures come from samples as far back as the store has them, before that from hourly rollups; the last column says which.
+Exit status: 0 success, 1 no server was polled in the span, 78 invalid configuration.";
 
 /// Arguments of `stats`.
 #[derive(Debug, Clone, Args)]

@@ -14,25 +14,25 @@ use crate::store::upkeep::{self, Checked, Depth, Source};
 use crate::store::{Command, Options, Store, StoreError};
 
 const BACKUP_EXAMPLES: &str = "\
-The service may go on meanwhile. Examples:
+The service may be running. Examples:
   ntp-monitor backup /srv/backup/ntp-monitor.db --config /etc/ntp-monitor/servers.toml
   ntp-monitor backup today.db --store /var/lib/ntp-monitor/ntp-monitor.db --force";
 
 const RESTORE_EXAMPLES: &str = "\
-The service must be stopped. The store that was there is kept beside the new one. Example:
+The service must be stopped. The previous store is kept next to the restored one. Example:
   systemctl stop ntp-monitor
   ntp-monitor restore /srv/backup/ntp-monitor.db --config /etc/ntp-monitor/servers.toml
   systemctl start ntp-monitor";
 
 const CHECK_EXAMPLES: &str = "\
-The service may go on meanwhile. Exit status: 0 sound, 1 damaged or not to be read. Examples:
+The service may be running. Exit status: 0 intact, 1 damaged or unreadable. Examples:
   ntp-monitor store check --config /etc/ntp-monitor/servers.toml
   ntp-monitor store check --full --store /srv/backup/ntp-monitor.db";
 
 /// Which store.
 #[derive(Debug, Clone, Args)]
 pub struct Which {
-    /// The store; without it, that of the configuration.
+    /// Path of the store [default: from the configuration].
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
 }
@@ -48,7 +48,7 @@ impl Which {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = BACKUP_EXAMPLES)]
 pub struct BackupArgs {
-    /// Where the copy goes.
+    /// Path of the copy.
     pub file: PathBuf,
     /// Replace an existing file.
     #[arg(long)]
@@ -62,7 +62,7 @@ pub struct BackupArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = RESTORE_EXAMPLES)]
 pub struct RestoreArgs {
-    /// The copy.
+    /// Path of the copy to restore.
     pub file: PathBuf,
     /// Which store.
     #[command(flatten)]
@@ -92,7 +92,8 @@ pub enum StoreCommand {
         #[command(flatten)]
         which: Which,
     },
-    /// Delete data that is older than the limits of `[store]`; the service must be stopped (it does this on its own)
+    /// Delete data that is older than the limits of `[store]`; the service must be stopped (a running service does this
+    /// itself)
     #[command(after_help = "Example:\n  ntp-monitor store prune --config /etc/ntp-monitor/servers.toml")]
     Prune,
 }
@@ -125,7 +126,7 @@ pub enum UpkeepError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The file exists already.
-    #[error("{0} is there already: name another file, or replace it with --force")]
+    #[error("{0} already exists: name another file, or replace it with --force")]
     Exists(PathBuf),
     /// The configuration is needed but cannot be used.
     #[error(transparent)]
@@ -197,7 +198,7 @@ pub fn restore(
     let restored = upkeep::restore(source, &path, &suffix, |what| voice.step(what))?;
     writeln!(voice.out, "{} is restored from {}", path.display(), args.file.display())?;
     if let Some(kept) = restored.kept {
-        writeln!(voice.out, "what was there before is {}", kept.display())?;
+        writeln!(voice.out, "the previous store is {}", kept.display())?;
     }
     if restored.checked.version < restored.checked.newest {
         writeln!(voice.out, "it is of an earlier release: the service migrates it when it starts")?;
@@ -236,7 +237,7 @@ pub fn store(
             Plan::for_work_on(&config.store.path)?.settle()?;
             voice.step("deleting");
             let rows = prune(&config)?;
-            writeln!(voice.out, "{}: {rows} rows were too old", config.store.path.display())?;
+            writeln!(voice.out, "{}: {rows} rows that were too old are deleted", config.store.path.display())?;
             Ok(0)
         }
     }

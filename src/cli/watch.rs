@@ -58,7 +58,7 @@ pub async fn run(
             _ = &mut interrupted => return Ok(status),
         }
     }
-    writeln!(out, "Every server has asked not to be asked any more.")?;
+    writeln!(out, "Every server has sent a kiss-o'-death, so none is asked any more.")?;
     Ok(status)
 }
 

@@ -34,16 +34,16 @@ pub fn explain(outcome: &Outcome) -> Option<Cow<'_, str>> {
         Outcome::Rejected(check) => check.explain().into(),
         Outcome::Unsynchronised(code) => explain_unsynchronised(*code),
         Outcome::Dns(why) => Cow::Borrowed(why),
-        Outcome::Fault(why) => format!("this side could not measure: {why}").into(),
+        Outcome::Fault(why) => format!("this host could not measure: {why}").into(),
     })
 }
 
 fn explain_unsynchronised(code: Option<StatusCode>) -> Cow<'static, str> {
     let Some(code) = code else {
-        return "the server answers, but says that its clock is not synchronised: no offset is taken from it".into();
+        return "the server answers, but reports that its clock is not synchronised: its time is not used".into();
     };
     let why = code.meaning().map(|meaning| format!(": {meaning}")).unwrap_or_default();
-    format!("the server answers, but has no time to give (code {code}{why})").into()
+    format!("the server answers, but its clock is not synchronised (code {code}{why})").into()
 }
 
 fn explain_kiss(code: KissCode) -> Cow<'static, str> {
@@ -83,10 +83,7 @@ mod tests {
             (Outcome::Kiss(KissCode::NTSN), "NTSN"),
             (Outcome::Rejected(Check::Origin), "cookie"),
             (Outcome::Unsynchronised(None), "not synchronised"),
-            (
-                Outcome::Unsynchronised(StatusCode::parse("INIT")),
-                "code INIT: it has not found its time since it started",
-            ),
+            (Outcome::Unsynchronised(StatusCode::parse("INIT")), "code INIT: it has not synchronised since it started"),
             (Outcome::Unsynchronised(StatusCode::parse("XYZW")), "(code XYZW)"),
             (Outcome::Dns("no such host".into()), "no such host"),
             (Outcome::Fault("no socket".into()), "no socket"),

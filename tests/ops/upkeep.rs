@@ -66,7 +66,7 @@ fn backup_during_writes_is_complete_and_restorable() {
     let (code, out, err) = ask(&home, &["restore", "copy.db"]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(rows::keys_once("the store", &rows::store(&home.store())), copied);
-    let old = out.lines().find_map(|line| line.strip_prefix("what was there before is ")).unwrap();
+    let old = out.lines().find_map(|line| line.strip_prefix("the previous store is ")).unwrap();
     assert_eq!(rows::keys_once("the old store", &rows::store(Path::new(old))), before);
     // The service continues with the restored store.
     let mut service = home.start();

@@ -9,12 +9,14 @@ use super::limits::Limits;
 
 const EXAMPLES: &str = "\
 Result:
-  CRITICAL  an offset of --critical or more, or a server that says that it is not synchronised or gives unusable times
+  CRITICAL  an offset of --critical or more, or a server that reports that it is not synchronised
+            or gives unusable times
   WARNING   an offset of --warning or more
-  UNKNOWN   nothing was measured: no reply, refused, kiss-o'-death, name not resolved (see --unreachable)
+  UNKNOWN   nothing was measured: no reply, refused, kiss-o'-death, name not resolved
+            (see --unreachable)
   OK        every server gave a time, and every offset is below --warning
-  Further limits add to WARNING and CRITICAL; a value that has a limit and is not known is UNKNOWN.
-  With several servers the worst counts, in the order CRITICAL, WARNING, UNKNOWN, OK.
+Further limits add to WARNING and CRITICAL; an unknown value that has a limit is UNKNOWN.
+With several servers the worst result counts, in the order CRITICAL, WARNING, UNKNOWN, OK.
 
 Examples:
   ntp-monitor check -H time.example.net
@@ -28,16 +30,16 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(about = "Monitoring plugin: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", after_help = EXAMPLES)]
 pub struct CheckArgs {
-    /// Offset, in either direction, from which a server is a warning.
+    /// Offset, in either direction, from which the result is WARNING.
     #[arg(short, long, value_name = "TIME", default_value = "25ms", value_parser = parse_duration)]
     pub warning: Duration,
-    /// Offset, in either direction, from which a server is critical.
+    /// Offset, in either direction, from which the result is CRITICAL.
     #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_duration)]
     pub critical: Duration,
-    /// Stratum from which a server is a warning and, after a comma, critical.
+    /// Stratum from which the result is WARNING and, after a comma, CRITICAL.
     #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::strata)]
     pub stratum: Option<Limits>,
-    /// Limits of the root distance: how far from true time the server may be by its own account.
+    /// Limits of the root distance: how far the server's clock may be from true time, as the server states it.
     #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::times)]
     pub root_distance: Option<Limits>,
     /// Limits of the round-trip delay.
@@ -49,13 +51,13 @@ pub struct CheckArgs {
     /// Limits of the time since the server's clock was last set, as the server states it.
     #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::times)]
     pub reference_age: Option<Limits>,
-    /// Limits of the time that is left of the certificate of the NTS key exchange; needs --nts.
+    /// Limits of the remaining lifetime of the NTS key-exchange certificate; needs --nts.
     #[arg(long, value_name = "WARN[,CRIT]", requires = "nts", value_parser = Limits::times_left)]
     pub nts_certificate: Option<Limits>,
-    /// What it means when a server announces a leap second.
+    /// The result when a server announces a leap second.
     #[arg(long, value_name = "STATE", default_value = "ok")]
     pub leap: Announced,
-    /// What it means when a server cannot be reached.
+    /// The result when a server cannot be reached.
     #[arg(long, value_name = "STATE", default_value = "unknown")]
     pub unreachable: Unreachable,
     /// Whom to ask and how.
@@ -66,11 +68,11 @@ pub struct CheckArgs {
 /// What an announced leap second means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Announced {
-    /// It is mentioned.
+    /// The leap second is only mentioned in the output.
     Ok,
-    /// To be looked at before it happens.
+    /// Somebody should look at it before it happens.
     Warning,
-    /// Right for hosts that must not see one.
+    /// For hosts that must not get a leap second.
     Critical,
 }
 
@@ -79,6 +81,6 @@ pub enum Announced {
 pub enum Unreachable {
     /// Nothing was measured, so nothing is known.
     Unknown,
-    /// The operator of the server wants to be called.
+    /// The server's operator wants to be notified.
     Critical,
 }

@@ -79,8 +79,8 @@ impl StatusCode {
     #[must_use]
     pub fn meaning(self) -> Option<&'static str> {
         Some(match self.to_string().as_str() {
-            "INIT" => "it has not found its time since it started",
-            "STEP" => "its clock was stepped and it has not found its time since",
+            "INIT" => "it has not synchronised since it started",
+            "STEP" => "its clock was stepped, and it has not synchronised since",
             "DROP" => "it has lost its own source",
             "AUTH" | "CRYP" => "authentication failed",
             "NKEY" => "it has no key for this client",
