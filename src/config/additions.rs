@@ -30,7 +30,7 @@ pub(super) fn is_readable(path: &Path, warnings: &mut Vec<String>) -> bool {
         Ok(()) => true,
         Err(why) => {
             if !matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
-                warnings.push(format!("servers that were added in {} are left out: {why}", path.display()));
+                warnings.push(format!("servers added in {} are ignored: {why}", path.display()));
             }
             false
         }
@@ -48,7 +48,7 @@ pub(super) fn append(tree: &mut Tree, added: &Tree, name: &str, is_replaced: boo
     let ignored: Vec<&str> = sections.filter(|key| !matches!(*key, SERVERS | "http")).collect();
     if !ignored.is_empty() {
         let keys = ignored.join(", ");
-        warnings.push(format!("{name}: only [[server]] and [[http.tokens]] count there; ignored: {keys}"));
+        warnings.push(format!("{name}: only [[server]] and [[http.tokens]] are read from this file; ignored: {keys}"));
     }
 }
 

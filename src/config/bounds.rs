@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for UniqueKeys {
         let mut keys = HashSet::new();
         while let Some(key) = items.next_key::<String>()? {
             if keys.contains(&key) {
-                return Err(serde::de::Error::custom(format_args!("the key {key:?} is there twice")));
+                return Err(serde::de::Error::custom(format_args!("the key {key:?} occurs twice")));
             }
             keys.insert(key);
             items.next_value::<Self>()?;
@@ -212,8 +212,8 @@ mod tests {
     #[test]
     fn key_that_is_there_twice_is_rejected_in_json() {
         let why = |text| check(Format::Json, text).unwrap_err();
-        assert!(why(r#"{"server": [], "a": 1.5, "server": null}"#).starts_with(r#"the key "server" is there twice"#));
-        assert!(why(r#"{"http": {"names": [{"a": 1, "a": -1}]}}"#).starts_with(r#"the key "a" is there twice"#));
+        assert!(why(r#"{"server": [], "a": 1.5, "server": null}"#).starts_with(r#"the key "server" occurs twice"#));
+        assert!(why(r#"{"http": {"names": [{"a": 1, "a": -1}]}}"#).starts_with(r#"the key "a" occurs twice"#));
         assert_eq!(check(Format::Json, r#"{"a": {"x": 1}, "b": {"x": true}}"#), Ok(()));
         assert_eq!(check(Format::Json, r#"{"a": "#), Ok(()), "left to the parser");
     }

@@ -20,10 +20,10 @@ pub(super) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
 pub(super) fn roots(pem: &str) -> Result<RootCertStore, &'static str> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|_| "holds what is not valid PEM")?;
-        roots.add(certificate).map_err(|_| "holds a certificate that cannot be used as a root")?;
+        let certificate = certificate.map_err(|_| "is not valid PEM")?;
+        roots.add(certificate).map_err(|_| "contains a certificate that cannot be used as a root")?;
     }
-    if roots.is_empty() { Err("holds no certificate in PEM") } else { Ok(roots) }
+    if roots.is_empty() { Err("contains no certificate in PEM") } else { Ok(roots) }
 }
 
 #[cfg(test)]

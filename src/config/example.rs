@@ -13,7 +13,7 @@ const WIDTH: usize = 116;
 /// The example as valid TOML. A key with a default is commented out and shows the default.
 #[must_use]
 pub fn example() -> String {
-    let mut text = String::from("# Configuration of ntp-monitor. What is commented out shows the default.\n");
+    let mut text = String::from("# Configuration of ntp-monitor. Lines that are commented out show the default.\n");
     for (name, section) in schema::properties(&schema::SCHEMA) {
         let is_array = section.get("items").is_some();
         let is_server = name == "server";

@@ -164,7 +164,7 @@ fn put(like: &Path, target: &Path, text: &str) -> Result<(), FileError> {
 fn write(like: &Path, temporary: &Path, text: &str) -> std::io::Result<()> {
     let meta = std::fs::symlink_metadata(like)?;
     if !meta.is_file() {
-        return Err(std::io::Error::other("it is not a file any more"));
+        return Err(std::io::Error::other("it is no longer a file"));
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
     // Only root may change the owner of a file.
@@ -184,10 +184,10 @@ fn unreadable(path: &Path, source: std::io::Error) -> FileError {
 
 fn unwritable(path: &Path, source: std::io::Error) -> FileError {
     let hint = match source.kind() {
-        std::io::ErrorKind::ReadOnlyFilesystem => "; under systemd, ReadWritePaths= opens the directory",
-        std::io::ErrorKind::PermissionDenied => "; the user of the service needs to write the directory",
+        std::io::ErrorKind::ReadOnlyFilesystem => "; under systemd, add its directory to ReadWritePaths=",
+        std::io::ErrorKind::PermissionDenied => "; the user of the service needs write access to the directory",
         std::io::ErrorKind::ResourceBusy => {
-            "; a file that is mounted by itself cannot be replaced: mount its directory"
+            "; a file that is mounted on its own cannot be replaced: mount its directory instead"
         }
         _ => "",
     };

@@ -195,6 +195,6 @@ fn with_origin(origin: &String, value: Json) -> Value {
 fn syntax_error(reason: &str) -> String {
     match reason.rsplit_once(" column ") {
         Some((_, column)) if column.parse::<usize>().is_ok() => reason.to_owned(),
-        _ => "does not consist of sections with keys".to_owned(),
+        _ => "must consist of sections with keys".to_owned(),
     }
 }

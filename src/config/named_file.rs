@@ -41,8 +41,8 @@ pub(super) fn read_value(path: &Path, surroundings: &Surroundings<'_>) -> Result
         // Only root can read that directory, so "no such file" alone would mislead other users.
         let elsewhere = match why.kind() {
             ErrorKind::NotFound if path.is_relative() => {
-                "; a relative path is looked for beside the configuration, and among systemd's credentials, which root \
-                 and the service can read"
+                "; a relative path is looked up next to the configuration and in systemd's credentials, which only \
+                 root and the service can read"
             }
             _ => "",
         };

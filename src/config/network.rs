@@ -31,9 +31,11 @@ impl Network {
         let network = Self { base, length };
         match () {
             () if length > bits => Err(malformed()),
-            () if length == 0 => Err(format!("{text:?} is every address: anyone could claim to be anyone")),
+            () if length == 0 => {
+                Err(format!("{text:?} contains every address: any client could then claim any address"))
+            }
             () if network.first() != base => {
-                Err(format!("{text:?} has bits beyond its length: write {}/{length}", network.first()))
+                Err(format!("{text:?} has bits set beyond its prefix length: write {}/{length}", network.first()))
             }
             () => Ok(network),
         }

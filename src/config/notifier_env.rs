@@ -17,7 +17,8 @@ pub(super) fn apply(tree: &mut Tree, settings: Vec<Setting>, faults: &mut Vec<Fa
         };
         match key {
             Some(key) => tree.set(&key, value, source),
-            None => faults.push(Fault::general(source, "names no [[notifier]] of the configuration file".to_owned())),
+            None => faults
+                .push(Fault::general(source, "does not match any [[notifier]] of the configuration file".to_owned())),
         }
     }
 }

@@ -160,7 +160,7 @@ impl Naming {
         warnings: &mut Vec<String>,
     ) -> Result<(KeyPath, Value), FileFault> {
         if name.starts_with(self.prefix) && target.path.starts_with(&KeyPath::dotted(SERVER)) {
-            return Err(FileFault::Wrong("servers come from the configuration file or from NTP_SERVER".to_owned()));
+            return Err(FileFault::Wrong("servers must be in the configuration file or in NTP_SERVER".to_owned()));
         }
         if target.path.0.len() > bounds::DEEPEST {
             return Err(FileFault::Wrong(bounds::too_deep()));
@@ -236,7 +236,7 @@ fn polling_interval(text: &str, warnings: &mut Vec<String>) -> Value {
     let floor = Server::FLOOR.as_secs();
     let interval = match text.parse::<f64>() {
         Ok(seconds) if (0.0..floor as f64).contains(&seconds) => {
-            warnings.push(format!("POLLING_INTERVAL={seconds} is below the floor for servers: {floor} s is used"));
+            warnings.push(format!("POLLING_INTERVAL={seconds} is below the minimum for servers: {floor} s is used"));
             format!("{floor}s")
         }
         Ok(seconds) if seconds.is_finite() && seconds.fract() == 0.0 => format!("{seconds}s"),

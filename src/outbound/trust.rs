@@ -32,7 +32,7 @@ pub fn certificates(ca_pem: Option<&str>) -> Result<Vec<CertificateDer<'static>>
     let system = system_bundle().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
     let mut all: Vec<_> = CertificateDer::pem_slice_iter(&system).filter_map(Result::ok).collect();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.unwrap_or_default().as_bytes()) {
-        all.push(certificate.map_err(|_| "ca_file holds what is not valid PEM")?);
+        all.push(certificate.map_err(|_| "ca_file is not valid PEM")?);
     }
     Ok(all)
 }

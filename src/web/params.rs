@@ -74,7 +74,7 @@ pub fn step(text: Option<&str>) -> Result<Option<Duration>, Problem> {
     };
     let step = step.ok_or_else(|| Problem::bad_request(format!("step: {text:?} is not a duration such as \"5m\"")))?;
     if step.is_zero() || step > LONGEST {
-        return Err(Problem::bad_request("step must be longer than nothing, and at most 20 years"));
+        return Err(Problem::bad_request("step must be longer than 0 and at most 20 years"));
     }
     Ok(Some(step))
 }

@@ -341,7 +341,7 @@ fn rules_replay_recordings_and_the_store_alike() {
     let words = replay(home.path(), &["--alerts", "w.csv"]);
     let words = String::from_utf8(words.stdout).unwrap();
     assert!(words.contains("failing-queries: ntp2 failed"), "{words}");
-    assert!(words.contains("messages: 1 that an alert fires, 1 that it is over, 0 reminders"), "{words}");
+    assert!(words.contains("messages: 1 for firing alerts, 1 for resolved alerts, 0 reminders"), "{words}");
 }
 
 /// An hour during which the kernel of `test` was unsynchronised, among two days of good clocks.

@@ -44,7 +44,7 @@ fn systemd_secret_is_readable_by_root_and_no_other_user() {
         assert!(!shown.contains("hush"), "{shown}");
         let other = debian.attempt(&format!("setpriv --reuid 65534 --clear-groups env {check}"));
         let said = text(&other.stderr);
-        assert_eq!((other.status.code(), said.contains("which root and the service")), (Some(78), true), "{said}");
+        assert_eq!((other.status.code(), said.contains("which only root and the service")), (Some(78), true), "{said}");
         fs::remove_file(debian.at(place)).unwrap();
     }
 }

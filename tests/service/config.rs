@@ -72,7 +72,7 @@ fn all_faults_are_reported_at_once() {
 fn faulty_default_is_one_fault_for_any_number_of_servers() {
     let servers = "[[server]]\naddress = \"a.example\"\n[[server]]\naddress = \"b.example\"\n";
     let why = load_text("c.toml", &format!("[defaults]\npoll_interval = \"1s\"\n{servers}"), &[]).unwrap_err();
-    assert!(why.contains(":2: defaults.poll_interval: 1s is below the floor"), "{why}");
+    assert!(why.contains(":2: defaults.poll_interval: 1s is below the minimum"), "{why}");
     assert_eq!(why.matches("poll_interval: 1s").count(), 1, "{why}");
 }
 
@@ -372,7 +372,7 @@ fn notifier_secret_from_the_environment_takes_precedence() {
     let why = load_text("c.toml", NOTIFIERS, &variables).unwrap_err();
     assert!(why.contains("url_file are both set"), "{why}");
     let why = load_text("c.toml", NOTIFIERS, &[("NTP_MONITOR__NOTIFIER__NOBODY__URL", "hunter2")]).unwrap_err();
-    assert!(why.contains("names no [[notifier]]") && !why.contains("hunter2"), "{why}");
+    assert!(why.contains("does not match any [[notifier]]") && !why.contains("hunter2"), "{why}");
 }
 
 #[test]

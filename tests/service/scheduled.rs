@@ -161,7 +161,7 @@ fn notifier_without_report_support_is_refused() {
     ));
     let (code, said) = home.fails();
     assert_eq!(code, 78);
-    for fault in ["report.to[0]", "report.to[1]", "report.to[2]", "takes no reports", "has a body_template"] {
+    for fault in ["report.to[0]", "report.to[1]", "report.to[2]", "cannot send reports", "has a body_template"] {
         assert!(said.contains(fault), "{fault}: {said}");
     }
 }

@@ -111,8 +111,8 @@ fn a_faulty_certificate_is_named_at_the_start() {
     std::fs::write(home.path().join("text.pem"), "hunter2").unwrap();
     let cases = [
         ("none.pem", "one.key", "none.pem cannot be read"),
-        ("text.pem", "one.key", "text.pem holds no certificate"),
-        ("one.pem", "one.pem", "one.pem holds no private key"),
+        ("text.pem", "one.key", "text.pem contains no certificate"),
+        ("one.pem", "one.pem", "one.pem contains no private key"),
         ("one.pem", "two.key", "is not the key of the certificate in"),
     ];
     for (certificate, key, expected) in cases {

@@ -39,16 +39,16 @@ pub enum EditError {
     #[error("{0}")]
     TooMuch(String),
     /// A masked value is at a place where there was no secret before.
-    #[error("{path} is masked, and there was no secret in that place that could be kept: write it")]
+    #[error("{path} is masked, but the file has no secret in that place to keep: write the secret")]
     NothingToKeep { path: String },
     /// The file has no server with this name.
-    #[error("the configuration file has no server {0:?}: it comes from the environment, or it is gone")]
+    #[error("the configuration file has no server {0:?}: it comes from the environment, or it was removed")]
     NoServer(String),
     /// `server` is not an array of tables.
-    #[error("{0} is no array of tables in the configuration file")]
+    #[error("{0} is not an array of tables in the configuration file")]
     NoTables(&'static str),
     /// A value that TOML cannot express.
-    #[error("{0} has a value that a configuration cannot hold")]
+    #[error("{0} has a value that a configuration cannot contain")]
     NoValue(String),
 }
 

@@ -99,7 +99,7 @@ fn specs(
         let path = root.index(n);
         rules.plain(&section.name, &path.key("name"));
         if let Some(other) = names.insert(section.name.clone(), n) {
-            let message = || format!("{:?} is the name of alert[{other}] too", section.name);
+            let message = || format!("{:?} is also the name of alert[{other}]", section.name);
             rules.require(false, &path.key("name"), message);
             continue;
         }
@@ -158,7 +158,7 @@ pub(super) fn receivers(notifiers: &[Notifier], rules: &mut Rules<'_>, count: us
             rules.require(is_named, &path.index(n), || format!("there is no notifier {name:?}"));
             let found = notifiers.iter().find(|notifier| notifier.name == name);
             let is_deaf = found.is_some_and(|notifier| matches!(notifier.channel, Channel::Heartbeat(_)));
-            rules.require(!is_deaf, &path.index(n), || format!("{name:?} is a heartbeat, which takes no alerts"));
+            rules.require(!is_deaf, &path.index(n), || format!("{name:?} is a heartbeat, which cannot send alerts"));
         }
     }
 }
@@ -264,7 +264,7 @@ fn times(section: &raw::alerting::Silence, path: &KeyPath, rules: &mut Rules<'_>
 
 fn instant(text: &str, path: &KeyPath, rules: &mut Rules<'_>) -> Option<Timestamp> {
     let instant = text.parse().ok();
-    rules.require(instant.is_some(), path, || format!("{text:?} is not an instant such as \"2027-01-01T02:00:00Z\""));
+    rules.require(instant.is_some(), path, || format!("{text:?} is not a time such as \"2027-01-01T02:00:00Z\""));
     instant
 }
 
@@ -272,16 +272,14 @@ fn every_week(section: &raw::alerting::Silence, path: &KeyPath, rules: &mut Rule
     let names = section.weekdays.as_deref().unwrap_or_default();
     let days: Vec<Weekday> = names.iter().filter_map(|name| weekday(name)).collect();
     rules.require(!days.is_empty() && days.len() == names.len(), &path.key("weekdays"), || {
-        "must be days such as [\"Sat\", \"Sun\"]".to_owned()
+        "must be weekdays such as [\"Sat\", \"Sun\"]".to_owned()
     });
     let start = section.start.as_deref().unwrap_or_default();
     let time: Option<Time> = start.parse().ok();
-    rules.require(time.is_some(), &path.key("start"), || {
-        format!("{start:?} is not a time of the day such as \"02:00\"")
-    });
+    rules.require(time.is_some(), &path.key("start"), || format!("{start:?} is not a time of day such as \"02:00\""));
     let length = section.r#for.map_or(Duration::ZERO, |Span(span)| span);
     rules.require(!length.is_zero() && length <= Times::LONGEST, &path.key("for"), || {
-        "must be longer than nothing, and at most six days".to_owned()
+        "must be longer than 0 and at most six days".to_owned()
     });
     let name = section.timezone.as_deref().unwrap_or("UTC");
     let zone = TimeZone::get(name).ok();

@@ -126,7 +126,7 @@ fn login(section: &raw::Nats, rules: &mut Rules<'_>, surroundings: &Surroundings
     let password = places.look(section.password.as_ref(), section.password_file.as_ref(), rules, surroundings);
     let password = password.map(|(hidden, path)| {
         let is_sound = !hidden.expose().is_empty() && !hidden.expose().chars().any(char::is_control);
-        rules.require(is_sound, path, || "must hold something, on one line".to_owned());
+        rules.require(is_sound, path, || "must contain exactly one line, which is not empty".to_owned());
         hidden
     });
     if rules.sound(&[&places.inline, &places.file]) {

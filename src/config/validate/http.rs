@@ -30,8 +30,8 @@ pub(super) fn http(
     if rules.sound(&[&KeyPath::dotted("http.public_read")]) {
         rules.require(listen.ip().is_loopback() || section.public_read || has_token, &path, || {
             format!(
-                "{listen} can be reached from other machines: set public_read = true if everybody may read, or give \
-                 tokens to those who may"
+                "{listen} can be reached from other machines: set public_read = true if everyone may read, or add \
+                 tokens ([[http.tokens]])"
             )
         });
     }
@@ -99,7 +99,7 @@ fn tokens(sections: Vec<raw::Token>, rules: &mut Rules<'_>, surroundings: &Surro
         let path = all.index(n);
         rules.plain(&section.name, &path.key("name"));
         let unique = tokens.iter().all(|known| known.name != section.name);
-        rules.require(unique, &path.key("name"), || format!("{:?} is the name of another token too", section.name));
+        rules.require(unique, &path.key("name"), || format!("{:?} is also the name of another token", section.name));
         if let Some((sha256, file)) = hash(&section, &path, rules, surroundings) {
             tokens.push(HttpToken { name: section.name, role: section.role, sha256, file });
         }
@@ -123,12 +123,12 @@ fn hash(
             .map(|hash| (hash, None))
             .ok_or_else(|| ("sha256", wrong("must be the 64 hexadecimal digits that sha256sum prints".to_owned()))),
         (None, Some(file)) => match read_value(file, around) {
-            Ok(token) => hash_of(&token)
-                .map(|hash| (hash, Some(resolve(file, around).into())))
-                .ok_or_else(|| ("token_file", wrong(format!("must hold at least {SHORTEST} characters, on one line")))),
+            Ok(token) => hash_of(&token).map(|hash| (hash, Some(resolve(file, around).into()))).ok_or_else(|| {
+                ("token_file", wrong(format!("must contain at least {SHORTEST} characters, on one line")))
+            }),
             Err(fault) => Err(("token_file", fault)),
         },
-        _ => Err(("sha256", wrong("or token_file must be set, and not both".to_owned()))),
+        _ => Err(("sha256", wrong("or token_file must be set, but not both".to_owned()))),
     };
     found.map_err(|(key, fault)| rules.refuse_file(&path.key(key), fault)).ok()
 }

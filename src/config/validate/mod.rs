@@ -54,7 +54,7 @@ impl Rules<'_> {
     }
 
     fn positive(&mut self, span: Duration, path: &KeyPath) {
-        self.require(span > Duration::ZERO, path, || "must be longer than nothing".to_owned());
+        self.require(span > Duration::ZERO, path, || "must be longer than 0".to_owned());
     }
 
     fn plain(&mut self, text: &str, path: &KeyPath) {

@@ -21,7 +21,7 @@ pub(super) fn report(
     }
     let zone = zone(&section.timezone);
     rules.require(zone.is_some(), &key("timezone"), || {
-        format!("{:?} is no time zone of this machine's database, such as \"Europe/Amsterdam\"", section.timezone)
+        format!("{:?} is not in this machine's time zone database, such as \"Europe/Amsterdam\"", section.timezone)
     });
     rules.require((1..=10_000).contains(&section.keep), &key("keep"), || "must be from 1 to 10000".to_owned());
     if let Some(limit) = section.limit {
@@ -34,7 +34,7 @@ pub(super) fn report(
         }
     }
     if section.schedule.is_none() && !section.to.is_empty() {
-        warnings.push("report.to: no report is ever sent, for there is no report.schedule".to_owned());
+        warnings.push("report.to: no report is ever sent, because report.schedule is not set".to_owned());
     }
     Report {
         schedule: schedule.and_then(Result::ok),
@@ -61,9 +61,9 @@ fn receiver(name: &str, notifiers: &[Notifier], path: &KeyPath, rules: &mut Rule
     let Some(channel) = found.map(|notifier| &notifier.channel) else { return };
     let silent = matches!(channel, Channel::Pagerduty { .. } | Channel::Heartbeat(_));
     let kind = channel.kind().label();
-    rules.require(!silent, path, || format!("{name:?} is of type {kind}, which takes no reports"));
+    rules.require(!silent, path, || format!("{name:?} is of type {kind}, which cannot send reports"));
     let has_template = matches!(channel, Channel::Webhook(webhook) if webhook.body_template.is_some());
     rules.require(!has_template, path, || {
-        format!("{name:?} has a body_template, which is written for alerts: give reports a webhook without one")
+        format!("{name:?} has a body_template, which is meant for alerts: use a webhook without one for reports")
     });
 }

@@ -64,13 +64,13 @@ fn unique(servers: &[(KeyPath, Arc<Server>)], rules: &mut Rules<'_>) {
     let mut targets = BTreeMap::new();
     for (path, server) in servers {
         if let Some(first) = names.insert(&server.ident.name, path) {
-            let message = || format!("{:?} is the name of {first} too", server.ident.name);
+            let message = || format!("{:?} is also the name of {first}", server.ident.name);
             rules.require(false, &path.key("name"), message);
         }
         let target = (format!("{:?}", server.host), server.port);
         let Some((first, own)) = targets.insert(target, (path, server.own)) else { continue };
         rules.require(own && server.own, &path.key("address"), || {
-            format!("is the address of {first} too; only a server that is your own (own = true) may be polled twice")
+            format!("is also the address of {first}; only a server that you operate (own = true) may be polled twice")
         });
     }
 }
@@ -168,8 +168,8 @@ fn timing(server: &Server, path: &KeyPath, rules: &mut Rules<'_>) {
     let show = humantime::format_duration;
     let [poll, timeout, samples] = ["poll_interval", "timeout", "samples_per_poll"].map(|key| path.key(key));
     rules.require(server.poll_interval >= server.floor(), &poll, || {
-        let hint = if server.own { "" } else { "; mark it own = true if it is yours" };
-        format!("{} is below the floor of {}{hint}", show(server.poll_interval), show(server.floor()))
+        let hint = if server.own { "" } else { "; set own = true if you operate this server" };
+        format!("{} is below the minimum of {}{hint}", show(server.poll_interval), show(server.floor()))
     });
     rules.positive(server.timeout, &timeout);
     rules.require((1..=8).contains(&server.samples_per_poll), &samples, || "must be from 1 to 8".to_owned());
@@ -224,7 +224,7 @@ pub(super) fn warn_about_pools(servers: &[Arc<Server>], warnings: &mut Vec<Strin
     if let Some(first) = hasty.first() {
         let others = if hasty.len() > 1 { format!(" and {} more", hasty.len() - 1) } else { String::new() };
         warnings.push(format!(
-            "{first}{others}: pool servers belong to volunteers; poll_interval = \"15m\" or longer is polite"
+            "{first}{others}: pool servers are run by volunteers: set poll_interval = \"15m\" or longer"
         ));
     }
 }

@@ -54,8 +54,8 @@ pub(in crate::config) fn pair(files: &[PathBuf; 2]) -> Result<Arc<CertifiedKey>,
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             [None, wrong(format!("is not the key of the certificate in {}", certificate.display()))]
         }
-        Error::InvalidCertificate(why) => [wrong(format!("holds a certificate that cannot be used: {why:?}")), None],
-        why => [None, wrong(format!("holds a key that cannot be used: {why}"))],
+        Error::InvalidCertificate(why) => [wrong(format!("contains a certificate that cannot be used: {why:?}")), None],
+        why => [None, wrong(format!("contains a key that cannot be used: {why}"))],
     })
 }
 
@@ -69,7 +69,7 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match all {
         Ok(chain) if chain.is_empty() => {
-            Err(FileFault::Wrong(format!("{} holds no certificate in PEM", path.display())))
+            Err(FileFault::Wrong(format!("{} contains no certificate in PEM", path.display())))
         }
         all => all.map_err(|why| useless(path, why, "certificate")),
     }
@@ -85,7 +85,7 @@ fn pem(path: &Path) -> Result<Vec<u8>, FileFault> {
 
 fn useless(path: &Path, why: PemError, what: &str) -> FileFault {
     match why {
-        PemError::NoItemsFound => FileFault::Wrong(format!("{} holds no {what} in PEM", path.display())),
+        PemError::NoItemsFound => FileFault::Wrong(format!("{} contains no {what} in PEM", path.display())),
         // The reason is dropped, because it could repeat a line of the file.
         _ => FileFault::Wrong(format!("{} is not PEM", path.display())),
     }

@@ -28,7 +28,7 @@ impl Table<'_, '_> {
         let has_http = self.kind != NotifierType::Email;
         let is_known = |key: &&str| COMMON.contains(key) || own.contains(key) || has_http && HTTP.contains(key);
         for key in set.iter().map(String::as_str).filter(|key| !is_known(key)) {
-            let why = format!("is no key of type {:?}; it has {}", self.kind.label(), own.join(", "));
+            let why = format!("is not a key of type {:?}, which has {}", self.kind.label(), own.join(", "));
             self.require(false, key, &why);
         }
     }
@@ -63,7 +63,7 @@ impl Table<'_, '_> {
         let secret = self.secret(key, inline, file)?;
         let sound = !secret.expose().is_empty() && !secret.expose().chars().any(char::is_control);
         let key = if inline.is_some() { key.to_owned() } else { format!("{key}_file") };
-        self.require(sound, &key, "must hold something, on one line");
+        self.require(sound, &key, "must contain exactly one line, which is not empty");
         sound.then_some(secret)
     }
 
@@ -109,7 +109,7 @@ impl Table<'_, '_> {
         self.require(sound, key, "must not contain a user or a password");
         if url.scheme() == "http" && !url.host_str().is_some_and(is_loopback) {
             let name = &self.name;
-            let warning = "is http and not https: what is sent can be read and changed on the way";
+            let warning = "uses http, not https: messages can be read and changed in transit";
             self.warnings.push(format!("notifier {name}: {key} {warning}"));
         }
         sound.then_some(url)
@@ -119,14 +119,18 @@ impl Table<'_, '_> {
         let path = self.path.key("headers");
         for (name, value) in &headers {
             let sound = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value.0.expose_secret()).is_ok();
-            self.rules.require(sound, &path.key(name), || "is no header that can be sent".to_owned());
+            self.rules.require(sound, &path.key(name), || "is not a valid HTTP header".to_owned());
         }
         headers.into_iter().map(|(name, value)| (name, Hidden::from(value.0))).collect()
     }
 
     pub(super) fn mailbox(&mut self, key: &str, address: &str) -> Option<Mailbox> {
         let mailbox = address.parse().ok();
-        self.require(mailbox.is_some(), key, &format!("{address:?} is no mail address, such as \"ops@example.net\""));
+        self.require(
+            mailbox.is_some(),
+            key,
+            &format!("{address:?} is not an email address such as \"ops@example.net\""),
+        );
         mailbox
     }
 }

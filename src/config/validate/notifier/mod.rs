@@ -53,7 +53,7 @@ pub(super) fn notifiers(
     for (n, section) in sections {
         let path = KeyPath::dotted("notifier").index(n);
         let unique = names.insert(section.name.clone());
-        rules.require(unique, &path.key("name"), || format!("{:?} is the name of another notifier too", section.name));
+        rules.require(unique, &path.key("name"), || format!("{:?} is also the name of another notifier", section.name));
         let name = section.name.clone();
         let mut table =
             Table { path, name, kind: section.kind, rules: &mut *rules, surroundings, warnings: &mut *warnings };
@@ -138,7 +138,7 @@ impl Table<'_, '_> {
         self.require(
             section.content_type.is_none() || section.body_template.is_some(),
             "content_type",
-            "belongs to a body_template; without one the body is JSON",
+            "applies only with a body_template; without one the body is JSON",
         );
         let content_type = section.content_type.unwrap_or_else(|| "application/json".to_owned());
         self.require(HeaderValue::try_from(&content_type).is_ok(), "content_type", "cannot be sent in a header");
@@ -187,12 +187,12 @@ impl Table<'_, '_> {
     /// Warns about unencrypted mail to another host.
     fn unencrypted(&mut self, host: &str, has_login: bool) {
         let is_public = bare(host).parse().is_ok_and(|address| !is_private(address));
-        let why = "none is for a server on this machine or on the local network: alerts could be read on the way";
+        let why = "none is for a server on this machine or on the local network: alerts could be read in transit";
         self.require(!is_public, "tls", why);
         let name = &self.name;
         let what = if has_login { "the password and all alerts" } else { "all alerts" };
         self.warnings
-            .push(format!("notifier {name}: tls = \"none\": {what} can be read and changed on the way to {host}"));
+            .push(format!("notifier {name}: tls = \"none\": {what} can be read and changed in transit to {host}"));
     }
 }
 
