@@ -99,10 +99,7 @@ fn is_working(row: &Row, now_ns: i64) -> bool {
 
 fn answer(rows: &[Row], success: bool, took: Duration) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    writeln!(
-        text,
-        "# HELP probe_success Whether the last poll of the target brought an offset, and was not too long ago."
-    )?;
+    writeln!(text, "# HELP probe_success Whether the last poll of the target gave an offset, and was recent enough.")?;
     writeln!(text, "# TYPE probe_success gauge\nprobe_success {}", u8::from(success))?;
     writeln!(text, "# HELP probe_duration_seconds How long this answer took, in seconds.")?;
     writeln!(text, "# TYPE probe_duration_seconds gauge\nprobe_duration_seconds {}", took.as_secs_f64())?;

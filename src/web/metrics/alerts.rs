@@ -10,7 +10,7 @@ pub(super) const ALERTS: Family = Family {
     name: "alerts",
     unit: None,
     kind: Kind::Gauge,
-    help: "Alerts that hold, by how they stand: firing, inhibited, silenced or pending.",
+    help: "Active alerts, by state: firing, inhibited, silenced or pending.",
     values: Values::ByTwo("state", "severity", |scrape| {
         let severities = [Severity::Info, Severity::Warning, Severity::Critical];
         let all = AlertState::ACTIVE.into_iter().flat_map(|state| severities.map(|severity| (state, severity)));
@@ -29,7 +29,7 @@ pub(super) const FIRING: Family = Family {
     name: "alert_firing",
     unit: None,
     kind: Kind::Gauge,
-    help: "1 for each alert that fires, also while it is held back; server is empty when it is about none.",
+    help: "1 for each firing alert, also while it is inhibited or silenced; server is empty if the alert is about no server.",
     values: Values::ByTwo("alert", "server", |scrape| {
         let fires = |it: &&Active| it.state != AlertState::Pending;
         let row = |it: &Active| (it.alert.clone(), it.server.clone().unwrap_or_default(), 1.0);

@@ -17,16 +17,16 @@ pub static FAMILIES: &[Family] = &[
         name: "server",
         unit: None,
         kind: Kind::Info,
-        help: "Texts of a server: its configured tags (as tag_NAME), way of timestamping.",
+        help: "Labels of a server: its configured tags (as tag_NAME) and how its packets are timestamped.",
         values: Values::ServerInfo(&["timestamping", "tag_…"], server_info),
     },
-    of_server("up", None, "Whether the last poll brought an offset: 1, else 0.", |row| {
+    of_server("up", None, "Whether the last poll gave an offset: 1 if so, else 0.", |row| {
         Some(truth(row.outcome == Some(Outcome::Sample.label())))
     }),
     of_server(
         "offset",
         SECONDS,
-        "Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 theta). Absent when none of the last eight polls brought one.",
+        "Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 theta). Absent if none of the last eight polls gave one.",
         |row| row.offset_s,
     ),
     of_server(
@@ -38,13 +38,13 @@ pub static FAMILIES: &[Family] = &[
     of_server(
         "jitter",
         SECONDS,
-        "Jitter in seconds: root mean square of the offsets' differences over the last eight polls (RFC 5905).",
+        "Jitter in seconds: root mean square of the differences between offsets over the last eight polls (RFC 5905).",
         |row| row.jitter_s,
     ),
     of_server(
         "root_distance",
         SECONDS,
-        "Root distance in seconds: the true offset lies within offset ± this if the server's claim holds.",
+        "Root distance in seconds: if the server is correct, the true offset is within offset ± this value.",
         |row| row.root_distance_s,
     ),
     of_server(
@@ -75,10 +75,10 @@ pub static FAMILIES: &[Family] = &[
     of_server(
         "reach",
         None,
-        "The reach register as a number, 0 to 255: a bit for each of the last eight polls, the lowest for the last.",
+        "The reach register as a number, 0 to 255: one bit for each of the last eight polls, the lowest bit for the latest.",
         reach,
     ),
-    of_server("reach", RATIO, "The share of the last eight polls that brought an offset, 0 to 1.", |row| {
+    of_server("reach", RATIO, "The share of the last eight polls that gave an offset, 0 to 1.", |row| {
         reach(row).map(|bits| f64::from((bits as u8).count_ones()) / 8.0)
     }),
     of_server("poll_interval", SECONDS, "The interval at which the server is polled, in seconds.", |row| {
@@ -93,7 +93,7 @@ pub static FAMILIES: &[Family] = &[
     of_server(
         "nts_authenticated",
         None,
-        "Whether the last poll brought an offset that NTS authenticates: 1, else 0. Absent without NTS.",
+        "Whether the last poll gave an offset that NTS authenticates: 1 if so, else 0. Absent without NTS.",
         |row| {
             let is_sample = row.outcome == Some(Outcome::Sample.label());
             row.nts.as_ref().map(|_| truth(is_sample && row.authentication == Some(Authentication::Nts.label())))
@@ -109,32 +109,32 @@ pub static FAMILIES: &[Family] = &[
         name: "nts",
         unit: None,
         kind: Kind::Info,
-        help: "What the last NTS key exchange agreed on and showed: algorithm, certificate. Absent while it fails.",
+        help: "Algorithm and certificate of the last NTS key exchange. Absent while the exchange fails.",
         values: Values::ServerInfo(&["aead", "subject", "issuer", "serial"], nts_info),
     },
     of_server(
         "nts_certificate_start_timestamp",
         SECONDS,
-        "From when the certificate of the NTS key-exchange server is valid, in seconds since 1970.",
+        "Start of the validity of the NTS key-exchange server's certificate, in seconds since 1970.",
         |row| Some(row.nts.as_ref()?.certificates.first()?.not_before.as_second() as f64),
     ),
     of_server(
         "nts_certificate_end_timestamp",
         SECONDS,
-        "Until when the certificate of the NTS key-exchange server is valid, in seconds since 1970.",
+        "End of the validity of the NTS key-exchange server's certificate, in seconds since 1970.",
         |row| Some(row.nts.as_ref()?.certificates.first()?.not_after.as_second() as f64),
     ),
     of_server("nts_exchange", SECONDS, "How long the last NTS key exchange took, in seconds.", |row| {
         row.nts.as_ref()?.exchange_s
     }),
-    of_server("nts_exchange_failures_in_row", None, "NTS key exchanges that failed since the last good one.", |row| {
+    of_server("nts_exchange_failures_in_row", None, "Failed NTS key exchanges since the last successful one.", |row| {
         Some(f64::from(row.nts.as_ref()?.failures_in_row))
     }),
     Family {
         name: "nts_exchanges",
         unit: None,
         kind: Kind::Counter,
-        help: "NTS key exchanges since the program started, by their result.",
+        help: "NTS key exchanges since the service started, by result.",
         values: Values::ServerBy("result", |row| {
             let Some(nts) = &row.nts else { return Vec::new() };
             vec![("ok", (nts.exchanges - nts.failures) as f64), ("failed", nts.failures as f64)]
@@ -144,14 +144,14 @@ pub static FAMILIES: &[Family] = &[
         name: "nts_naks",
         unit: None,
         kind: Kind::Counter,
-        help: "How often the server could not read an NTS cookie since the program started.",
+        help: "How often the server could not read an NTS cookie, since the service started.",
         values: Values::Server(|row| Some(row.nts.as_ref()?.naks as f64)),
     },
     Family {
         name: "nts_downgrades",
         unit: None,
         kind: Kind::Counter,
-        help: "Queries with NTS that were answered without, since the program started.",
+        help: "Requests with NTS that were answered without NTS, since the service started.",
         values: Values::Server(|row| Some(row.nts.as_ref()?.downgrades as f64)),
     },
     of_server("last_poll_timestamp", SECONDS, "When the last poll ended, in seconds since 1970.", |row| {
@@ -160,14 +160,14 @@ pub static FAMILIES: &[Family] = &[
     of_server(
         "last_sample_timestamp",
         SECONDS,
-        "When the last poll ended that brought an offset, in seconds since 1970.",
+        "When the last poll that gave an offset ended, in seconds since 1970.",
         |row| row.last_seen.map(seconds),
     ),
     Family {
         name: "polls",
         unit: None,
         kind: Kind::Counter,
-        help: "Polls since the program started, by the way they ended.",
+        help: "Polls since the service started, by outcome.",
         values: Values::ServerBy("outcome", |row| {
             Outcome::LABELS.map(|label| (label, row.outcomes.get(label).map_or(0.0, |n| *n as f64))).to_vec()
         }),
@@ -176,51 +176,54 @@ pub static FAMILIES: &[Family] = &[
         name: "rejected_replies",
         unit: None,
         kind: Kind::Counter,
-        help: "Replies that were refused on the way, since the program started.",
+        help: "Rejected replies since the service started.",
         values: Values::Server(|row| Some(row.rejected_replies as f64)),
     },
-    of_server("consecutive_failures", None, "Polls in a row that brought no offset.", |row| {
+    of_server("consecutive_failures", None, "Consecutive polls that gave no offset.", |row| {
         Some(row.consecutive_failures as f64)
     }),
     Family {
         name: "success",
         unit: RATIO,
         kind: Kind::Gauge,
-        help: "The share of polls that brought an offset over the window, 0 to 1; earlier processes included.",
+        help: "The share of polls in the window that gave an offset, 0 to 1; includes polls before a restart.",
         values: Values::ServerBy("window", |row| {
             let rates = [("1h", row.success.hour), ("24h", row.success.day), ("7d", row.success.week)];
             rates.into_iter().filter_map(|(window, rate)| Some((window, rate.ratio?))).collect()
         }),
     },
-    of_server("truechimer", None, "Whether the server's interval meets the majority interval: 1, else 0.", |row| {
-        Some(truth(row.class == Class::Truechimer))
-    }),
+    of_server(
+        "truechimer",
+        None,
+        "Whether the server's error range overlaps that of the majority: 1 if so, else 0.",
+        |row| Some(truth(row.class == Class::Truechimer)),
+    ),
     of_server(
         "falseticker",
         None,
-        "Whether the server is proven wrong, its interval disjoint from the majority interval: 1, else 0.",
+        "Whether the server is proven wrong, because its error range does not overlap that of the majority: 1 if so, else 0.",
         |row| Some(truth(row.class == Class::Falseticker)),
     ),
-    of_server("blamed", None, "Whether the verdict accuses the server or its path: 1, else 0.", |row| {
+    of_server("blamed", None, "Whether the verdict blames the server or its path: 1 if so, else 0.", |row| {
         Some(truth(row.blamed))
     }),
-    of_server("gap", SECONDS, "The server is wrong by at least this many seconds; only when that is proven.", |row| {
+    of_server("gap", SECONDS, "Proven minimum error of the server in seconds. Absent if no error is proven.", |row| {
         row.gap_s
     }),
     Family {
         name: "verdict",
         unit: None,
         kind: Kind::Gauge,
-        help: "The verdict: 1 for the state that holds, 0 for the others.",
+        help: "The verdict: 1 for the current state, 0 for the others.",
         values: Values::By("state", |scrape| {
             let now = scrape.snapshot.verdict.state;
             STATES.map(|state| (state.label().to_owned(), truth(state == now))).to_vec()
         }),
     },
-    gauge("verdict_confidence", RATIO, "How sure the verdict is, 0 to 1, given its assumption.", |scrape| {
+    gauge("verdict_confidence", RATIO, "Confidence of the verdict, 0 to 1, if its assumption is true.", |scrape| {
         Some(scrape.snapshot.verdict.confidence)
     }),
-    gauge("verdict_since_timestamp", SECONDS, "Since when the verdict holds, in seconds since 1970.", |scrape| {
+    gauge("verdict_since_timestamp", SECONDS, "When the current verdict began, in seconds since 1970.", |scrape| {
         scrape.snapshot.verdict.since.map(seconds)
     }),
     gauge(
@@ -235,7 +238,7 @@ pub static FAMILIES: &[Family] = &[
         "The upper end of the majority interval, in seconds of offset (positive: ahead of this host).",
         |scrape| scrape.snapshot.verdict.majority.map(|it| it.high_s),
     ),
-    gauge("majority_members", None, "How many servers meet the majority interval.", |scrape| {
+    gauge("majority_members", None, "How many servers overlap the majority interval.", |scrape| {
         scrape.snapshot.verdict.majority.map(|it| it.members as f64)
     }),
     gauge("majority_compared", None, "How many servers were compared.", |scrape| {
@@ -244,30 +247,33 @@ pub static FAMILIES: &[Family] = &[
     gauge(
         "local_offset",
         SECONDS,
-        "Estimated offset of true time against this clock in seconds, positive when this clock is slow.",
+        "Estimate of true time minus this host's clock in seconds, positive when the clock is slow.",
         |scrape| scrape.snapshot.verdict.local.estimate_s,
     ),
     gauge(
         "local_bound",
         SECONDS,
-        "True time lies within the estimate ± this many seconds, if the majority is right.",
+        "Bound of the estimate in seconds: if the majority is right, true time is within the estimate ± this value.",
         |scrape| scrape.snapshot.verdict.local.bound_s,
     ),
     gauge(
         "local_error_at_least",
         SECONDS,
-        "This clock is wrong by at least this many seconds, if the majority is right; 0 when that is not proven.",
+        "Minimum error of this host's clock in seconds, if the majority is right; 0 if no error is proven.",
         |scrape| Some(scrape.snapshot.verdict.local.at_least_s),
     ),
     gauge(
         "local_rate_error",
         RATIO,
-        "Fitted rate error of this clock, in seconds per second, positive when it loses time; only when it is wrong that way.",
+        "Fitted rate error of this host's clock in seconds per second, positive when it loses time. Present only if the rate is wrong.",
         |scrape| scrape.snapshot.verdict.local.rate_ppm.map(|(rate, _)| rate * 1e-6),
     ),
-    gauge("kernel_synchronised", None, "Whether the kernel calls its clock synchronised: 1, else 0.", |scrape| {
-        scrape.snapshot.local.kernel.map(|kernel| truth(kernel.synchronised))
-    }),
+    gauge(
+        "kernel_synchronised",
+        None,
+        "Whether the kernel reports its clock as synchronised: 1 if so, else 0.",
+        |scrape| scrape.snapshot.local.kernel.map(|kernel| truth(kernel.synchronised)),
+    ),
     gauge("kernel_max_error", SECONDS, "The kernel's bound on the error of its clock, in seconds.", |scrape| {
         scrape.snapshot.local.kernel.map(|kernel| kernel.max_error_s)
     }),
@@ -280,7 +286,7 @@ pub static FAMILIES: &[Family] = &[
     gauge(
         "kernel_frequency_correction",
         RATIO,
-        "The correction that the kernel applies, in seconds per second, positive when it speeds the clock up.",
+        "The frequency correction that the kernel applies, in seconds per second, positive when it speeds the clock up.",
         |scrape| scrape.snapshot.local.kernel.map(|kernel| kernel.frequency_ppm * 1e-6),
     ),
     gauge(
@@ -293,7 +299,7 @@ pub static FAMILIES: &[Family] = &[
         name: "leap_finding",
         unit: None,
         kind: Kind::Gauge,
-        help: "What is wrong with the announcements of leap seconds or their list: 1 for each kind that holds, else 0.",
+        help: "Problems with leap-second announcements or the leap-second list: 1 for each kind that is present, else 0.",
         values: Values::By("kind", |scrape| {
             let holds = |kind| scrape.snapshot.leap.findings.iter().any(|finding| finding.kind == kind);
             LEAP_FINDINGS.map(|kind| (kind.label().to_owned(), truth(holds(kind)))).to_vec()

@@ -14,7 +14,7 @@ pub(super) const SKEW: Family = Family {
     name: "fleet_skew",
     unit: Some("seconds"),
     kind: Kind::Gauge,
-    help: "The clock of vantage a less that of b, for the pairs that are proven to differ by more than fleet.skew_limit, at most 200, the largest first.",
+    help: "The clock of vantage a minus the clock of b, for pairs that are proven to differ by more than fleet.skew_limit; the 200 largest.",
     values: Values::ByTwo("a", "b", |scrape| {
         let Some(limit_s) = hub(scrape).map(|fleet| fleet.skew_limit.as_secs_f64()) else { return Vec::new() };
         let mut pairs: Vec<_> = scrape.fleet.skew.iter().filter(|pair| pair.exceeds(limit_s)).collect();
@@ -28,7 +28,7 @@ pub(super) const MAJORITY_SKEW: Family = Family {
     name: "fleet_vantage_skew",
     unit: Some("seconds"),
     kind: Kind::Gauge,
-    help: "The clock of a vantage less the median of all vantages' clocks.",
+    help: "The clock of a vantage minus the median clock of all vantages.",
     values: Values::By("vantage", |scrape| {
         let all = from_median(&scrape.fleet.skew).into_iter();
         all.map(|clock| (clock.vantage.to_string(), clock.estimate_s)).collect()
@@ -39,7 +39,7 @@ pub(super) const VANTAGE_UP: Family = Family {
     name: "fleet_vantage_up",
     unit: None,
     kind: Kind::Gauge,
-    help: "Whether a vantage was heard within fleet.silent_after: 1, else 0.",
+    help: "Whether a vantage was heard within fleet.silent_after: 1 if so, else 0.",
     values: Values::By("vantage", |scrape| {
         let Some(silent_after) = hub(scrape).map(|fleet| fleet.silent_after) else { return Vec::new() };
         let now = Instant::now();
@@ -52,7 +52,7 @@ pub(super) const SAMPLES: Family = Family {
     name: "fleet_samples",
     unit: None,
     kind: Kind::Counter,
-    help: "At a hub since its start: samples received, repeated (stored once), lost by agents, and messages refused.",
+    help: "On a hub since its start: samples received, repeated (stored once) and lost by agents, and messages rejected.",
     values: Values::By("outcome", |scrape| {
         if hub(scrape).is_none() {
             return Vec::new();
@@ -65,19 +65,19 @@ pub(super) const SAMPLES: Family = Family {
 };
 
 pub(super) const CONNECTED: Family =
-    gauge("fleet_connected", None, "Whether this instance is connected to the fleet: 1, else 0.", |scrape| {
+    gauge("fleet_connected", None, "Whether this instance is connected to the fleet: 1 if so, else 0.", |scrape| {
         let fleet = scrape.config.fleet.as_ref()?;
         let hub = !fleet.role.is_hub() || scrape.hub_view.is_connected;
         Some(truth(hub && (!fleet.role.is_agent() || scrape.agent_view.is_connected)))
     });
 
 pub(super) const SPEAKS: Family =
-    gauge("fleet_hub_speaks", None, "Whether this hub has the lease: 1, else 0.", |scrape| {
+    gauge("fleet_hub_speaks", None, "Whether this hub has the lease: 1 if so, else 0.", |scrape| {
         hub(scrape).map(|_| truth(scrape.hub_view.speaks()))
     });
 
 pub(super) const JOURNAL: Family =
-    gauge("fleet_journal_samples", None, "At an agent: samples that no hub has stored yet.", |scrape| {
+    gauge("fleet_journal_samples", None, "On an agent: samples that no hub has stored yet.", |scrape| {
         let is_agent = scrape.config.fleet.as_ref().is_some_and(|fleet| fleet.role.is_agent());
         is_agent.then_some(scrape.journal.samples as f64)
     });
@@ -86,7 +86,7 @@ pub(super) const DROPPED: Family = Family {
     name: "fleet_journal_dropped_samples",
     unit: None,
     kind: Kind::Counter,
-    help: "At an agent since its start: samples dropped because the journal was too old or too large.",
+    help: "On an agent since its start: samples dropped because the journal was too old or too large.",
     values: Values::One(|scrape| {
         let is_agent = scrape.config.fleet.as_ref().is_some_and(|fleet| fleet.role.is_agent());
         is_agent.then_some(scrape.journal.dropped as f64)

@@ -14,7 +14,7 @@ pub(super) const NOTIFICATIONS: Family = Family {
     name: "notifications",
     unit: None,
     kind: Kind::Counter,
-    help: "Since start, by how they ended: delivered, given_up (refused while others were taken, or never answered), expired (too old or too many), and attempts that failed.",
+    help: "Since start, by outcome: delivered, given_up (the receiver rejected it and accepted others, or never answered), expired (too old or too many), and failed attempts.",
     values: Values::ByTwo("notifier", "outcome", |scrape| {
         let all = scrape.health.notifiers.iter();
         all.flat_map(|(name, notifier)| {
@@ -25,26 +25,26 @@ pub(super) const NOTIFICATIONS: Family = Family {
 };
 
 pub(super) const QUEUE: Family =
-    of_notifiers("notifier_queue", None, "Notifications that wait for the notifier.", |scrape| {
+    of_notifiers("notifier_queue", None, "Queued notifications of the notifier.", |scrape| {
         each(scrape, |notifier| Some(notifier.queued as f64))
     });
 
-pub(super) const LAG: Family = of_notifiers(
-    "notifier_lag",
-    Some("seconds"),
-    "How long the oldest notification has waited, in seconds.",
-    |scrape| each(scrape, |notifier| Some(notifier.oldest_s)),
-);
-
-pub(super) const FAILING: Family =
-    of_notifiers("notifier_failing", None, "Whether the last attempts of the notifier failed: 1, else 0.", |scrape| {
-        each(scrape, |notifier| Some(truth(notifier.failing)))
+pub(super) const LAG: Family =
+    of_notifiers("notifier_lag", Some("seconds"), "Age of the oldest queued notification, in seconds.", |scrape| {
+        each(scrape, |notifier| Some(notifier.oldest_s))
     });
+
+pub(super) const FAILING: Family = of_notifiers(
+    "notifier_failing",
+    None,
+    "Whether the last attempts of the notifier failed: 1 if so, else 0.",
+    |scrape| each(scrape, |notifier| Some(truth(notifier.failing))),
+);
 
 pub(super) const LAST_SUCCESS: Family = of_notifiers(
     "notifier_last_success_timestamp",
     Some("seconds"),
-    "When the receiver took a message last, in seconds since 1970.",
+    "When the receiver last accepted a message, in seconds since 1970.",
     |scrape| each(scrape, |notifier| Some(notifier.last_success?.as_nanosecond() as f64 / 1e9)),
 );
 

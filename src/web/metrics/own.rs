@@ -8,7 +8,7 @@ pub(super) const BUILD: Family = Family {
     name: "build",
     unit: None,
     kind: Kind::Info,
-    help: "The version of the program, and where it looks from.",
+    help: "The version of the service and its vantage.",
     values: Values::Info(|scrape| {
         let vantage = scrape.config.monitor.vantage.clone();
         vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("vantage", vantage)]
@@ -23,7 +23,7 @@ pub(super) const START: Family =
 pub(super) const READY: Family = gauge(
     "ready",
     None,
-    "Whether the service measures: its outputs are open and a poll has ended. 1, else 0.",
+    "Whether the service measures: its outputs are open and a poll has ended. 1 if so, else 0.",
     |scrape| Some(truth(scrape.health.ready)),
 );
 
@@ -31,7 +31,7 @@ pub(super) const HEALTH: Family = Family {
     name: "health",
     unit: None,
     kind: Kind::Gauge,
-    help: "The health of the service: 1 for the status that holds, 0 for the others.",
+    help: "The health of the service: 1 for the current status, 0 for the others.",
     values: Values::By("status", |scrape| {
         let all = [("ok", Status::Ok), ("degraded", Status::Degraded), ("failing", Status::Failing)];
         all.map(|(label, status)| (label.to_owned(), truth(status == scrape.health.status))).to_vec()
@@ -47,35 +47,36 @@ pub(super) const RESTARTS: Family =
     });
 
 pub(super) const PANICS: Family =
-    counter("child_panics", "How many of the restarts were because of a panic.", |scrape| {
-        Some(scrape.health.panics as f64)
-    });
+    counter("child_panics", "How many of the restarts followed a panic.", |scrape| Some(scrape.health.panics as f64));
 
 pub(super) const CHILDREN_DOWN: Family =
     gauge("children_down", None, "Parts of the service that are not running now.", |scrape| {
         Some(scrape.health.down.len() as f64)
     });
 
-pub(super) const SINK_FAILING: Family =
-    of_sinks("sink_failing", None, Kind::Gauge, "Whether the last attempt to write failed: 1, else 0.", |scrape| {
-        by_sink(scrape, |sink| Some(truth(sink.failing)))
-    });
+pub(super) const SINK_FAILING: Family = of_sinks(
+    "sink_failing",
+    None,
+    Kind::Gauge,
+    "Whether the last attempt to write failed: 1 if so, else 0.",
+    |scrape| by_sink(scrape, |sink| Some(truth(sink.failing))),
+);
 
 pub(super) const SINK_WAITING: Family = of_sinks(
     "sink_waiting",
     None,
     Kind::Gauge,
-    "Entries that wait for the output, in its queue or in hand.",
+    "Entries that are not written yet: queued or being written.",
     |scrape| by_sink(scrape, |sink| Some((sink.queue_depth + sink.in_hand) as f64)),
 );
 
 pub(super) const SINK_CAPACITY: Family =
-    of_sinks("sink_capacity", None, Kind::Gauge, "Entries that the output's queue can hold.", |scrape| {
+    of_sinks("sink_capacity", None, Kind::Gauge, "Capacity of the output's queue, in entries.", |scrape| {
         by_sink(scrape, |sink| sink.queue_capacity.map(|capacity| capacity as f64))
     });
 
 pub(super) const SINK_DROPPED: Family =
-    of_sinks("sink_dropped", None, Kind::Counter, "Entries lost for the output since start.", |scrape| {
+    of_sinks("sink_dropped", None, Kind::Counter, "Entries dropped by the output since start.", |scrape| {
         by_sink(scrape, |sink| Some(sink.dropped as f64))
     });
 
@@ -93,7 +94,7 @@ pub(super) const SINK_LAG: Family = of_sinks(
     "sink_lag",
     Some("seconds"),
     Kind::Gauge,
-    "The age of the oldest entry that the output has not got yet, in seconds.",
+    "Age of the oldest entry that has not been written to the output, in seconds.",
     |scrape| by_sink(scrape, |sink| Some(sink.lag_s)),
 );
 
@@ -103,17 +104,19 @@ pub(super) const LOG_DROPPED: Family =
     });
 
 pub(super) const STREAM_READERS: Family =
-    gauge("stream_readers", None, "Readers of the stream of events now.", |scrape| Some(scrape.hub.readers() as f64));
+    gauge("stream_readers", None, "Current readers of the event stream.", |scrape| Some(scrape.hub.readers() as f64));
 
-pub(super) const STREAM_CUT_OFF: Family =
-    counter("stream_cut_off", "Readers of the stream that were cut off because they could not keep up.", |scrape| {
-        Some(scrape.hub.cut_off() as f64)
-    });
+pub(super) const STREAM_CUT_OFF: Family = counter(
+    "stream_cut_off",
+    "Readers of the event stream that were disconnected because they could not keep up.",
+    |scrape| Some(scrape.hub.cut_off() as f64),
+);
 
-pub(super) const STREAM_MISSED: Family =
-    counter("stream_missed", "Batches of samples that came too fast for the stream, which no reader got.", |scrape| {
-        Some(scrape.hub.missed() as f64)
-    });
+pub(super) const STREAM_MISSED: Family = counter(
+    "stream_missed",
+    "Batches of samples that were dropped before they reached any reader, because they came too fast for the event stream.",
+    |scrape| Some(scrape.hub.missed() as f64),
+);
 
 pub(super) const fn counter(name: &'static str, help: &'static str, value: fn(&Scrape) -> Option<f64>) -> Family {
     Family { name, unit: None, kind: Kind::Counter, help, values: Values::One(value) }

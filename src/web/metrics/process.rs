@@ -12,7 +12,7 @@ pub(super) const CPU: Family = Family {
     name: "process_cpu",
     unit: Some("seconds"),
     kind: Kind::Counter,
-    help: "Processor time that the service has used since it started, user and system, in seconds.",
+    help: "CPU time of the service since it started, user and system, in seconds.",
     values: Values::One(|_| usage().map(|usage| seconds(usage.user_time()) + seconds(usage.system_time()))),
 };
 
@@ -23,7 +23,7 @@ pub(super) const SWITCHES: Family = Family {
     name: "process_context_switches",
     unit: None,
     kind: Kind::Counter,
-    help: "How often threads of the service began to wait (voluntary: each is one wake-up later) or were interrupted.",
+    help: "How often threads of the service went to sleep (voluntary: each means one later wake-up) or were preempted.",
     values: Values::By("kind", |_| {
         let counts = |usage: Usage| {
             let (waits, interruptions) = (usage.voluntary_context_switches(), usage.involuntary_context_switches());
@@ -37,7 +37,7 @@ pub(super) const WRITTEN: Family = Family {
     name: "process_written",
     unit: Some("bytes"),
     kind: Kind::Counter,
-    help: "Bytes that the service passed to the system to be written, to files and sockets.",
+    help: "Bytes that the service wrote to files and sockets.",
     values: Values::One(|_| written_bytes()),
 };
 
@@ -45,20 +45,20 @@ pub(super) const STAGES: Family = Family {
     name: "process_stage",
     unit: Some("seconds"),
     kind: Kind::Histogram,
-    help: "Time that a stage took for a poll, in seconds; measured for one poll in 1,024.",
+    help: "Duration of each stage of a poll, in seconds; measured for one poll in 1,024.",
     values: Values::Times("stage", || Stage::ALL.map(|stage| (stage.label(), stage.times())).to_vec()),
 };
 
 pub(super) const SERIES_TO_MOVE: Family = gauge(
     "store_series_to_move",
     None,
-    "Series whose samples of an earlier release are not in the format of this one yet.",
+    "Series with samples from an earlier release that are not converted to the current format yet.",
     |scrape| Some(scrape.moving.left as f64),
 );
 
 pub(super) const SAMPLES_MOVED: Family = counter(
     "store_samples_moved",
-    "Samples of an earlier release that got the format of this one since start.",
+    "Samples from an earlier release that were converted to the current format since start.",
     |scrape| Some(scrape.moving.moved as f64),
 );
 

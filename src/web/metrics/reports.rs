@@ -6,7 +6,7 @@ pub(super) const REPORTS: Family = Family {
     name: "scheduled_reports",
     unit: None,
     kind: Kind::Counter,
-    help: "Since start, by outcome: sent (once for each notifier), given_up, and attempts that failed.",
+    help: "Since start, by outcome: sent (once for each notifier), given_up, and failed attempts.",
     values: Values::By("outcome", |scrape| {
         let reports = &scrape.health.reports;
         [("sent", reports.sent), ("given_up", reports.given_up), ("failed", reports.failures)]
@@ -19,6 +19,6 @@ pub(super) const FAILING: Family = Family {
     name: "scheduled_report_failing",
     unit: None,
     kind: Kind::Gauge,
-    help: "Whether a report is due that could not be made or delivered yet: 1, else 0.",
+    help: "Whether a due report could not be made or delivered yet: 1 if so, else 0.",
     values: Values::One(|scrape| Some(truth(scrape.health.reports.is_failing()))),
 };

@@ -129,7 +129,7 @@ pub struct Row {
     pub score: Option<f64>,
     /// Success rates.
     pub success: Success,
-    /// Polls in a row that brought no offset.
+    /// Consecutive polls that gave no offset.
     pub consecutive_failures: u64,
     /// Polls since the program started.
     pub polls: u64,

@@ -208,9 +208,13 @@ pub static VARIABLES: &[Variable] = &[
     number("nts_cookies", Of::Server, "", "Cookies left for requests with NTS; 8 is a full stock.", |view| {
         Some(view.nts()?.cookies as f64)
     }),
-    number("nts_exchange_failures", Of::Server, "", "NTS key exchanges that failed since the last good one.", |view| {
-        Some(f64::from(view.nts()?.failures_in_row))
-    }),
+    number(
+        "nts_exchange_failures",
+        Of::Server,
+        "",
+        "Failed NTS key exchanges since the last successful one.",
+        |view| Some(f64::from(view.nts()?.failures_in_row)),
+    ),
     text("nts_fault", Of::Server, "Why the last NTS key exchange failed; absent if it succeeded.", |view| {
         Some(&view.nts()?.fault()?.text)
     }),
