@@ -10,19 +10,19 @@ use ntp_monitor_core::stats::verdict::When;
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Happening {
-    /// The kind of event; kinds of earlier or later releases are shown as well.
+    /// The kind of event, also a kind from an earlier or later release.
     pub kind: String,
     /// The server; absent for events about this host's clock or the monitor.
     pub server: Option<String>,
     /// The address; absent for events about this host's clock or the monitor.
     pub address: Option<String>,
-    /// When it began.
+    /// When the event began.
     pub start: When,
-    /// When it ended: equal to the start for a momentary change; absent while it lasts.
+    /// When the event ended: equal to the start for a momentary change; absent while the event continues.
     pub end: Option<When>,
-    /// The numbers, in short form.
+    /// The figures of the event, abbreviated.
     pub detail: String,
-    /// One sentence for a person.
+    /// One sentence for people.
     pub sentence: String,
 }
 

@@ -24,10 +24,10 @@ use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/audit", || web::to(list))
     .about(
-        "Changes made through the API, with their author and result, refused requests and wrong tokens; latest first.",
+        "Changes made through the API with their author and result, rejected requests, and wrong tokens; latest first.",
     )
     .role(Role::Admin)
-    .taking(&[query("limit", "integer", "Entries, 1 to 1000; 100 unless given.")])
+    .taking(&[query("limit", "integer", "The number of entries, 1 to 1000. Default: 100.")])
     .giving(Body::json::<AuditBody>("entries."))
     .or(&[503])];
 

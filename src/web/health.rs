@@ -14,13 +14,13 @@ use ntp_monitor_core::health::report::{Health, Status};
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/health", || web::to(health))
         .about("The health of the service.")
-        .taking(&[query("servers", "boolean", "false leaves the list of servers empty; true unless given.")])
-        .giving(Body::json::<Health>("ok or degraded, with the reasons; 503 says failing."))
+        .taking(&[query("servers", "boolean", "false leaves the list of servers empty. Default: true.")])
+        .giving(Body::json::<Health>("ok or degraded, with the reasons. Status 503 means failing."))
         .or(&[503]),
     Endpoint::get("/ready", || web::to(ready))
-        .about("Whether the service is ready: it has begun to measure, or has no server to measure.")
+        .about("Whether the service is ready: it has started to measure, or has no server to measure.")
         .open()
-        .giving(Body::json::<Ready>("ready; 503 before."))
+        .giving(Body::json::<Ready>("ready. Status 503 until then."))
         .or(&[503]),
 ];
 

@@ -24,15 +24,16 @@ use ntp_monitor_core::sample::Outcome;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/probe", || web::to(probe))
     .about(
-        "The last poll of one server, as blackbox exporter answers. Nothing is sent: the server is polled on its own \
-         schedule. Before its first poll has ended, the answer waits for it within the time of the scrape.",
+        "The last poll of one server, in the format of blackbox exporter. Sends nothing: the server is polled on its \
+         own schedule. If its first poll has not ended yet, the response waits for it within the time limit of the \
+         scrape.",
     )
     .taking(&[
         query("target", "string", "A configured server: its name, or name@address.").required(),
-        query("module", "string", "ntp, or nothing."),
-        query("debug", "boolean", "true explains the answer to a person."),
+        query("module", "string", "ntp, or empty."),
+        query("debug", "boolean", "true adds an explanation for people."),
     ])
-    .giving(Body::text("text/plain", "probe_success, probe_duration_seconds, and the metrics of the server."))
+    .giving(Body::text("text/plain", "probe_success, probe_duration_seconds and the metrics of the server."))
     .or(&[404])];
 
 /// The header with the scrape time-out, and the part reserved for the response, as in blackbox exporter.
@@ -61,7 +62,7 @@ pub async fn probe(
 ) -> Result<HttpResponse, Problem> {
     let begin = Instant::now();
     if query.module.as_deref().is_some_and(|module| module != "ntp" && !module.is_empty()) {
-        return Err(Problem::bad_request("module: there is one, ntp"));
+        return Err(Problem::bad_request("module: the only module is ntp"));
     }
     let target = Target::find(&state, &query.target)?;
     let mut snapshot = state.snapshot.clone();
@@ -108,7 +109,8 @@ fn answer(rows: &[Row], success: bool, took: Duration) -> Result<String, std::fm
 }
 
 fn explained(rows: &[Row], metrics: &str) -> String {
-    let mut text = String::from("Nothing was sent: this is what the last poll on the server's own schedule said.\n\n");
+    let mut text =
+        String::from("Nothing was sent: this is the result of the last poll on the server's own schedule.\n\n");
     for row in rows {
         // The JSON of the API, in which line breaks from the network are escaped.
         text.push_str(&serde_json::to_string_pretty(row).unwrap_or_default());

@@ -80,11 +80,11 @@ fn change_query(request: &mut ServiceRequest, query: &str) {
 /// The requested vantage, if it is not this one.
 async fn other(state: &State, answered: Vantages, asked: BTreeSet<String>) -> Result<Option<Other>, Problem> {
     if answered == Vantages::None {
-        return Err(Problem::bad_request("there is no parameter \"vantage\" here"));
+        return Err(Problem::bad_request("this endpoint has no parameter \"vantage\""));
     }
     let mut asked = asked.into_iter();
     let (Some(name), None) = (asked.next(), asked.next()) else {
-        return Err(Problem::bad_request("vantage: only one can be asked about at once"));
+        return Err(Problem::bad_request("vantage: must be given once"));
     };
     if name == state.config.borrow().monitor.vantage {
         return Ok(None);
@@ -93,9 +93,9 @@ async fn other(state: &State, answered: Vantages, asked: BTreeSet<String>) -> Re
     let is_known =
         !name.is_empty() && state.store.read(move |reader| Ok(!reader.series_of_vantage(&wanted)?.is_empty())).await?;
     match (is_known, answered) {
-        (false, _) => Err(Problem::not_found(format!("there are no samples of a vantage {name:?} here"))),
+        (false, _) => Err(Problem::not_found(format!("this service has no samples of a vantage {name:?}"))),
         (true, Vantages::All) => Ok(Some(Other(name.into()))),
-        (true, _) => Err(Problem::not_found(format!("only the vantage {name:?} itself keeps this"))),
+        (true, _) => Err(Problem::not_found(format!("only the vantage {name:?} itself has this data"))),
     }
 }
 

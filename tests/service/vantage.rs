@@ -77,7 +77,7 @@ async fn unknown_vantage_is_never_answered_with_this_one() {
         assert!([expected, 401].contains(&answer.status), "{path}: {answer:?}");
         if is_taken && !path.contains("{id}") {
             let answer = hub.get(&format!("{path}?vantage=ams/1")).await;
-            assert!(answer.status == 200 || answer.text.contains("itself keeps this"), "{path}: {answer:?}");
+            assert!(answer.status == 200 || answer.text.contains("itself has this data"), "{path}: {answer:?}");
         }
     }
     assert!(taking >= 12, "{taking} endpoints take a vantage");

@@ -31,7 +31,8 @@ struct Version {
     vantage: String,
     /// When this process started.
     started: When,
-    /// Whether this service is the hub of a fleet. The endpoints below `fleet/` answer only there, but for `fleet/agent`.
+    /// Whether this service is the hub of a fleet. Only a hub answers the endpoints below `fleet/`, except for
+    /// `fleet/agent`.
     fleet_hub: bool,
     /// Whether this service is an agent of a fleet.
     fleet_agent: bool,

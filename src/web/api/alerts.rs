@@ -12,16 +12,16 @@ use crate::web::respond;
 use ntp_monitor_core::alert::status::{Active, AlertState, Past};
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/alerts", || web::to(alerts))
-    .about("Current alerts, the most severe first, and the history of alerts that fired.")
+    .about("Active alerts, most severe first, and the history of fired alerts.")
     .of(Vantages::Own)
     .taking(&[
-        query("state", "string", "pending, firing, inhibited, silenced; separated by commas, all unless given."),
-        query("server", "string", "The name of a server, as alerts carry it."),
-        query("limit", "integer", "The latest so many of the history, 1 to 5000; 100 unless given."),
+        query("state", "string", "pending, firing, inhibited, silenced; separated by commas. Default: all."),
+        query("server", "string", "The name of a server, as in the alerts."),
+        query("limit", "integer", "The number of latest history entries, 1 to 5000. Default: 100."),
         FROM,
         TO,
     ])
-    .giving(Body::json::<Alerts>("active, and history with the latest first."))
+    .giving(Body::json::<Alerts>("active, and history (latest first)."))
     .or(&[304, 503])];
 
 const USUAL: usize = 100;

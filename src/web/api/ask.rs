@@ -21,11 +21,11 @@ use ntp_monitor_core::sample::{Batch, Sample, SeriesKey};
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::post("/api/v1/servers/{id}/probe", || web::to(ask))
     .about(
-        "Polls a server now and returns the result. The server's minimum interval still applies: 429 says how long \
+        "Polls a server now and returns the result. The minimum interval still applies: a 429 response says how long \
          to wait.",
     )
     .taking(&[ID])
-    .giving(Body::json::<NamedPoll<'static>>("The sample, as in the list of samples, with the name of the server."))
+    .giving(Body::json::<NamedPoll<'static>>("The sample, as in the list of samples, and the name of the server."))
     .or(&[404, 409, 429, 503, 504])];
 
 /// Maximum time that a sample takes from the prober to this handler.
@@ -63,7 +63,7 @@ fn address(state: &State, target: &Target, server: &Server) -> Result<SocketAddr
     let snapshot = state.snapshot.borrow();
     let known: Vec<_> = snapshot.series_of(&target.name).into_iter().filter_map(|(key, _)| key.address).collect();
     match known.as_slice() {
-        [] => conflict("no address of it has been polled yet"),
+        [] => conflict("none of its addresses has been polled yet"),
         [only] => Ok(*only),
         [first, ..] => conflict(&format!("it has several addresses; ask for one, such as {}@{first}", target.name)),
     }
@@ -71,9 +71,10 @@ fn address(state: &State, target: &Target, server: &Server) -> Result<SocketAddr
 
 fn refused(why: &NotNow) -> Problem {
     match why {
-        NotNow::NotPolled => Problem::new(StatusCode::CONFLICT, "this address is not polled any more"),
+        NotNow::NotPolled => Problem::new(StatusCode::CONFLICT, "this address is no longer polled"),
         NotNow::TooSoon(wait) => {
-            let detail = format!("it was asked a moment ago: its floor is over in {:.1} s", wait.as_secs_f64());
+            let detail =
+                format!("it was polled a moment ago: the minimum interval ends in {:.1} s", wait.as_secs_f64());
             Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(*wait)
         }
     }

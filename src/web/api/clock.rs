@@ -17,8 +17,8 @@ use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || web::to(history))
     .about(
-        "This host's clock over time, one point a minute, at most 2000. Longer spans are divided into steps, each with \
-         its extremes and its widest bounds.",
+        "This host's clock over time, one point per minute, at most 2000 points. Longer spans are divided into steps; \
+         each step has its extremes and its widest bounds.",
     )
     .of(Vantages::Own)
     .taking(&[FROM, TO, STEP])
@@ -29,11 +29,11 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/local/history", || w
 struct LocalHistory {
     from: When,
     to: When,
-    /// Width of a step in whole minutes; `null` if the points are as recorded.
+    /// Width of a step in seconds, a multiple of a minute; `null` if the points are as recorded.
     step_s: Option<i64>,
     /// By time.
     points: Vec<Point>,
-    /// What the verdict takes from the kernel, the time daemon and the list of leap seconds: the state at the beginning, and
+    /// What the verdict uses from the kernel, the time daemon and the leap-second list: the state at the start and
     /// every change; the latest 2000.
     changes: Vec<LocalRow>,
 }
@@ -42,9 +42,9 @@ struct LocalHistory {
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "LocalPoint")]
 struct Point {
-    /// The moment, or the beginning of the step.
+    /// The time of the record, or the start of the step.
     time: When,
-    /// How many moments were recorded within the step.
+    /// The number of records within the step.
     n: u32,
     /// Mean of (true time − this clock); positive when this clock is slow.
     estimate_s: Option<f64>,

@@ -18,14 +18,17 @@ use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))
-    .about("Events: clock steps, state changes, outages. Those of another vantage are judged from its samples, a day unless given.")
+    .about(
+        "Events: clock steps, state changes, outages. Events of another vantage are computed from its samples; the \
+             default span is then a day.",
+    )
     .of(Vantages::All)
     .taking(&[
         FROM,
         TO,
-        query("kind", "string", "Kinds, separated by commas."),
+        query("kind", "string", "Kinds of events, separated by commas."),
         query("server", "string", "The configured name of a server."),
-        query("limit", "integer", "The latest so many, 1 to 5000; 500 unless given."),
+        query("limit", "integer", "The number of latest events, 1 to 5000. Default: 500."),
     ])
     .giving(Body::json::<Events>("from, to, events, oldest first."))
     .or(&[304, 503])];

@@ -26,29 +26,29 @@ use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/fleet/verdict", || web::to(verdict))
-        .about("Which server, vantage or path of the fleet is wrong, or what cannot be decided. At a hub.")
+        .about("Which server, vantage or path of the fleet is wrong, or what cannot be decided. Hub only.")
         .giving(Body::json::<VerdictBody<'static>>(
             "as_of, since, until, state, servers, vantages, paths, alternatives, assumption, sentence, confidence.",
         ))
         .or(&[304, 404]),
     Endpoint::get("/api/v1/fleet/skew", || web::to(skew))
-        .about("The clock of each vantage less that of each other one, by the servers that both see. At a hub.")
+        .about("Clock differences between vantages, measured by the servers that both see. Hub only.")
         .giving(Body::json::<SkewBody<'static>>("as_of, limit_s, skew: a, b, estimate_s, bound_s."))
         .or(&[304, 404]),
     Endpoint::get("/api/v1/fleet/vantages", || web::to(vantages))
-        .about("Every vantage: whether it is heard, its clock, what was received, lost and refused. At a hub.")
+        .about("Every vantage: whether it is heard, its clock, and what was received, lost and rejected. Hub only.")
         .giving(Body::json::<VantagesBody>("as_of, hub, vantages."))
         .or(&[304, 404]),
     Endpoint::get("/api/v1/fleet/matrix", || web::to(matrix))
-        .about("Every server as each vantage sees it. At a hub.")
+        .about("Every server as each vantage sees it. Hub only.")
         .giving(Body::json::<MatrixBody>("as_of, cells."))
         .or(&[304, 404]),
     Endpoint::get("/api/v1/fleet/plan", || web::to(plan))
-        .about("What each vantage polls, and how often. At the hub that has the lease; elsewhere it is empty.")
+        .about("What each vantage polls, and how often. Hub with the lease only; empty on other hubs.")
         .giving(Body::json::<PlanBody>("as_of, speaks, plans."))
         .or(&[304, 404]),
     Endpoint::get("/api/v1/fleet/agent", || web::to(agent))
-        .about("What this agent does: its connection, its plan, and what waits to be sent. At an agent.")
+        .about("The state of this agent: its connection, its plan, and what is queued for sending. Agent only.")
         .giving(Body::json::<AgentBody>("as_of, name, connected, reason, planned, waiting, dropped, refusals."))
         .or(&[304, 404]),
 ];
@@ -115,7 +115,7 @@ struct HubRow {
     late: u64,
     /// The size of the samples of other vantages in its store.
     raw_bytes: u64,
-    /// Those that were deleted because they took too much room.
+    /// Samples that were deleted because they took too much space.
     raw_dropped: u64,
 }
 
@@ -347,13 +347,14 @@ struct AgentBody {
     planned: bool,
     /// Why the last plan was ignored.
     plan_error: Option<String>,
-    /// What of the plan the configuration does not allow.
+    /// The parts of the plan that the configuration does not allow.
     refusals: Vec<String>,
     /// Samples in the journal that no hub has stored.
     waiting: u64,
     /// Samples that were dropped since the start, because the journal was too old or too large.
     dropped: u64,
-    /// Messages that the server knew before they were sent: another program uses the identity of this vantage.
+    /// Messages that the NATS server already had before they were sent, because another program uses the identity of
+    /// this vantage.
     foreign: u64,
 }
 

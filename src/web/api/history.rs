@@ -29,7 +29,7 @@ use ntp_monitor_core::stats::window::{ServerWindows, Window};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers/{id}/samples", || web::to(samples))
-        .about("Samples, at a resolution that gives at most 2000 points.")
+        .about("Samples or summaries, at a resolution that gives at most 2000 points.")
         .of(Vantages::All)
         .taking(&[ID, FROM, TO, STEP])
         .giving(Body::json::<Samples>("from, to, resolution (raw, 5m, 1h), step_s, samples."))
@@ -37,7 +37,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/servers/{id}/stats", || web::to(stats))
         .about("Statistics of a window that ends now, or of any span.")
         .of(Vantages::All)
-        .taking(&[ID, query("window", "string", "5m, 1h, 24h or 7d; 1h unless given. Not with from and to."), FROM, TO])
+        .taking(&[
+            ID,
+            query("window", "string", "5m, 1h, 24h or 7d. Default: 1h. Cannot be combined with from and to."),
+            FROM,
+            TO,
+        ])
         .giving(Body::json::<Stats>("window, from, to, series: name, address, stats, histogram."))
         .or(&[304, 404, 503]),
     Endpoint::get("/api/v1/servers/{id}/stability", || web::to(stability))
@@ -135,7 +140,7 @@ pub async fn stats(
             (Some(window), Range { from_ns: to_ns - (window.length_s() * 1e9) as i64, to_ns })
         }
         (None, from, to) => (None, Range::parse(from.as_deref(), to.as_deref(), HOUR, now.wall_ns)?),
-        (Some(_), ..) => return Err(Problem::bad_request("window: not together with from and to")),
+        (Some(_), ..) => return Err(Problem::bad_request("window: cannot be combined with from and to")),
     };
     let keys = vantage.keys(&target);
     let series = vantage.read(move |reader| {

@@ -19,15 +19,15 @@ use ntp_monitor_core::stats::verdict::{LocalVerdict, Verdict, When};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/verdict", || web::to(verdict))
-        .about("Which servers are wrong, by how much, since when, with what confidence and assumption.")
+        .about("Which servers are wrong, by how much and since when, with the confidence and the assumption.")
         .of(Vantages::All)
-        .taking(&[query("servers", "string", "all, or blamed: only the servers that are blamed; all unless given.")])
+        .taking(&[query("servers", "string", "all, or blamed for only the blamed servers. Default: all.")])
         .giving(Body::json::<VerdictBody<'static>>(
             "as_of, state, since, confidence, local, servers, majority, reason, assumption, independence, sentence.",
         ))
         .or(&[304]),
     Endpoint::get("/api/v1/local", || web::to(local))
-        .about("This host's clock according to the servers, the kernel and the time daemon, which only this vantage tells.")
+        .about("This host's clock according to the servers, the kernel and the time daemon.")
         .of(Vantages::All)
         .giving(Body::json::<Local<'static>>("as_of, verdict, kernel, daemon, distrust."))
         .or(&[304]),

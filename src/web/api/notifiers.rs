@@ -22,7 +22,7 @@ const BETWEEN_TESTS: Duration = Duration::from_secs(2);
 /// Receivers of alert notifications.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/notifiers", || web::to(list))
-        .about("State of each notifier.")
+        .about("The state of each notifier.")
         .giving(Body::json::<Notifiers>("notifiers, each with its queued, delivered and failed notifications."))
         .or(&[304]),
     Endpoint::post("/api/v1/notifiers/{name}/test", || web::to(test))
@@ -102,7 +102,7 @@ pub async fn test(
     let found = config.notifiers.iter().find(|notifier| notifier.name == *name);
     let notifier = found.ok_or_else(|| Problem::not_found(format!("there is no notifier {name:?}")))?;
     let Some(_under_way) = tests.begin() else {
-        let detail = "another test is under way or has just been made: try again in a few seconds";
+        let detail = "another test is running or was made a moment ago: try again in a few seconds";
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
     };
     let trial = notify::trial(notifier, &config.monitor.vantage).await;

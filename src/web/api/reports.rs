@@ -24,20 +24,20 @@ use ntp_monitor_core::health::reports::UnderWay;
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/reports", || web::to(list))
-        .about("The stored reports.")
+        .about("Lists the stored reports.")
         .of(Vantages::Own)
         .giving(Body::json::<Reports>(
-            "reports, newest first, and the scheduled report that is not yet delivered to all receivers.",
+            "reports, newest first, and the scheduled report that has not reached all receivers yet.",
         ))
         .or(&[304, 503]),
     Endpoint::get("/api/v1/reports/{id}", || web::to(one))
         .about("A report as one HTML page without scripts.")
         .of(Vantages::Own)
-        .taking(&[part("id", "As the list names it.")])
+        .taking(&[part("id", "The id in the list of reports.")])
         .giving(Body::text("text/html", "The page."))
         .or(&[404, 503]),
     Endpoint::post("/api/v1/reports", || web::to(create))
-        .about("Makes and stores a report that ends now. One at a time.")
+        .about("Makes and stores a report on a span that ends now. Only one report is made at a time.")
         .wanting(Body::json::<Wanted>("How far back."))
         .giving_with(201, Body::json::<Kept>("The report's id; Location is its address."))
         .or(&[409, 503]),
@@ -114,7 +114,7 @@ pub async fn create(
     let length =
         length.ok_or_else(|| Problem::bad_request(format!("since: {since:?} is not a duration such as \"7d\"")))?;
     let Some(admission) = making.begin() else {
-        return Err(Problem::new(StatusCode::CONFLICT, "another report is being made: wait until it is there"));
+        return Err(Problem::new(StatusCode::CONFLICT, "another report is being made: wait until it is finished"));
     };
     let (store, config, now) = (state.store.clone(), state.config.borrow().clone(), state.clock.now());
     let kept = off_the_thread(move || {
@@ -135,7 +135,7 @@ fn make_one(store: &StoreHandle, config: &Config, span: Span, made_ns: i64) -> R
     let shelf = Shelf::of(&config.monitor.data_dir);
     let id = shelf.put(&made.html(), at, config.report.keep).map_err(|why| unusable(&why))?;
     let kept = shelf.list().map_err(|why| unusable(&why))?.into_iter().find(|kept| kept.id == id);
-    kept.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the report is gone already"))
+    kept.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the report no longer exists"))
 }
 
 fn shelf(state: &State) -> Shelf {

@@ -30,21 +30,26 @@ use ntp_monitor_core::stats::window::Window;
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/rules", || web::to(list))
-        .about("The rules of alerts with how they do, and the variables that they may look at.")
+        .about("The alert rules with their states, and the variables that rules can use.")
         .of(Vantages::Own)
         .giving(Body::json::<Rules>("rules and variables."))
         .or(&[304]),
     Endpoint::post("/api/v1/rules/check", || web::to(check))
         .only_asking()
-        .about("Says whether a rule is sound. Nothing is changed.")
+        .about("Checks whether a rule is valid. Changes nothing.")
         .wanting(Body::json::<Tried>("rule: the keys of [[alert]]."))
-        .giving(Body::json::<Checked>("valid, and what is wrong with which key."))
+        .giving(Body::json::<Checked>("valid, and the faults with their keys."))
         .or(&[400]),
     Endpoint::post("/api/v1/rules/replay", || web::to(replay))
         .only_asking()
-        .about("Lists the alerts that a rule would have raised over the stored samples. Nothing is changed and no notification is sent.")
+        .about(
+            "Lists the alerts that a rule would have raised over the stored samples. Changes nothing and sends no \
+             notifications.",
+        )
         .wanting(Body::json::<ToReplay>("rule: the keys of [[alert]]; since: how far back, such as 7d."))
-        .giving(Body::json::<Replayed>("alerts that would have fired; complete says whether all of the span was seen."))
+        .giving(Body::json::<Replayed>(
+            "alerts that would have fired; complete says whether the whole span was evaluated.",
+        ))
         .or(&[400, 422, 429, 503]),
 ];
 
@@ -151,7 +156,7 @@ pub async fn replay(state: web::Data<State>, tried: web::Json<ToReplay>) -> Resu
         Problem::bad_request(format!("since: {since:?} is not a span such as \"7d\", or is longer than 31 days"))
     })?;
     let admission = Admission::take().ok_or_else(|| {
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "another rule is being tried out: try again in a moment")
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "another rule is being replayed: try again in a moment")
     })?;
     let to_ns = state.clock.now().wall_ns;
     let from_ns = to_ns.saturating_sub(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));

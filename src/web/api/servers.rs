@@ -20,29 +20,29 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .about("Current state of every address of every server.")
         .of(Vantages::All)
         .taking(&[
-            query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
+            query("tag", "string", "Tags, key:value or key, separated by commas; a server must have all of them."),
             query(
                 "state",
                 "string",
-                "paused, pending, ok, failing, unreachable, wrong; separated by commas, one must hold.",
+                "paused, pending, ok, failing, unreachable, wrong; separated by commas. A server must be in one of them.",
             ),
             query("q", "string", "Text in the name, the address, the reference identifier or a tag."),
             query(
                 "sort",
                 "string",
                 "name, address, state, offset, magnitude, delay, jitter, root_distance, stratum, reach, score or \
-                 last_seen; with a minus sign in descending order.",
+                 last_seen; with a minus sign for descending order.",
             ),
-            query("limit", "integer", "Entries of the page, 1 to 10000; 1000 unless given."),
-            query("offset", "integer", "Entries before the page."),
+            query("limit", "integer", "Entries per page, 1 to 10000. Default: 1000."),
+            query("offset", "integer", "The number of entries to skip."),
         ])
         .giving(Body::json::<Page>(
-            "as_of, total, limit, offset, servers. What is not known is null; offsets are in seconds, positive when the \
+            "as_of, total, limit, offset, servers. Unknown values are null. Offsets are in seconds, positive when the \
              server is ahead of this host.",
         ))
         .or(&[304]),
     Endpoint::get("/api/v1/servers/{id}", || web::to(one))
-        .about("One server: how it is polled, and each of its addresses.")
+        .about("One server: its polling settings and each of its addresses.")
         .of(Vantages::All)
         .taking(&[ID])
         .giving(Body::json::<Detail>("as_of, name, tags, settings, series (as in the list)."))

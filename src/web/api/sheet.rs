@@ -14,8 +14,8 @@ use ntp_monitor_core::sheet::DRAFT;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/servers/{id}/sheet", || web::to(sheet))
     .about(
-        "The protocol sheet of each address of a server: what its replies show, and its answers to at most one question a \
-         day.",
+        "The protocol sheet of each address of a server: what its replies show, and the results of at most one extra \
+         request a day.",
     )
     .taking(&[ID])
     .of(Vantages::Own)

@@ -21,14 +21,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .giving(Body::json::<Silences>("silences, oldest first, and windows."))
         .or(&[304, 503]),
     Endpoint::post("/api/v1/silences", || web::to(add))
-        .about("Creates a silence: matching alerts send no notifications until it ends.")
-        .wanting(Body::json::<NewSilence>("The alerts to silence, the reason, and the end: ends_at or for."))
-        .giving_with(201, Body::json::<Silence>("The silence with its number."))
+        .about("Creates a silence: no notifications are sent for matching alerts until it ends.")
+        .wanting(Body::json::<NewSilence>("The alerts to silence, the reason, and the end (ends_at or for)."))
+        .giving_with(201, Body::json::<Silence>("The silence, with its number."))
         .or(&[400, 409, 503]),
     Endpoint::delete("/api/v1/silences/{id}", || web::to(end))
         .about("Ends a silence now.")
         .taking(&[part("id", "Number of the silence.")])
-        .giving_with(204, Body::none("It has ended."))
+        .giving_with(204, Body::none("The silence has ended."))
         .or(&[404, 503]),
 ];
 
@@ -103,7 +103,8 @@ pub async fn add(
     }
     silence.created_by = request.extensions().get::<Caller>().map(|caller| caller.name.to_string()).unwrap_or_default();
     let id = state.store.add_silence(silence.clone()).await?;
-    let id = id.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "there are too many silences: let some end first"))?;
+    let id =
+        id.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "there are too many silences: end some of them first"))?;
     state.silences.send_modify(|count| *count = count.wrapping_add(1));
     Ok(HttpResponse::Created().insert_header(("Cache-Control", "no-store")).json(Silence { id, ..silence }))
 }
@@ -112,7 +113,7 @@ pub async fn add(
 pub async fn end(state: web::Data<State>, id: web::Path<i64>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
     if !state.store.end_silence(id, timestamp(state.clock.now().wall_ns)).await? {
-        return Err(Problem::not_found(format!("there is no silence {id} in force or to come")));
+        return Err(Problem::not_found(format!("there is no active or future silence {id}")));
     }
     state.silences.send_modify(|count| *count = count.wrapping_add(1));
     Ok(HttpResponse::NoContent().finish())
@@ -122,12 +123,13 @@ fn silence(new: NewSilence, now: Timestamp) -> Result<Silence, Problem> {
     let refused = |why: &str| Problem::bad_request(why.to_owned());
     let NewSilence { alert, servers, comment, starts_at, ends_at, r#for } = new;
     if comment.trim().is_empty() {
-        return Err(refused("comment: say why, for those who wonder later"));
+        return Err(refused("comment: must give a reason, for people who look at this later"));
     }
     let is_bad = |text: &String| text.len() > LONGEST_TEXT || !is_plain(text);
     if [&comment].into_iter().chain(&alert).chain(&servers).any(is_bad) {
         return Err(refused(
-            "texts must be shorter than 1000 bytes and without control characters, invisible characters or marks of direction",
+            "texts must be shorter than 1000 bytes, without control characters, invisible characters or \
+             direction marks",
         ));
     }
     if servers.len() > MOST_SERVERS {

@@ -25,13 +25,13 @@ use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/known-servers", || web::to(known))
-        .about("The servers that the time daemon and DHCP of this host name, as suggestions.")
+        .about("The servers that the time daemon and DHCP of this host use, as suggestions.")
         .role(Role::Admin)
         .giving(Body::json::<Known>("servers: address, file.")),
     Endpoint::post("/api/v1/test", || web::to(test))
         .about(
-            "Sends one request to a server that need not be configured, and returns what it measured. The same address can \
-             be tested every 16 s: 429 says how long to wait.",
+            "Sends one request to any server, configured or not, and returns the measurement. The same address can be \
+             tested every 16 s: a 429 response says how long to wait.",
         )
         .role(Role::Admin)
         .wanting(Body::json::<Wanted>("address."))

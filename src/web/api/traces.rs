@@ -25,22 +25,26 @@ use ntp_monitor_core::stats::verdict::When;
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/history", || web::to(history))
     .about(
         "The history of one or more servers in columns, for charts. The service chooses the resolution: every poll, or \
-         steps of ten seconds or more. No step begins before the first poll.",
+         steps of at least ten seconds. No step begins before the first poll.",
     )
     .of(Vantages::All)
     .taking(&[
         query(
             "id",
             "string",
-            "A server; may be given more than once. All unless given; unknown ones are left out, unless all are.",
+            "A server; may be repeated. Default: all servers. Unknown servers are skipped, unless all are unknown.",
         ),
-        query("tag", "string", "Tags, key:value or key, separated by commas; all must be there."),
+        query("tag", "string", "Tags, key:value or key, separated by commas; a server must have all of them."),
         FROM,
         TO,
-        query("points", "integer", "The number of points that have room, 10 to 2000; 600 unless given."),
-        query("step", "string", "A fixed distance of two points, such as 1d, at most 2000 of them."),
-        query("of", "string", "What is wanted: offset, delay, jitter, score; separated by commas, all unless given."),
-        query("limit", "integer", "The most servers, 1 to 200; 64 unless given. Those left out are counted."),
+        query("points", "integer", "The largest number of points to return, 10 to 2000. Default: 600."),
+        query("step", "string", "A fixed distance between points, such as 1d; at most 2000 points."),
+        query("of", "string", "The quantities: offset, delay, jitter, score; separated by commas. Default: all."),
+        query(
+            "limit",
+            "integer",
+            "The largest number of servers, 1 to 200. Default: 64. Servers beyond it are only counted.",
+        ),
     ])
     .giving(Body::json::<HistoryBody>("from, to, left_out, series: columns of equal length, by time."))
     .or(&[304, 404, 503])];

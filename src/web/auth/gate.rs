@@ -98,7 +98,7 @@ impl Gate {
             None if needed == Role::Read && self.reading_is_open(http) => Ok(None),
             None => Err(Refusal::Unauthorised("a bearer token or a session is needed")),
             Some(caller) if caller.role < needed => {
-                Err(Refusal::Forbidden("the holder of this token may not do that", caller))
+                Err(Refusal::Forbidden("the role of this token does not permit this", caller))
             }
             Some(caller) if request.writing && !self.may_write(&caller, request.mono_ns) => {
                 Err(Refusal::Hurrying(caller))
@@ -113,7 +113,7 @@ impl Gate {
             let caller = self.sessions.caller(http, request.headers, request.now);
             return match caller {
                 Some(caller) if request.writing && !origin::is_same(request.headers, request.scheme) => {
-                    Err(Refusal::Forbidden("with a session, only the page of this service may do that", caller))
+                    Err(Refusal::Forbidden("a session permits this only from the page of this service", caller))
                 }
                 caller => Ok(caller),
             };
@@ -137,7 +137,7 @@ impl Gate {
         }
         match client.and_then(|client| self.guesses.wrong(client, now)) {
             Some(wait) => Err(Refusal::Guessing(wait)),
-            None => Err(Refusal::Unauthorised("the token is not known")),
+            None => Err(Refusal::Unauthorised("the token is unknown")),
         }
     }
 

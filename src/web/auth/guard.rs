@@ -110,7 +110,7 @@ pub(super) fn problem(why: &Refusal) -> Problem {
         Refusal::Unauthorised(detail) => problem(StatusCode::UNAUTHORIZED, detail),
         Refusal::Forbidden(detail, _) => problem(StatusCode::FORBIDDEN, detail),
         Refusal::Guessing(wait) => {
-            let detail = "the token is not known, and there were too many wrong ones from this address within a minute";
+            let detail = "the token is unknown, and this address has sent too many wrong tokens within a minute";
             problem(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(*wait)
         }
         Refusal::Hurrying(_) => {
@@ -118,7 +118,7 @@ pub(super) fn problem(why: &Refusal) -> Problem {
             problem(StatusCode::TOO_MANY_REQUESTS, "too many changes at once: try again shortly").retry_after(wait)
         }
         Refusal::Misdirected => {
-            let detail = "this service does not go by that name; http.names in its configuration lists those it does";
+            let detail = "this host name is not one of the service's names; http.names in its configuration lists them";
             problem(StatusCode::MISDIRECTED_REQUEST, detail)
         }
     }

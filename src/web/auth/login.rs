@@ -21,29 +21,29 @@ use crate::web::{State, audit, body, prefix};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/session", || web::to(look))
-        .about("The caller's name and role, from its token or session.")
+        .about("The name and role of the caller, from the token or the session.")
         .open()
         .giving(Body::json::<SessionView>("authenticated, name, role, reading_is_open."))
         .or(&[429]),
     Endpoint::post("/api/v1/session", || web::to(begin))
-        .about("Starts a browser session: sets a session cookie in exchange for a token.")
+        .about("Starts a browser session: takes a token and sets a session cookie.")
         .open()
         .wanting(Body::json::<Login>("token."))
         .giving(Body::json::<SessionBegun>("name, role."))
         .or(&[401, 403, 429]),
     Endpoint::post("/api/v1/session/setup", || web::to(set_up))
         .about(
-            "Uses the one-time link of the first start: creates the token of the first administrator, whose hash goes into \
-             the configuration file, and starts a browser session. The answer is the only place where the token is shown.",
+            "Uses the one-time link of the first start: creates the token of the first administrator, writes its hash \
+             to the configuration file, and starts a browser session. The token is shown only in this response.",
         )
         .open()
         .wanting(Body::json::<SetUp>("code."))
         .giving(Body::json::<SetUpDone>("name, role, token, file."))
         .or(&[401, 403, 409, 422, 429, 503]),
     Endpoint::delete("/api/v1/session", || web::to(end))
-        .about("Ends the session of the cookie.")
+        .about("Ends the browser session.")
         .open()
-        .giving_with(204, Body::none("The session has ended, if there was one."))
+        .giving_with(204, Body::none("There is no session any more."))
         .or(&[403]),
 ];
 
@@ -157,7 +157,7 @@ async fn set_up(
     let client = guard::client(&request, &http);
     // A forwarding program on this host must not let other hosts become the first administrator.
     if !gate.is_exposed() && client.is_some_and(|client| !client.is_loopback()) {
-        let detail = "this link works on the host of the service only, because the service listens on loopback only";
+        let detail = "this link works only on the host of the service, because the service listens only on loopback";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
     let taken = match state.setup.take(code.trim(), &http, now) {
@@ -201,7 +201,7 @@ async fn end(request: HttpRequest, state: web::Data<State>, gate: web::Data<Gate
 /// Another site must not log a browser in (as a different caller) or out.
 fn not_foreign(request: &HttpRequest, state: &State) -> Result<(), Problem> {
     if origin::is_foreign(request.headers(), guard::scheme(request, &state.config.borrow().http)) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "only the page of this service may do that"));
+        return Err(Problem::new(StatusCode::FORBIDDEN, "this is permitted only from the page of this service"));
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ impl LinkState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotTaken {
     /// It is not the code of this process, or was used already.
-    #[error("this link is not valid: it was used already, or is of an earlier start")]
+    #[error("this link is not valid: it was already used, or is from an earlier start")]
     Unknown,
     #[error("this link has expired: restart the service to get another one")]
     Expired,

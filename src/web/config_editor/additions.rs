@@ -12,7 +12,7 @@ use crate::config::{Config, additions_of};
 
 /// How the file begins.
 pub(super) const HEADING: &str =
-    "# Servers that were added on the page of ntp-monitor. They count beside those of the configuration file.\n";
+    "# Servers that were added on the page of ntp-monitor, in addition to those of the configuration file.\n";
 
 /// The content of the file, if it exists and is not the configuration file `given`.
 pub(super) fn read(running: &Config, given: Option<&Path>) -> Option<String> {

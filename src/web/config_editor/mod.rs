@@ -101,13 +101,13 @@ pub enum Refused {
     #[error(transparent)]
     Edit(#[from] EditError),
     /// The resulting configuration is invalid.
-    #[error("the configuration would not be sound: {0}")]
+    #[error("the configuration would not be valid: {0}")]
     Unsound(Faults),
     /// The running service could not apply it; the file and its previous version are unchanged.
-    #[error("the configuration is sound, but the service cannot take it up: {0}")]
+    #[error("the configuration is valid, but the service cannot apply it: {0}")]
     NotTakenUp(String),
     /// The service did not answer. The file is written.
-    #[error("the file is written, but the service has not said that it took it up: see its log")]
+    #[error("the file is written, but the service has not confirmed that it applied it: see its log")]
     NoAnswer,
 }
 

@@ -27,14 +27,16 @@ use crate::web::openapi::{Body, Endpoint, Vantages, header, query};
 use crate::web::problem::Problem;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/stream", || web::to(stream))
-    .about("Live events, as server-sent events: hello, sample, verdict, health, alert, and beat when there was nothing else \
-         for a second. Last-Event-ID resumes.")
+    .about(
+        "Live events, as server-sent events: hello, sample, verdict, health, alert, and beat after a second without \
+         any other. Send Last-Event-ID to resume.",
+    )
     .of(Vantages::Own)
     .taking(&[
-        query("events", "string", "sample, verdict, health, alert; separated by commas, all unless given."),
-        query("server", "string", "The configured name of the server whose samples are wanted."),
-        query("last_event_id", "string", "As the header Last-Event-ID, which wins."),
-        header("Last-Event-ID", "The number of the last event that was seen."),
+        query("events", "string", "sample, verdict, health, alert; separated by commas. Default: all."),
+        query("server", "string", "The configured name of a server, to get only its samples."),
+        query("last_event_id", "string", "Like the header Last-Event-ID, which takes precedence."),
+        header("Last-Event-ID", "The number of the last event that the client received."),
     ])
     .giving(Body::text("text/event-stream", "Events; the data of each is JSON."))
     .or(&[503])];

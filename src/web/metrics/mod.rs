@@ -31,7 +31,7 @@ use super::view::row::Row;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/metrics", || web::to(metrics))
     .about("Metrics for Prometheus.")
-    .giving(Body::text("text/plain", "OpenMetrics when accepted, else the text format."))];
+    .giving(Body::text("text/plain", "OpenMetrics if the client accepts it, otherwise the text format."))];
 
 /// The prefix of every name.
 pub const PREFIX: &str = "ntp_monitor";

@@ -133,7 +133,7 @@ fn answer(body: &Body, generator: &mut SchemaGenerator) -> Value {
 
 fn other(status: u16, endpoint: &Endpoint, problem: &Value, generator: &mut SchemaGenerator) -> Value {
     match status {
-        304 => return json!({ "description": "The client has it already (If-None-Match)." }),
+        304 => return json!({ "description": "The client already has the current version (If-None-Match)." }),
         // Health and readiness have the same body with either status.
         503 if !endpoint.path.starts_with("/api") => return answer(&endpoint.answer, generator),
         _ => {}
@@ -144,13 +144,13 @@ fn other(status: u16, endpoint: &Endpoint, problem: &Value, generator: &mut Sche
 /// The general meaning of a status.
 pub(super) fn meaning(status: u16) -> &'static str {
     match status {
-        304 => "The client has it already (If-None-Match).",
-        400 => "The request is invalid; the detail says why.",
+        304 => "The client already has the current version (If-None-Match).",
+        400 => "The request is invalid; the detail gives the reason.",
         401 => "A token is required, or the token is unknown.",
         403 => "The token's role does not permit this, or the request came from another site.",
         404 => "Not found.",
         408 => "The request took too long to arrive.",
-        409 => "Not possible in the current state; the detail says why.",
+        409 => "Not possible in the current state; the detail gives the reason.",
         412 => "The resource has changed since it was read: read it again.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
@@ -159,7 +159,7 @@ pub(super) fn meaning(status: u16) -> &'static str {
         428 => "If-Match is required, with the ETag of the resource to change.",
         429 => "Too many requests: retry after the time in Retry-After.",
         500 => "Internal error of the service.",
-        502 => "The other side failed or refused; the detail says why.",
+        502 => "The other side failed or refused; the detail gives the reason.",
         504 => "No answer in time.",
         _ => "Temporarily unavailable: the store cannot be used, or too many clients are connected.",
     }

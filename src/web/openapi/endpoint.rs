@@ -132,16 +132,22 @@ impl Parameter {
 /// The id of a server.
 pub const ID: Parameter = part("id", "The configured name, or name@address for one of its addresses; percent-encoded.");
 /// The start of a span.
-pub const FROM: Parameter = query("from", "string", "Beginning: RFC 3339, now, or relative such as -1h.");
+pub const FROM: Parameter = query("from", "string", "Start of the span: RFC 3339, now, or relative such as -1h.");
 /// The end of a span.
-pub const TO: Parameter = query("to", "string", "End, likewise; now unless given.");
+pub const TO: Parameter = query("to", "string", "End of the span, in the same formats. Default: now.");
 /// The resolution of a history.
-pub const STEP: Parameter = query("step", "string", "The desired distance between two points: 5m, 1h, or seconds.");
+pub const STEP: Parameter = query("step", "string", "The desired distance between points: 5m, 1h, or seconds.");
 
-const OWN_VANTAGE: Parameter =
-    query("vantage", "string", "The vantage; this one unless given. Others keep this to themselves, and are 404.");
-const ANY_VANTAGE: Parameter =
-    query("vantage", "string", "The vantage; this one unless given. A hub answers for each whose samples it stores.");
+const OWN_VANTAGE: Parameter = query(
+    "vantage",
+    "string",
+    "The vantage. Default: this one. Only a vantage itself has this data, so any other gives 404.",
+);
+const ANY_VANTAGE: Parameter = query(
+    "vantage",
+    "string",
+    "The vantage. Default: this one. A hub answers for each vantage whose samples it stores.",
+);
 
 /// The media type of JSON.
 pub const JSON: &str = "application/json";

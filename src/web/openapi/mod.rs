@@ -21,5 +21,5 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[304]),
     Endpoint::get("/api/docs", || actix_web::web::to(docs))
         .about("The API description, for people.")
-        .giving(Body::text("text/html", "A page without script.")),
+        .giving(Body::text("text/html", "A page without scripts.")),
 ];

@@ -7,12 +7,12 @@ use serde::Serialize;
 use ntp_monitor_core::nts::{Certificate, Status};
 use ntp_monitor_core::stats::verdict::When;
 
-/// The state of NTS at one server. Authentication proves who spoke, not that it is right.
+/// The state of NTS at one server. Authentication proves which server replied, not that its time is right.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct NtsState {
     /// The key-exchange server: host and port.
     pub key_server: String,
-    /// Where requests go: the address of this row, or what the key exchange has named.
+    /// The NTP server that requests go to: the address of this row, or the one that the key exchange has named.
     pub asked: String,
     /// The negotiated algorithm.
     pub aead: Option<&'static str>,
@@ -24,37 +24,37 @@ pub struct NtsState {
     pub exchanged: Option<When>,
     /// How long it took.
     pub exchange_s: Option<f64>,
-    /// The name of its fault; `null` if it succeeded.
+    /// The name of the last exchange's fault; `null` if it succeeded.
     pub fault: Option<&'static str>,
-    /// The fault in words; empty if it succeeded.
+    /// The last exchange's fault in words; empty if it succeeded.
     pub reason: String,
-    /// Key exchanges since start, failed ones among them.
+    /// Key exchanges since start, including failed ones.
     pub exchanges: u64,
     /// Failed key exchanges since start.
     pub failures: u64,
-    /// Failed key exchanges since the last good one.
+    /// Failed key exchanges since the last successful one.
     pub failures_in_row: u32,
     /// How often the server could not read a cookie, since start.
     pub naks: u64,
-    /// Queries since start that were answered without NTS.
+    /// Requests since start that were answered without NTS.
     pub downgrades: u64,
-    /// The certificates that the key-exchange server has shown, its own first, also if they were refused.
+    /// The certificates that the key-exchange server presented, its own first, including rejected ones.
     pub certificates: Vec<CertificateRow>,
 }
 
 /// A certificate.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct CertificateRow {
-    /// Whom it is for.
+    /// The subject of the certificate.
     pub subject: String,
-    /// Who signed it.
+    /// The issuer of the certificate.
     pub issuer: String,
     /// Its serial number, hexadecimal.
     pub serial: String,
-    /// From when it is valid.
+    /// Start of its validity.
     #[schemars(with = "String")]
     pub not_before: Timestamp,
-    /// Until when it is valid.
+    /// End of its validity.
     #[schemars(with = "String")]
     pub not_after: Timestamp,
     /// Days left by this host's clock; negative when it has expired.

@@ -14,23 +14,23 @@ use ntp_monitor_core::stats::snapshot::SeriesSnapshot;
 use ntp_monitor_core::stats::summary::WindowSummary;
 use ntp_monitor_core::stats::verdict::{Class, Kind, ServerVerdict, When};
 
-/// How a series does, in one word, worst last.
+/// The state of a series in one word; the worst is last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// It is configured not to be polled for now.
+    /// The configuration has paused it.
     Paused,
     /// No poll has ended yet.
     Pending,
-    /// The last poll brought an offset, and a majority of the servers agrees with it.
+    /// The last poll gave an offset, and a majority of the servers agrees with it.
     Ok,
-    /// The last poll brought an offset, but no majority can say whether it is right.
+    /// The last poll gave an offset, but no majority can say whether it is right.
     Unjudged,
-    /// The last poll brought no offset; an earlier one of the last eight did.
+    /// The last poll gave no offset; an earlier one of the last eight did.
     Failing,
-    /// None of the last eight polls brought an offset.
+    /// None of the last eight polls gave an offset.
     Unreachable,
-    /// The verdict calls it wrong.
+    /// The verdict says that it is wrong.
     Wrong,
 }
 
@@ -59,37 +59,37 @@ impl Condition {
     }
 }
 
-/// One address of one server. What is not known is `null`. Offsets are positive when the server is ahead of this host;
+/// One address of one server. Unknown values are `null`. Offsets are positive when the server is ahead of this host;
 /// times are in seconds.
 ///
-/// Measured values are those of the last poll that brought an offset, as long as it is one of the last eight.
+/// Measured values are from the last poll that gave an offset, if it is one of the last eight.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Row {
-    /// What to ask for: the name, or `name@address` for one of several addresses (`addresses = "all"`).
+    /// The id to use in requests: the name, or `name@address` for one of several addresses (`addresses = "all"`).
     pub id: String,
     /// The configured name.
     pub name: String,
-    /// The address polled; `null` before the name has resolved.
+    /// The address that is polled; `null` until the name has resolved.
     pub address: Option<String>,
     /// The configured tags.
     pub tags: BTreeMap<String, String>,
-    /// How it does.
+    /// The state in one word.
     pub state: Condition,
     /// How the last poll ended.
     pub outcome: Option<&'static str>,
-    /// The detail behind it; empty when the outcome says all.
+    /// The detail of the outcome; empty if there is none.
     pub reason: String,
-    /// Its standing among the servers.
+    /// How it compares with the other servers.
     pub class: Class,
-    /// Whether the verdict accuses it, or its path.
+    /// Whether the verdict blames the server or its path.
     pub blamed: bool,
     /// What is wrong with it or its path.
     pub kind: Option<Kind>,
-    /// Wrong by at least this, when proven.
+    /// Proven minimum error; `null` if no error is proven.
     pub gap_s: Option<f64>,
-    /// Since when.
+    /// When the problem began; `null` if there is none.
     pub since: Option<When>,
-    /// One sentence for a person.
+    /// One sentence for people.
     pub sentence: String,
     /// Offset.
     pub offset_s: Option<f64>,
@@ -97,11 +97,11 @@ pub struct Row {
     pub delay_s: Option<f64>,
     /// Jitter (RFC 5905) over the last eight polls.
     pub jitter_s: Option<f64>,
-    /// The bound within which its claim holds.
+    /// Root distance: the largest possible error of the offset, if the server is correct.
     pub root_distance_s: Option<f64>,
-    /// Offset ± root distance: where the true offset is if its claim holds.
+    /// Offset ± root distance: the range of the true offset, if the server is correct.
     pub interval: Option<Bounds>,
-    /// The fate of the last eight polls, octal.
+    /// The reach register: one bit for each of the last eight polls, octal.
     pub reach: String,
     /// Stratum.
     pub stratum: Option<u8>,
@@ -113,13 +113,13 @@ pub struct Row {
     pub root_delay_s: Option<f64>,
     /// Root dispersion, as the server states it.
     pub root_dispersion_s: Option<f64>,
-    /// How long before its last reply the server's clock was last set, as the server states it.
+    /// Time from the last setting of the server's clock to its last reply, as the server states it.
     pub reference_age_s: Option<f64>,
     /// Precision, as the server states it.
     pub precision_s: Option<f64>,
-    /// The interval at which it is polled.
+    /// The poll interval.
     pub poll_s: f64,
-    /// How the exchange was stamped: `kernel`, `kernel-rx`, `userland`.
+    /// How the packets were timestamped: `kernel`, `kernel-rx` or `userland`.
     pub timestamping: Option<&'static str>,
     /// How the last reply was authenticated, or should have been: `none` or `nts`.
     pub authentication: Option<&'static str>,
@@ -131,17 +131,17 @@ pub struct Row {
     pub success: Success,
     /// Consecutive polls that gave no offset.
     pub consecutive_failures: u64,
-    /// Polls since the program started.
+    /// Polls since the service started.
     pub polls: u64,
-    /// The same by the way they ended; ways that did not occur are left out.
+    /// Polls since the service started, by outcome; outcomes that did not occur are omitted.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// Replies refused on the way since the program started.
+    /// Replies rejected since the service started.
     pub rejected_replies: u64,
     /// When the last poll ended.
     pub last_poll: Option<When>,
-    /// When the last poll ended that brought an offset.
+    /// When the last poll that gave an offset ended.
     pub last_seen: Option<When>,
-    /// The offsets of the last polls, oldest first, at most 30; `null` where a poll brought none.
+    /// The offsets of the last polls, oldest first, at most 30; `null` where a poll gave none.
     #[schemars(with = "Vec<Option<f32>>")]
     pub sparkline: Vec<f32>,
 }
@@ -166,14 +166,14 @@ pub struct Success {
     pub week: Rate,
 }
 
-/// Polls that brought an offset, of how many.
+/// How many polls gave an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Default, JsonSchema, Serialize)]
 pub struct Rate {
-    /// Polls that brought an offset.
+    /// Polls that gave an offset.
     pub ok: u64,
-    /// Polls.
+    /// All polls.
     pub polls: u64,
-    /// Their share, 0 to 1.
+    /// The share of polls that gave an offset, 0 to 1.
     pub ratio: Option<f64>,
 }
 
@@ -276,7 +276,7 @@ impl Row {
             sparkline: series.recent_s.clone(),
             ..Self::pending(server, last.poll_s)
         };
-        row.sentence = format!("Nothing is said of {} yet.", row.name);
+        row.sentence = format!("{} has not been judged yet.", row.name);
         let reachable = series.hour.reach.is_reachable();
         if let Some(sample) = series.last_measured.as_ref().filter(|_| reachable) {
             row.measured(sample, series.hour.jitter_s);
@@ -293,7 +293,7 @@ impl Row {
         let is_authentic = last.authentication == Authentication::Nts && last.outcome.is_success();
         if is_authentic && row.is_accused() {
             row.add_sentence(
-                "Its replies are authenticated by NTS, which proves who sent them, not that they are right.",
+                "Its replies are authenticated by NTS, which proves who sent them, but not that they are right.",
             );
         }
         row.state = match () {

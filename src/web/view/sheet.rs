@@ -9,7 +9,7 @@ use ntp_monitor_core::stats::verdict::When;
 /// The protocol sheet of one address.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct SheetView {
-    /// Every trait, also those that are not known yet.
+    /// Every trait, including those that are not known yet.
     pub traits: Vec<TraitRow>,
     /// The last kiss-o'-death within 30 days.
     pub last_kiss: Option<KissRow>,
@@ -21,20 +21,20 @@ pub struct TraitRow {
     /// Its name.
     #[serde(rename = "trait")]
     pub name: &'static str,
-    /// What it is called.
+    /// Its title for people.
     pub title: String,
     /// Its value: a word, or a number in seconds or hops; `null` if it is not known yet.
     pub value: Option<String>,
     /// The value in words.
     pub text: String,
-    /// Whether it differs from reply to reply; the value is then the one before.
+    /// Whether it varies from reply to reply; the value is then the previous one.
     pub varies: bool,
 }
 
-/// A kiss-o'-death. None is ever provoked.
+/// A kiss-o'-death. The service never provokes one.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct KissRow {
-    /// When it came.
+    /// When it arrived.
     pub time: When,
     /// The poll interval at that time.
     pub poll_s: f64,

@@ -164,7 +164,7 @@ export const schema: Schema = {
 export const audit = (): AuditBody => ({
   entries: [
     { time: ago(7200), who: "alice", role: "admin", peer: "127.0.0.1:40312", action: "PUT /api/v1/config/file", target: "/api/v1/config/file: changed ams-1", outcome: "200 OK" },
-    { time: ago(60), who: "bob", role: "operate", peer: "192.0.2.77:51000", action: "DELETE /api/v1/servers/{id}", target: "/api/v1/servers/ams-1", outcome: "403 Forbidden: the holder of this token may not do that" },
+    { time: ago(60), who: "bob", role: "operate", peer: "192.0.2.77:51000", action: "DELETE /api/v1/servers/{id}", target: "/api/v1/servers/ams-1", outcome: "403 Forbidden: the role of this token does not permit this" },
   ],
 });
 

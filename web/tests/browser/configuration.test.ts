@@ -199,7 +199,7 @@ describe("permissions", () => {
   test("an unknown user is asked for a token, and the action continues after sign-in", async () => {
     mock.reset(null);
     mock.on("POST /api/v1/session", ({ body }: { body: { token: string } }) => {
-      if (body.token !== "right") return problem(401, "the token is not known");
+      if (body.token !== "right") return problem(401, "the token is unknown");
       mock.on("GET /api/v1/session", sessionOf("admin"));
       return { body: { name: "alice", role: "admin" } };
     });

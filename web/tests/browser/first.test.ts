@@ -53,9 +53,9 @@ test("the page says where the link is, or that it has expired", async () => {
 
 test("a used link is reported as used", async () => {
   mock.on("GET /api/v1/session", { ...sessionOf(null), setup_link: null });
-  mock.on("POST /api/v1/session/setup", () => problem(401, "this link is not valid: it was used already, or is of an earlier start"));
+  mock.on("POST /api/v1/session/setup", () => problem(401, "this link is not valid: it was already used, or is from an earlier start"));
   const { page, close } = await open(browser, `${mock.url}/#/?setup=c0de`);
-  await page.getByText("This link is not valid: it was used already").waitFor();
+  await page.getByText("This link is not valid: it was already used").waitFor();
   await page.getByRole("button", { name: "Sign in with a token" }).click();
   await page.getByRole("dialog", { name: "Sign in" }).waitFor();
   await close();

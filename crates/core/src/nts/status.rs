@@ -24,15 +24,15 @@ pub struct Status {
     pub cookie_len: Option<usize>,
     /// The last key exchange.
     pub last: Option<LastExchange>,
-    /// Key exchanges since start, failed ones among them.
+    /// Key exchanges since start, including failed ones.
     pub exchanges: u64,
     /// Failed key exchanges since start.
     pub failures: u64,
-    /// Failed key exchanges since the last good one.
+    /// Failed key exchanges since the last successful one.
     pub failures_in_row: u32,
     /// How often the server could not read a cookie, since start.
     pub naks: u64,
-    /// Queries since start that were answered without NTS.
+    /// Requests since start that were answered without NTS.
     pub downgrades: u64,
 }
 

@@ -17,7 +17,8 @@ use crate::web::openapi::{Body, Endpoint, Parameter, header};
 use crate::web::problem::Problem;
 use crate::web::{State, audit, body, respond};
 
-const IF_MATCH_HEADER: Parameter = header("If-Match", "The ETag of the file that was read; it must not have changed.");
+const IF_MATCH_HEADER: Parameter =
+    header("If-Match", "The ETag of the file as it was read. The request is rejected if the file has changed since.");
 
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/v1/config/schema", || web::to(schema))
@@ -32,15 +33,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         )),
     Endpoint::post("/api/v1/config/check", || web::to(check))
         .only_asking()
-        .about("Validates a new text of the configuration file: its faults, or what it would change. Changes nothing.")
+        .about("Validates a new configuration file and returns its faults, or what it would change. Changes nothing.")
         .role(Role::Admin)
         .wanting(Body::json::<NewText>("text."))
         .giving(Body::json::<Check>("valid, faults, warnings, diff, changes."))
         .or(&[409]),
     Endpoint::put("/api/v1/config/file", || web::to(write))
         .about(
-            "Replaces the configuration file and reloads the service. The previous version is kept beside it. Secrets \
-             that are still masked keep their values.",
+            "Replaces the configuration file and reloads the service. The previous version is kept beside it. Masked \
+             secrets keep their values.",
         )
         .role(Role::Admin)
         .taking(&[IF_MATCH_HEADER])

@@ -33,14 +33,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .about("Changes keys of a server in the configuration file; null removes a key.")
         .role(Role::Admin)
         .taking(&[NAME, IF_MATCH_HEADER])
-        .wanting(Body::json::<ServerKeys>("The keys of a [[server]] that change."))
+        .wanting(Body::json::<ServerKeys>("The keys of a [[server]] to change."))
         .giving(ANSWER)
         .or(&[404, 409, 412, 422, 503]),
     Endpoint::delete("/api/v1/servers/{id}", || web::to(remove))
         .about("Removes a server from the configuration file. Its samples stay in the store.")
         .role(Role::Admin)
         .taking(&[NAME, IF_MATCH_HEADER])
-        .giving_with(204, Body::none("It is gone; the new ETag is in the header."))
+        .giving_with(204, Body::none("The server is removed; the new ETag is in the header."))
         .or(&[404, 409, 412, 422, 503]),
     Endpoint::post("/api/v1/servers/{id}/pause", || web::to(pause))
         .about("Stops polling a server and excludes it from the verdict until it is resumed.")
