@@ -175,7 +175,7 @@ fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &
         return;
     }
     if before.is_planned != enforced.is_planned {
-        info!(log, "the pace of polling changed"; "planned" => enforced.is_planned, "servers" => enforced.servers.len());
+        info!(log, "the poll intervals changed"; "planned" => enforced.is_planned, "servers" => enforced.servers.len());
     }
     if !enforced.refusals.is_empty() && before.refusals != enforced.refusals {
         warn!(log, "the plan asks for more than this configuration allows"; "refused" => enforced.refusals.join("; "));

@@ -12,11 +12,11 @@ pub(super) fn keep(config: &mut Config, stored: &str, log: &Logger) {
     }
     let host = config.monitor.vantage.clone();
     if host != stored {
-        warn!(log, "monitor.vantage is not set: the name in the store is kept, although the host has another one";
+        warn!(log, "monitor.vantage is not set: keeping the name in the store, although the host has a different name";
             "vantage" => stored, "host" => &host, "hint" => "set monitor.vantage to the name that you want");
     } else if is_accidental(&host) {
-        warn!(log, "monitor.vantage is not set, and the host name looks like one that was made up for a container";
-            "vantage" => stored, "hint" => "set monitor.vantage: without this store, the next container has another name");
+        warn!(log, "monitor.vantage is not set, and the host name looks like the generated name of a container";
+            "vantage" => stored, "hint" => "set monitor.vantage: without this store, the next container gets another name");
     }
     config.keep_vantage(stored);
 }

@@ -73,6 +73,6 @@ impl LocalRows {
 
     fn delayed(&self, waiting: &mut VecDeque<LocalRow>, why: &dyn std::fmt::Display) {
         waiting.drain(..waiting.len().saturating_sub(WAITING));
-        warn!(self.log, "cannot record a change of what this host's clock says of itself"; "reason" => %why);
+        warn!(self.log, "cannot record a change in the state of this host's clock"; "reason" => %why);
     }
 }

@@ -99,7 +99,7 @@ impl Tightened {
     /// Reports the changes, if there were any.
     pub fn report(&self, log: &Logger) {
         if let Some(first) = self.changed.first() {
-            info!(log, "files could be read by other users: their modes are 0640 now, those of directories 0750";
+            info!(log, "files were readable by other users: set their modes to 0640, and those of directories to 0750";
                 "files" => self.changed.len(), "first" => %first.display(),
                 "hint" => "csv.group names a group that may read the CSV files");
         }

@@ -90,12 +90,12 @@ pub(super) async fn last_hour(store: StoreHandle, now: Stamp, log: &Logger) -> R
             recalled
         }
         Ok(None) => {
-            info!(log, "windows start empty: the last hour has too many samples to read";
+            info!(log, "statistics windows start empty: the last hour has too many samples to read";
                 "samples" => format!(">{MOST_RECALLED}"));
             Recalled::new()
         }
         Err(why) => {
-            warn!(log, "windows start empty: cannot read the history"; "reason" => %why);
+            warn!(log, "statistics windows start empty: cannot read the history"; "reason" => %why);
             Recalled::new()
         }
     }

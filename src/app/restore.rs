@@ -29,14 +29,14 @@ pub(super) async fn judgement(store: StoreHandle, started: Stamp, names: Vec<Str
     match store.read(move |reader| restore(reader, started, &names)).await {
         Ok(Found { judgement, fault, samples }) => {
             match fault {
-                Some(why) => warn!(log, "the state of the verdict cannot be used and was computed again";
+                Some(why) => warn!(log, "the saved state of the verdict was unusable and has been recomputed";
                     "reason" => why, "samples" => samples),
-                None => info!(log, "the verdict continues"; "samples" => samples),
+                None => info!(log, "continuing the verdict from its saved state"; "samples" => samples),
             }
             judgement
         }
         Err(why) => {
-            warn!(log, "the verdict starts from nothing: cannot read the store"; "reason" => %why);
+            warn!(log, "the verdict starts without its saved state: cannot read the store"; "reason" => %why);
             Judgement::default()
         }
     }

@@ -302,7 +302,7 @@ impl Start {
         let pulse = Pulse::default();
         let (server, listening) = web::serve(listeners, state, pulse.clone())?;
         if let Err(why) = beacon.publish(inputs.as_ref(), &listening, config.http.tls.is_some()) {
-            warn!(log, "the command health will not find this service"; "reason" => %why);
+            warn!(log, "`ntp-monitor health` will not find this service"; "reason" => %why);
         }
         let web = server.handle();
         actix_rt::spawn(server);

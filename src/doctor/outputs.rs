@@ -38,7 +38,7 @@ pub(super) async fn examine(config: &Config, offline: bool) -> Vec<Finding> {
 async fn may_write(influx: &Influx, client: &InfluxClient) -> Finding {
     let Influx { url, org, bucket, .. } = influx;
     let answer = tokio::time::timeout(ANSWER_WITHIN, client.may_write()).await;
-    let advice = "start it, or correct [influxdb]; points wait in the store meanwhile and are sent later";
+    let advice = "start it, or correct [influxdb]; meanwhile points are queued in the store and sent later";
     match answer {
         Ok(Ok(())) => AREA.ok("influxdb", format!("{url} accepts writes to bucket {bucket} of {org}")),
         Ok(Err(why)) => AREA.problem("influxdb", format!("{url}: {why}"), advice),

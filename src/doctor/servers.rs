@@ -67,7 +67,7 @@ fn seen(config: &Config) -> HashMap<String, Sample> {
 async fn look(examination: &Examination, server: &Server, seen: Option<&Sample>) -> Look {
     let name = &*server.ident.name;
     if server.paused {
-        return AREA.note(name, "paused, and so not asked").into();
+        return AREA.note(name, "paused, so not asked").into();
     }
     if let Some((sample, age)) = seen.and_then(|sample| Some((sample, fresh(sample, server, crate::clock::now())?))) {
         let when = format!(", asked {} s ago by the service", age.as_secs());

@@ -63,7 +63,7 @@ fn judge(name: &str, status: u16, health: Option<&Value>) -> Vec<Finding> {
     }];
     if version != VERSION {
         let what = format!("this program is release {VERSION}");
-        findings.push(AREA.warning("release", what, "restart the service to run what is installed"));
+        findings.push(AREA.warning("release", what, "restart the service to run the installed release"));
     }
     let reasons = health.and_then(|health| health["reasons"].as_array()).into_iter().flatten().take(MAX_REASONS);
     findings.extend(reasons.map(|reason| {

@@ -37,7 +37,7 @@ pub(super) async fn examine(engines: &Engines) -> Vec<Finding> {
 /// One exchange with a test server on loopback; no packet leaves this host.
 async fn kernel(engines: &Engines) -> Finding {
     let advice = "a sandbox or an old kernel may be in the way (Linux 4.19 or later is needed); until then offsets \
-                  carry the delays of this program too";
+                  include the delays of this program";
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = match ScriptedServer::start(anywhere, Script::good()).await {
         Ok(server) => server,

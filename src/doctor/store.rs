@@ -23,7 +23,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         return vec![AREA.note(name, "does not exist yet; the service creates it")];
     };
     if meta.len() > READ_UP_TO_BYTES {
-        let note = AREA.note(&name, format!("{} MiB, not read through", meta.len() >> 20));
+        let note = AREA.note(&name, format!("{} MiB, not checked", meta.len() >> 20));
         return vec![note.advising("ntp-monitor store check")];
     }
     match upkeep::check(path, Depth::Quick, |_| ()) {
@@ -54,7 +54,7 @@ fn waiting(config: &Config) -> Option<Finding> {
     if gauge.lines == 0 {
         return None;
     }
-    let what = format!("{} lines wait for InfluxDB", gauge.lines);
+    let what = format!("{} lines are queued for InfluxDB", gauge.lines);
     Some(match &config.influxdb {
         Some(_) => AREA.note("outbox", what),
         None => AREA.warning(

@@ -43,7 +43,7 @@ impl<D: Drain<Ok = ()>> Drain for Limited<D> {
         let Allowance::Log { suppressed } = self.judge(record) else { return Ok(()) };
         if suppressed > 0 {
             let like_it = RecordStatic { location: record.location(), tag: record.tag(), level: record.level() };
-            let message = format_args!("records like the next one were left out");
+            let message = format_args!("records like the next one were suppressed");
             self.drain.log(&Record::new(&like_it, &message, b!("count" => suppressed)), values)?;
         }
         self.drain.log(record, values)

@@ -184,7 +184,7 @@ impl Dispatcher {
 
     /// Records which parts of a message were accepted before the end of the service interrupted the attempt.
     async fn abort(&self, due: &Due, progress: Progress) -> Result<(), Ended> {
-        let (now_ns, why) = (crate::clock::now().wall_ns, "interrupted by the end of the service".to_owned());
+        let (now_ns, why) = (crate::clock::now().wall_ns, "interrupted because the service stopped".to_owned());
         if let Err(why) = self.store.notification_failed(due.id, now_ns, why, progress.recorded()).await {
             warn!(self.log, "cannot record a failed notification"; "reason" => %why);
         }
@@ -197,7 +197,7 @@ impl Dispatcher {
         let failed = self.state.gauge().consecutive_failures;
         if let Some(why) = progress.rejections() {
             if self.state.delivered_in_part(&why) {
-                error!(self.log, "a notification was delivered in part"; "rejected" => why);
+                error!(self.log, "a notification was delivered to some receivers only"; "rejected" => why);
             }
         } else if self.state.delivered() {
             info!(self.log, "notifications are delivered again");

@@ -139,14 +139,14 @@ fn settle(receipt: Receipt, behind: BTreeSet<String>, progress: &mut Progress) -
     receipt.taken.iter().for_each(|address| progress.take(address.as_ref()));
     progress.reject(receipt.rejected);
     let mut why = receipt.later;
-    let waits = |address: &String| (address.clone(), "an earlier mail is still refused".to_owned());
+    let waits = |address: &String| (address.clone(), "an earlier mail is still rejected".to_owned());
     why.extend(behind.iter().map(waits));
     progress.missing = why.keys().cloned().collect();
     if why.is_empty() {
         return Ok(receipt.said);
     }
     why.extend(progress.rejected.clone());
-    let failure = Failure::new(Retry::Backoff, format!("not everybody has the mail: {}", listed(&why)));
+    let failure = Failure::new(Retry::Backoff, format!("not all receivers got the mail: {}", listed(&why)));
     Err(Failure { is_partial: true, ..failure })
 }
 

@@ -67,7 +67,7 @@ pub(super) fn slack(reply: &Reply<'_>) -> Verdict {
     }
     match reply.json().as_ref().and_then(success) {
         Some(true) => Taken,
-        Some(false) => Not(Retry::Refused, "the service did not take the message".to_owned()),
+        Some(false) => Not(Retry::Refused, "the service did not accept the message".to_owned()),
         None => reply.foreign("Slack's \"ok\""),
     }
 }
@@ -103,7 +103,7 @@ pub(super) fn telegram(reply: &Reply<'_>) -> Verdict {
         Some(true) => Taken,
         Some(false) => {
             let code = json["error_code"].as_u64().unwrap_or(400);
-            Reply::with_code(code, wait_in_body(reply.text), "Telegram did not take the message")
+            Reply::with_code(code, wait_in_body(reply.text), "Telegram did not accept the message")
         }
         None => reply.foreign("that of Telegram's Bot API"),
     }
@@ -121,7 +121,7 @@ pub(super) fn pagerduty(reply: &Reply<'_>) -> Verdict {
     match json["status"].as_str() {
         Some("success") => Taken,
         Some(said) if said.contains("throttle") => Not(Retry::Backoff, "PagerDuty limits the events".to_owned()),
-        Some(_) => Not(Retry::Refused, "PagerDuty did not take the event".to_owned()),
+        Some(_) => Not(Retry::Refused, "PagerDuty did not accept the event".to_owned()),
         None => reply.foreign("that of PagerDuty's Events API"),
     }
 }
@@ -133,7 +133,7 @@ pub(super) fn ntfy(reply: &Reply<'_>) -> Verdict {
         return Taken;
     }
     match json["http"].as_u64() {
-        Some(code) => Reply::with_code(code, None, "ntfy did not take the message"),
+        Some(code) => Reply::with_code(code, None, "ntfy did not accept the message"),
         None => reply.foreign("that of ntfy"),
     }
 }
@@ -159,8 +159,8 @@ pub(super) fn heartbeat(reply: &Reply<'_>, expect: Option<&str>) -> Verdict {
     let text = reply.text.trim().to_ascii_lowercase();
     match text.strip_prefix("ok (") {
         Some(_) if expect.is_some() => webhook(reply, expect),
-        Some(rest) if rest.contains("limit") => Not(Retry::Backoff, "the beat did not count".to_owned()),
-        Some(_) => Not(Retry::Paused, "the beat did not count: check the URL".to_owned()),
+        Some(rest) if rest.contains("limit") => Not(Retry::Backoff, "the heartbeat was not counted".to_owned()),
+        Some(_) => Not(Retry::Paused, "the heartbeat was not counted: check the URL".to_owned()),
         None => webhook(reply, expect),
     }
 }

@@ -154,7 +154,7 @@ impl Receipt {
         let retry = self.retry.filter(|_| self.later.is_empty()).unwrap_or(Retry::Backoff);
         let all: BTreeMap<_, _> =
             self.rejected.iter().chain(&self.later).map(|(a, b)| (a.clone(), b.clone())).collect();
-        Failure::new(retry, format!("every receiver is refused: {}", super::progress::listed(&all)))
+        Failure::new(retry, format!("the mail server rejects every receiver: {}", super::progress::listed(&all)))
     }
 }
 

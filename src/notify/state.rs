@@ -62,7 +62,7 @@ impl NotifierState {
         inner.failing = true;
         inner.paused_until = None;
         (inner.last_success, inner.last_failure) = (Some(now), Some(now));
-        inner.last_error = Some(format!("not everybody has the message: {why}"));
+        inner.last_error = Some(format!("not all receivers got the message: {why}"));
         is_news
     }
 

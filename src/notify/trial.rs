@@ -59,7 +59,7 @@ async fn once(notifier: &dyn Notifier, test: &Notification) -> Result<String, St
     let mut progress = Progress::default();
     let said = notifier.deliver(test, &mut progress).await.map_err(|failure| failure.why)?;
     match progress.rejections() {
-        Some(why) => Err(format!("not everybody has the message: {why}")),
+        Some(why) => Err(format!("not all receivers got the message: {why}")),
         None => Ok(said),
     }
 }

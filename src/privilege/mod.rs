@@ -28,14 +28,14 @@ static BECAME: OnceLock<Became> = OnceLock::new();
 pub enum Refusal {
     /// Several users can change it.
     #[error(
-        "{} may be changed by {by}, so root does not work there: chown it to the user of the service, take the right \
-         to write from the others, or run this as that user",
+        "{} can be changed by {by}, so root does not work there: chown it to the user of the service, remove the write \
+         permission of others, or run this as that user",
         dir.display()
     )]
     Shared { dir: PathBuf, by: String },
     /// The owner of a directory or link on the path could have redirected it.
     #[error(
-        "the path to {} leads through {}, which belongs to {user}, so root does not follow it: name the place itself, \
+        "the path to {} leads through {}, which belongs to {user}, so root does not follow it: use the real path, \
          chown it to the user of the service, or run this as {user}",
         dir.display(), step.display()
     )]
@@ -72,7 +72,7 @@ pub enum Refusal {
     #[error("{} belongs to {user}, and a service that runs does not change its user: run it as {user}", dir.display())]
     Running { dir: PathBuf, user: String },
     /// A path cannot be resolved.
-    #[error("cannot find out who may change {}: {why}", path.display())]
+    #[error("cannot determine who may change {}: {why}", path.display())]
     Unknown {
         path: PathBuf,
         /// The error of the system.
@@ -89,12 +89,7 @@ pub struct Became {
 
 impl std::fmt::Display for Became {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "this ran with the rights of {}, the owner of {}, not with those of root",
-            self.user,
-            self.dir.display()
-        )
+        write!(f, "this ran as {}, the owner of {}, without the rights of root", self.user, self.dir.display())
     }
 }
 

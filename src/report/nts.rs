@@ -80,8 +80,8 @@ pub fn table(servers: &[(String, [String; 11])]) -> Value {
     };
     json!({
         "title": "Authentication (NTS)",
-        "lead": "It proves which server answered, not that its clock is right. Days are left from the end of the period; \
-                 a full stock has 8 cookies. Key exchanges count by whole hours.",
+        "lead": "NTS proves which server answered, not that its clock is right. Days left count from the end of the \
+                 period; 8 cookies are a full stock. Key exchanges are counted by whole hours.",
         "columns": columns,
         "rows": servers.iter().map(row).collect::<Value>(),
     })

@@ -107,7 +107,7 @@ impl Foreign {
     /// Runs the service until it is ready, or ends because it cannot write.
     fn serve(&self) {
         let mut service = Monitor::spawn(&mut self.command(&[]), self.home.path());
-        let ended = || service.log().contains("\"started\"") || service.log().contains("this ran with");
+        let ended = || service.log().contains("\"started\"") || service.log().contains("this ran as");
         crate::common::wait::until("the start or the end of the service", ended);
         service.signal(Signal::SIGTERM);
         service.end();
@@ -227,7 +227,7 @@ fn a_secret_copy_is_not_restored_through_a_link() {
     let output = foreign.attempt(&["restore", "data/kept.db"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
     let said = text(&output.stderr);
-    assert!(said.contains("with the rights of user 12345"), "{said}");
+    assert!(said.contains("this ran as user 12345"), "{said}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn files_become_private_whatever_the_umask() {
     let server = playground.server(Script::good());
     let home = Home::with("");
     home.configure(&format!("[log]\nfile = {:?}\n{}", home.path().join("log"), own("a", server.address())));
-    assert!(!run(&home).contains("could be read by other users"));
+    assert!(!run(&home).contains("were readable by other users"));
     assert_private(&home.data());
     let log = home.path().join("log");
     fs::set_permissions(&log, Permissions::from_mode(0o644)).unwrap();
@@ -61,7 +61,7 @@ fn files_become_private_whatever_the_umask() {
     }
     let said = run(&home);
     assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777, 0o640);
-    assert_eq!(said.matches("could be read by other users").count(), 1, "{said}");
+    assert_eq!(said.matches("were readable by other users").count(), 1, "{said}");
     assert_private(&home.data());
-    assert!(!run(&home).contains("could be read by other users"));
+    assert!(!run(&home).contains("were readable by other users"));
 }

@@ -39,7 +39,7 @@ impl BodyTemplate {
     /// When the template takes too much work, becomes too large, or uses an undefined name.
     pub fn render(&self, notification: &Notification) -> Result<String, String> {
         let Ok(Value::Object(values)) = serde_json::to_value(notification) else {
-            return Err("the notification is no JSON".to_owned());
+            return Err("the notification is not JSON".to_owned());
         };
         let mut body = String::new();
         self.0.render(&values, LONGEST, &mut body).map_err(|why| why.to_string())?;

@@ -134,7 +134,7 @@ const RULES: &[Default] = &[
         expr: "nts && !nts_authenticated && nts_exchange_failures == 0 && !nts_downgraded && consecutive_failures >= 3",
         held_for_s: 10 * MINUTE,
         summary: "{{ server }} is configured for NTS, but none of its last polls was authenticated ({{ outcome }})",
-        description: "Its replies are not used. Keys were exchanged, so look at the evidence of the refused replies.",
+        description: "Its replies are not used. Keys were exchanged, so look at the rejected replies on the page of the server.",
         ..USUAL
     },
     Default {
@@ -145,8 +145,8 @@ const RULES: &[Default] = &[
                   {{ nts_fault }}{% endif %}",
         description: "{% if nts_clock_explains %}This host's clock is wrong by at least {{ local_error_at_least_ms }} ms, \
                       which explains this fault: set the clock first. {% endif %}{% if nts_cookies is defined and \
-                      nts_cookies > 0 %}{{ nts_cookies }} cookies are left.{% else %}No request can be made until one \
-                      succeeds.{% endif %}",
+                      nts_cookies > 0 %}{{ nts_cookies }} cookies are left.{% else %}No request is possible until a \
+                      key exchange succeeds.{% endif %}",
         ..USUAL
     },
     Default {
@@ -155,8 +155,8 @@ const RULES: &[Default] = &[
         held_for_s: MINUTE,
         keep_firing_for_s: 10 * MINUTE,
         severity: Severity::Critical,
-        summary: "{{ server }} answers requests with NTS by plain replies",
-        description: "They are refused. NTS was switched off there, or somebody else answers.",
+        summary: "{{ server }} answers NTS requests with replies without NTS",
+        description: "These replies are rejected. The server no longer uses NTS, or somebody else answers.",
         ..USUAL
     },
     Default {
@@ -180,7 +180,7 @@ const RULES: &[Default] = &[
         summary: "{{ server }}: the certificate for NTS {% if nts_certificate_days_left < 0 %}expired \
                   {{ -nts_certificate_days_left }} days ago{% else %}expires in {{ 24 * nts_certificate_days_left }} hours{% \
                   endif %}",
-        description: "It was signed by {{ nts_issuer }}. When it has expired, no keys are exchanged, and polls fail as \
+        description: "It was signed by {{ nts_issuer }}. After it has expired, key exchanges fail, and polls fail as \
                       soon as the cookies are used up.",
         ..USUAL
     },
@@ -237,7 +237,7 @@ const RULES: &[Default] = &[
         expr: "sinks_failing > 0",
         severity: Severity::Critical,
         summary: "{{ sinks_failing }} outputs cannot be written",
-        description: "Entries are queued as long as there is room. The oldest has waited for {{ sink_lag_s }} s.",
+        description: "Entries are queued until the queue is full. The oldest entry is {{ sink_lag_s }} s old.",
         inhibit: false,
         ..USUAL
     },
@@ -246,7 +246,7 @@ const RULES: &[Default] = &[
         expr: "fleet_skew_ms > fleet_skew_limit_ms",
         held_for_s: 2 * MINUTE,
         keep_firing_for_s: 10 * MINUTE,
-        summary: "the clocks of {{ fleet_skew_pair }} differ by at least {{ fleet_skew_ms }} ms, proven",
+        summary: "the clocks of {{ fleet_skew_pair }} are proven to differ by at least {{ fleet_skew_ms }} ms",
         description: "{{ fleet_sentence }}",
         inhibit: false,
         ..USUAL

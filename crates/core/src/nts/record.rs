@@ -69,7 +69,7 @@ pub enum RecordFault {
     #[error("record type {0} has an invalid body")]
     Invalid(u16),
     /// A record that must not be repeated.
-    #[error("record type {0} is there twice")]
+    #[error("record type {0} occurs twice")]
     Repeated(u16),
     /// A record with a body that is too long.
     #[error("record type {kind} has {octets} octets, more than {MAX_BODY_LEN}")]

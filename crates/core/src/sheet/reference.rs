@@ -48,7 +48,7 @@ pub fn source_of(code: &str) -> Option<&'static str> {
         "BDS" => "BeiDou",
         "GNSS" | "MGNS" => "satellites of several systems",
         "GOES" => "Geostationary Orbit Environment Satellite",
-        "PPS" => "a pulse a second",
+        "PPS" => "a pulse per second (PPS)",
         "PTP" => "Precision Time Protocol",
         "PHC" => "the clock of a network card",
         "IRIG" => "Inter-Range Instrumentation Group time code",

@@ -187,7 +187,7 @@ fn reaction_text(of: Trait, reaction: Reaction) -> String {
         Reaction::Version(version) => format!("answered with version {version}"),
         Reaction::Ignores => "ignored".to_owned(),
         Reaction::Returns => "returned".to_owned(),
-        Reaction::Adds => "answered with other octets after the header".to_owned(),
+        Reaction::Adds => "answered with different octets after the header".to_owned(),
         Reaction::Silent => "not answered".to_owned(),
         Reaction::Kiss(code) => format!("refused with kiss-o'-death {}", code_text(code)),
     }
@@ -213,7 +213,7 @@ fn reference_text(reference: Reference) -> &'static str {
         Reference::OwnClock => "its own clock without a source",
         Reference::Upstream => "the address of its source, or a hash if that has IPv6",
         Reference::Hash => "the hash of its source's IPv6 address",
-        Reference::Smear => "the sign of ntpd that it smears leap seconds",
+        Reference::Smear => "ntpd's marker for smeared leap seconds",
         Reference::Empty => "no source",
     }
 }

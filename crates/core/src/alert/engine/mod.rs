@@ -214,7 +214,8 @@ impl Engine {
             saved.vantage.clone_from(name);
         }
         for it in outcome.notifications.iter_mut().map(|it| &mut it.notification).filter(|it| it.vantage != *name) {
-            let why = format!("This monitor is called {name:?} now; what still fires is notified under that name.");
+            let why =
+                format!("This monitor is now called {name:?}; alerts that still fire are notified under that name.");
             it.description = format!("{}\n{why}", it.description).trim_start().to_owned();
         }
     }

@@ -40,7 +40,7 @@ impl<R: Read> Read for Limited<R> {
         for byte in &buffer[..read] {
             self.pass(*byte);
             if self.length > LONGEST_ROW {
-                let reason = format!("a row is longer than {LONGEST_ROW} bytes; nothing behind it is read");
+                let reason = format!("a row is longer than {LONGEST_ROW} bytes; the rest of the file is not read");
                 return Err(io::Error::new(ErrorKind::InvalidData, reason));
             }
         }

@@ -57,7 +57,7 @@ pub fn read_from<R: Read>(name: &str, source: R) -> Result<Rows<R>, RowError> {
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(Limited::new(source));
     let header = reader.headers().map_err(|why| RowError::whole(name, 1, &why.to_string()))?;
     let places = places_in(header).map_err(|missing| {
-        let reason = "this column is needed and missing; the first line must name the columns".to_owned();
+        let reason = "this required column is missing; the first line must name the columns".to_owned();
         RowError { file: name.to_owned(), line: 1, column: missing.to_owned(), reason }
     })?;
     let (servers, record) = (Servers::default(), StringRecord::new());
@@ -178,7 +178,7 @@ mod tests {
         let missing = read_from("f.csv", &b"time,server\n"[..]).err().unwrap();
         assert_eq!(
             missing.to_string(),
-            "f.csv:1: outcome: this column is needed and missing; the first line must name the columns"
+            "f.csv:1: outcome: this required column is missing; the first line must name the columns"
         );
     }
 
