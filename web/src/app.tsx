@@ -41,7 +41,7 @@ const TABS: readonly { view: View; text: string }[] = [
 const LINKS: Record<Link, { text: string; tone: Tone }> = {
   connecting: { text: "Connecting", tone: "idle" },
   stream: { text: "Live", tone: "good" },
-  polling: { text: "No live stream: read every 5 s", tone: "idle" },
+  polling: { text: "No live stream: reading every 5 s", tone: "idle" },
   lost: { text: "Connection lost", tone: "bad" },
 };
 

@@ -136,7 +136,7 @@ function shorten(text: string, most: number): string {
 export function axisSentence(scale: Scale): string {
   const about = scale.centre_s === 0
     ? "Offset from this clock; + means that the server is ahead."
-    : `The axis counts from ${offset(scale.centre_s)}, the figures at the right from this clock; + means that the server is ahead.`;
+    : `The axis is relative to ${offset(scale.centre_s)}, the figures on the right are relative to this clock; + means that the server is ahead.`;
   const bend = scale.kind === "symlog"
     ? ` Scale: linear within ±${tick(scale.linear_s, false)}, logarithmic beyond (each step ten times the last).`
     : " Scale: linear.";

@@ -10,7 +10,7 @@ export function Reach({ octal }: { octal: string }) {
   const bits = reachBits(octal);
   const good = bits.filter(Boolean).length;
   return (
-    <span class="reach" title={`${good} of the last 8 polls brought an offset (${octal})`}>
+    <span class="reach" title={`${good} of the last 8 polls gave an offset (${octal})`}>
       <span class="marks" aria-hidden="true">{bits.map((bit, index) => <i key={index} class={bit ? "hit" : "miss"} />)}</span>
       <span class="visually-hidden">{good} of 8</span>
     </span>

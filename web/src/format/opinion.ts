@@ -19,7 +19,7 @@ export function opinion(verdict: Verdict, chosen: Unit): { sentence: string; ton
     return { sentence: "There is no majority of servers to compare this clock with.", tone: "idle" };
   }
   if (state === "undecidable") {
-    return { sentence: "The servers do not allow to decide whether this clock is right.", tone: "idle" };
+    return { sentence: "The servers do not show whether this clock is right.", tone: "idle" };
   }
   // The true offset may be anywhere within estimate ± bound, so the far end is what this clock may be off by.
   const within_s = Math.abs(local.estimate_s) + local.bound_s;

@@ -70,8 +70,8 @@ export const KINDS: Record<Kind, string> = {
   congestion: "its path is congested",
   unreachable: "it gives no time",
   intermittent: "some of its replies are wrong",
-  unsteady: "it goes to and fro",
-  periodic: "it goes to and fro with a period",
+  unsteady: "it moves back and forth",
+  periodic: "it moves back and forth periodically",
 };
 
 export const SEVERITIES: Record<Severity, { label: string; tone: Tone; rank: number }> = {
@@ -92,8 +92,8 @@ export const ALERT_STATES: Record<AlertState, { label: string; help: string; ran
 export const CHECKS: Record<string, string> = {
   "sender": "Came from the address and port that was asked",
   "length": "Has the length of an NTP packet",
-  "version": "Speaks the version that was asked",
-  "mode": "Is a server's answer (mode 4)",
+  "version": "Has the NTP version of our request",
+  "mode": "Is a server reply (mode 4)",
   "origin": "Echoes the random cookie of our request",
   "duplicate": "Does not repeat a rejected reply",
   "authentication": "Does not claim that authentication failed",
@@ -103,17 +103,17 @@ export const CHECKS: Record<string, string> = {
   "nts-nak": "NTS: the server could read our cookie",
   "authenticator": "NTS: the authenticator verifies",
   "kiss": "Is not a kiss-o'-death",
-  "synchronised": "The server calls itself synchronised",
-  "zero-timestamp": "Carries its receive and transmit time",
+  "synchronised": "The server reports that it is synchronised",
+  "zero-timestamp": "Has a receive time and a transmit time",
   "root-distance": "Root distance below 16 s",
   "server-time": "Sent after it was received, within 4 s",
   "precision": "Claims a precision of a second or better",
-  "reference-time": "Clock was set before it answered",
+  "reference-time": "Its clock was last set before it replied",
   "local-step": "This host's clock was not stepped during the exchange",
   "interleaved": "Interleaved mode: continues the exchange before it",
   "delay": "The round trip is not negative",
   "loop": "The server does not follow this host",
-  "cookie": "NTS: brings a new cookie (its lack is only recorded)",
+  "cookie": "NTS: contains a new cookie (a missing one is only recorded)",
 };
 
 /** `server_step` as `Server step`. */

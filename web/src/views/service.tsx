@@ -24,7 +24,7 @@ export function ServiceView({ health }: { health: Health }) {
       <Panel title="Reasons" note="Why the service is not OK, worst first.">
         {health.reasons.length === 0 ? <Empty>Everything that is configured works.</Empty> : <Reasons health={health} />}
       </Panel>
-      <Panel title="Outputs" note="Where samples are written. Each output has a bounded queue and cannot slow down measurements.">
+      <Panel title="Outputs" note="Where samples are written. Each output has its own bounded queue and cannot delay measurements.">
         <Outputs sinks={health.sinks} />
       </Panel>
       <Panel title="Parts that are not running">

@@ -208,7 +208,7 @@ describe("permissions", () => {
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await dialog(page).getByLabel(/Token/).fill("wrong");
     await page.keyboard.press("Enter");
-    await dialog(page).getByText("The token is not known.").waitFor();
+    await dialog(page).getByText("The token is unknown.").waitFor();
     await dialog(page).getByLabel(/Token/).fill("right");
     await page.keyboard.press("Enter");
     await editor(page).waitFor();

@@ -42,7 +42,7 @@ test("the one-time link makes an administrator, whose token is shown once", asyn
 });
 
 test("the page says where the link is, or that it has expired", async () => {
-  for (const [setup_link, words] of [["waiting", "Open the link that ntp-monitor printed"], ["expired", "Restart it, and it prints another one"]]) {
+  for (const [setup_link, words] of [["waiting", "Open the link that ntp-monitor printed"], ["expired", "Restart it to get another one"]]) {
     mock.on("GET /api/v1/session", { ...sessionOf(null), setup_link });
     const { page, close } = await open(browser, `${mock.url}/`);
     await page.getByText(words ?? "").waitFor();

@@ -17,7 +17,7 @@ import { notifierState } from "./words";
 export function NotifiersPart() {
   const { data, error, retry } = useResource("notifiers", alerting.notifiers, 10_000);
   return (
-    <Panel title="Notifiers" note="Each has a queue on disk, so nothing is lost while a receiver does not answer.">
+    <Panel title="Notifiers" note="Each has a queue on disk, so no message is lost while a receiver does not answer.">
       {error && !data && <Failure what="The notifiers" error={error} retry={retry} />}
       {!data && !error && <Loading what="the notifiers" />}
       {data?.notifiers.length === 0 && <Empty>No <code>[[notifier]]</code> is configured, so alerts are only shown here.</Empty>}

@@ -35,7 +35,7 @@ export function Replay({ rule }: { rule: Partial<Rule> }) {
   });
   const stale = shown !== null && (shown.since !== since || shown.expr !== (rule.expr ?? ""));
   return (
-    <Panel title="What would the past have looked like?" note="The rule is evaluated over the samples in the store. No notifications are sent."
+    <Panel title="What would have fired in the past?" note="The rule is evaluated over the samples in the store. No notifications are sent."
       tools={(
         <>
           <Choice label="Over the last" options={SPANS} value={since} onChange={setSince} />
@@ -61,7 +61,7 @@ function Result({ found }: { found: Replayed }) {
   return (
     <>
       <p class="note" role="status">It would have fired {alerts.length === 1 ? "once" : `${count(alerts.length)} times`}, {over}; {notifications === 1 ? "one message" : `${count(notifications)} messages`} would have been sent.</p>
-      {!found.complete && <p class="note">The replay stopped early, before the end of the time span.</p>}
+      {!found.complete && <p class="note">The replay stopped before the end of the time span.</p>}
       <Lanes alerts={alerts} from_s={Date.parse(found.from) / 1000} to_s={Date.parse(found.to) / 1000} />
       <details open={alerts.length <= 5}>
         <summary>As a list</summary>

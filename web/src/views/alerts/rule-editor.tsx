@@ -27,7 +27,7 @@ export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule:
     <>
       <p class="crumb"><a href={href("alerts", "rules")}>Rules</a> / {rule ? rule.name : "new"}</p>
       <Panel title={rule ? title(rule.name) : "A new rule"} note={rule?.source === "default" ? "A built-in rule. Your changes are added to the configuration under its name; everything else stays as built in." : undefined}>
-        <NeedsRole need="operate" what="Checking a rule and trying it on the past" />
+        <NeedsRole need="operate" what="Checking and replaying a rule" />
         <div class="form">
           <Field label="Expression" value={texts.expr} onInput={set("expr")} mono lines={3}
             help="Evaluated for each server; the alert fires while it is true." placeholder="abs_offset_ms > 20 && provable" />
@@ -35,7 +35,7 @@ export function RuleEditor({ begin, rule, variables }: { begin: RuleTexts; rule:
           <div class="form-grid">
             <Field label="Name" value={texts.name} onInput={set("name")} mono help="Unique. The name of a built-in rule changes that rule." placeholder="high-offset" />
             <ChoiceField label="Severity" value={texts.severity} onChange={set("severity")} options={Object.entries(SEVERITIES).map(([value, { label }]) => ({ value, text: label }))} />
-            <Field label="Holds for" value={texts.for} onInput={set("for")} mono help="How long it must be true before the alert fires." placeholder="5m" />
+            <Field label="Holds for" value={texts.for} onInput={set("for")} mono help="How long the expression must be true before the alert fires." placeholder="5m" />
             <Field label="Keeps firing for" value={texts.keep_firing_for} onInput={set("keep_firing_for")} mono help="How long the alert keeps firing after it is no longer true." placeholder="not at all" />
             <Field label="Servers" value={texts.servers} onInput={set("servers")} mono help="Names, tags or tag:value, separated by commas. Empty: all." />
             <Field label="Notify" value={texts.notify} onInput={set("notify")} mono help="Names of notifiers. Empty: every one." />

@@ -37,7 +37,7 @@ export function HeatPanel({ ids, tag, window }: { ids: readonly string[]; tag: s
   }, [data, width, of, chosen, spanKey(window)]);
   const left = ids.length - shown.length + (data?.left_out ?? 0);
   return (
-    <Panel title={TITLE} note="Each row is a server. A click shows that server at that time." tools={data && scene && (
+    <Panel title={TITLE} note="Each row is a server. Click to see that server at that time." tools={data && scene && (
       <Downloads of="the heat map" png={() => downloadScene(TITLE, scene)} csv={() => csv(data)} />
     )}>
       {error && !read && <Failure what="The heat map" error={error} retry={retry} />}

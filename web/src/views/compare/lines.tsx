@@ -21,7 +21,7 @@ const AXES: Record<Drawn, Axis> = { offset: "offset", delay: "duration", jitter:
 const NOTES: Record<Drawn, string> = {
   offset: "Plus: the server is ahead of this host.", delay: "Round trip without the server's own time.",
   jitter: "RMS of the differences between neighbouring offsets, over 8 polls.", loss: "Share of polls without an offset.",
-  score: "As the NTP Pool scores: at most 20; it hands out servers above 10.",
+  score: "Scored like the NTP Pool: at most 20; the pool hands out servers above 10.",
 };
 /** The columns to request from the service. */
 const OF: Record<Drawn, string> = { offset: "offset", delay: "delay", jitter: "jitter", loss: "offset", score: "score" };

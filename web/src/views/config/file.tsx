@@ -63,7 +63,7 @@ function Editing({ now, schema, onApplied }: { now: Draft; schema: Schema | null
         tools={<Buttons dirty={dirty} checked={current} onDiscard={() => change(base.text)} onReview={() => setReviewing(true)} />}>
         <State dirty={dirty} checked={current} faults={faults} />
         <Editor text={text} faults={dirty ? faults : []} readOnly={!base.editable} first={now.line} onInput={change} onLine={setLine} />
-        <p class="note">A secret is shown as <code>********</code>. If you leave it like that, it keeps its value.</p>
+        <p class="note">A secret is shown as <code>********</code>. If you leave it unchanged, it keeps its value.</p>
       </Panel>
       {schema && <KeyHelp schema={schema} text={text} line={line} />}
       {reviewing && current?.result && (

@@ -17,7 +17,7 @@ export function KeyHelp({ schema, text, line }: { schema: Schema; text: string; 
 
 /** The key, or the table with its keys. */
 function Here({ schema: root, path }: { schema: Schema; path: readonly string[] }) {
-  if (path.length === 0) return <p class="note">Place the cursor on a key to read its description.</p>;
+  if (path.length === 0) return <p class="note">Place the cursor on a key to see its description.</p>;
   const found = schemaAt(root, path);
   if (!found) return <p class="note"><code>{path.join(".")}</code> is not a key of the configuration.</p>;
   const { schema, table } = found;

@@ -85,7 +85,7 @@ function KeyField({ name, schema, table, value, fault, usual, onInput }: {
       options={[unset, ...choices.map((choice) => ({ value: choice.value, text: spoken(choice.value) }))]} />;
   }
   const isTags = typeOf(schema) === "object";
-  const help = <Prose text={isTags ? `${doc.help} One a line: site = ams.` : doc.help} />;
+  const help = <Prose text={isTags ? `${doc.help} One per line: site = ams.` : doc.help} />;
   return <Field label={label} help={help} value={value} fault={fault} onInput={onInput} mono required={doc.needed} lines={isTags ? 2 : 1}
     placeholder={isTags ? undefined : holds || (doc.examples[0] ? `such as ${doc.examples[0]}` : undefined)} />;
 }

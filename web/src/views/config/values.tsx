@@ -65,7 +65,7 @@ function Values({ entries: all }: { entries: Entry[] }) {
   const wanted = text.trim().toLowerCase();
   const shown = all.filter((entry) => !wanted || `${entry.path} ${entry.value}`.toLowerCase().includes(wanted));
   return (
-    <Panel title="Values in effect" note="The combination of file, environment and defaults."
+    <Panel title="Values in effect" note="The values that the file, the environment and the defaults give together."
       tools={(
         <label class="search">
           <span class="visually-hidden">Filter values</span>

@@ -38,8 +38,8 @@ function First() {
 export function AnotherServer({ count }: { count: number }) {
   return (
     <Panel title="Add another server" note={count === 1
-      ? "One server cannot be compared with others. Four or more, independent of each other, give a sure verdict."
-      : `You have ${count} servers. Four or more, independent of each other, give a sure verdict.`}>
+      ? "One server cannot be compared with others. A reliable verdict needs four or more servers that are independent of each other."
+      : `You have ${count} servers. A reliable verdict needs four or more that are independent of each other.`}>
       <AddServer />
     </Panel>
   );
@@ -53,7 +53,7 @@ function Stranger() {
     <>
       {setupError.value !== null && <p class="form-error" role="alert"><ToneIcon tone="bad" size={16} /> <span>{setupError.value}</span></p>}
       {link === "waiting" && <p class="sentence"><strong>Open the link that ntp-monitor printed when it started.</strong> It is in the terminal, or in the log of the service (<code>journalctl -u ntp-monitor</code>, <code>docker logs</code>), and works once.</p>}
-      {link === "expired" && <p class="sentence"><strong>The link that ntp-monitor printed has expired.</strong> Restart it, and it prints another one.</p>}
+      {link === "expired" && <p class="sentence"><strong>The link that ntp-monitor printed has expired.</strong> Restart it to get another one.</p>}
       <p><button type="button" onClick={() => askToSignIn("")}>Sign in with a token</button></p>
     </>
   );

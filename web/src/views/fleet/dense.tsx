@@ -49,7 +49,7 @@ export function Dense({ vantages, rows, verdict }: {
 function Told() {
   return (
     <p class="note" role="status">
-      {chosen.value ? told(chosen.value) : "× named by the verdict, ! beyond its own error bound, – without an answer, · as it should be. Point at a cell to read it."}
+      {chosen.value ? told(chosen.value) : "× blamed by the verdict, ! beyond its own error bound, – no answer, · as expected. Point at a cell for details."}
     </p>
   );
 }

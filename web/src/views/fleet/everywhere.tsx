@@ -58,6 +58,6 @@ function Chart({ row }: { row: Row }) {
   return (
     <TimeChart title="Offset" of={row.name} wide bars={false} measure="offset" time_s={joined.time_s} lines={lines} events={NONE}
       window={recorded(joined.time_s, window.from_s, window.to_s)} onZoom={zoomTo} onReset={resetSpan}
-      note={`Plus: the server is ahead of the vantage. A line that differs from the others is a matter of its vantage or path.${more}`} />
+      note={`Plus: the server is ahead of the vantage. If one line differs from the others, the cause is its vantage or its path.${more}`} />
   );
 }

@@ -30,7 +30,7 @@ export function Matrix({ cells, verdict }: { cells: readonly FleetCell[]; verdic
   const choice = <Choice label="What cells show" options={SHOWN} value={show} onChange={(value) => setQuery({ show: value })} />;
   return (
     <Panel title="Servers from every vantage" wide tools={hasFigures && rows.length > 0 && choice}
-      note={hasFigures ? NOTES[show] : `${rows.length} servers from ${vantages.length} vantages, what is not right on top.`}>
+      note={hasFigures ? NOTES[show] : `${rows.length} servers from ${vantages.length} vantages, problems first.`}>
       {rows.length === 0 && <Empty>No vantage has sent a sample yet.</Empty>}
       {rows.length > 0 && !hasFigures && <Dense vantages={vantages} rows={rows} verdict={verdict} />}
       {rows.length > 0 && hasFigures && (

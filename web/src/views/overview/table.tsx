@@ -27,7 +27,7 @@ const COLUMNS: readonly { key: SortKey | null; text: string; name: string; hint?
   { key: "reach", text: "Reach", name: "reach", hint: "The last 8 polls, oldest first" },
   { key: "stratum", text: "Stratum", name: "stratum" },
   { key: "refid", text: "Ref. id", name: "refid", hint: "Where the server takes its time from" },
-  { key: "score", text: "Score", name: "score", hint: "As the NTP Pool scores: up to 20" },
+  { key: "score", text: "Score", name: "score", hint: "Scored like the NTP Pool: up to 20" },
   { key: "seen", text: "Last seen", name: "seen" },
 ];
 

@@ -39,7 +39,7 @@ function Body({ id, series }: { id: string; series: SeriesStats }) {
         ["Lost", percent(stats.loss)],
         ["Jitter", duration(stats.jitter_s, chosen), "Over the last 8 polls"],
         ["Trend of the offset", stats.trend ? `${ppm(stats.trend.ppm)} (${ppm(stats.trend.ppm_lo)} to ${ppm(stats.trend.ppm_hi)})` : "–",
-          "Fitted rate against this clock with its 95 % interval"],
+          "Fitted rate relative to this clock, with its 95 % interval"],
         ["Outcomes", Object.entries(stats.outcomes).map(([name, n]) => `${words(name)} ${count(n)}`).join(", ")],
       ]} />
       <Percentiles rows={[["Offset", stats.offset, (s) => offset(s, chosen)], ["Offset, size", stats.offset_abs, (s) => duration(s, chosen)],

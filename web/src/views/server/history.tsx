@@ -79,7 +79,7 @@ function Charts({ id, window, track, settings, events }: {
         note={`Share of polls without an offset, per ${span(track.loss.step_s)}.`}
         lines={[{ name: "Loss", values: track.loss.ratio, colour: "bad", write: percent }]} />
       <TimeChart {...shared} title="Score" measure="score" time_s={track.time_s} limits={POOL} showsLimits
-        note="As the NTP Pool scores: at most 20; it hands out servers above 10."
+        note="Scored like the NTP Pool: at most 20; the pool hands out servers above 10."
         lines={[{ name: "Score", values: track.score, colour: "accent", write: (value) => plain(value, 1) }]} />
       <Scatter id={id} track={track} />
     </div>

@@ -18,12 +18,12 @@ export function NtsPanel({ nts, row }: { nts: NtsState; row: ServerRow }) {
     <Panel
       title="Authentication (NTS)"
       badge={<Badge tone={standing.tone}>{standing.label}</Badge>}
-      note="It proves who answers, not that the server's clock is right."
+      note="NTS proves who answers, not that the server's clock is right."
     >
       {nts.fault === null ? null : <p>The last key exchange failed: {nts.reason}.</p>}
       <Facts facts={[
         ["Key exchange", nts.key_server, "Host and TCP port"],
-        ["NTP server", nts.asked, "The key exchange may name another server"],
+        ["NTP server", nts.asked, "The key exchange may assign another server"],
         ["Algorithm", nts.aead ?? "–"],
         ["Cookies", `${count(nts.cookies)} of ${FULL_STOCK}`, "One for each request"],
         ["Length of a cookie", nts.cookie_octets === null ? "–" : `${count(nts.cookie_octets)} octets`],
@@ -37,7 +37,7 @@ export function NtsPanel({ nts, row }: { nts: NtsState; row: ServerRow }) {
         ["Valid from", instant(own?.not_before, zone.value)],
         ["Valid until", own && end ? <>{instant(own.not_after, zone.value)} <Badge tone={end.tone}>{end.label}</Badge></> : "–"],
         ["Serial number", own?.serial ?? "–"],
-        ...others.map((it) => [`Chain, ${it.subject}`, `until ${instant(it.not_after, zone.value)}`, "A certificate shown with its own"] as const),
+        ...others.map((it) => [`Chain, ${it.subject}`, `until ${instant(it.not_after, zone.value)}`, "A certificate that was presented with the server's own"] as const),
       ]} />
     </Panel>
   );

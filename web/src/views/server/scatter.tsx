@@ -27,7 +27,7 @@ export function Scatter({ id, track }: { id: string; track: Track }) {
   const full = `${TITLE} of ${id}`;
   const empty = data[0].length === 0;
   return (
-    <Panel title={TITLE} wide note="Points that spread upwards or downwards as the delay grows show the direction in which the path has queues." tools={!empty && (
+    <Panel title={TITLE} wide note="If points spread upwards or downwards as the delay grows, that shows the direction in which the path has queues." tools={!empty && (
       <Downloads of={full} csv={() => csv(full, data)}
         png={() => plot.current && downloadCanvas(full, plot.current.ctx.canvas, devicePixelRatio)} />
     )}>

@@ -35,7 +35,7 @@ function Both({ id, figures, reason }: { id: string; figures: Figures | null; re
     figures.tau_s.map((tau, index) => [tau, figures.n[index] ?? null, figures.oadev[index] ?? null, figures.mdev[index] ?? null, figures.tdev[index] ?? null]));
   return (
     <div class="chart-grid">
-      <Deviation title="Allan deviation" note="Overlapping ADEV of the server's clock against this one. Where it falls, noise averages out."
+      <Deviation title="Allan deviation" note="Overlapping ADEV of the server's clock against this one. Where the curve falls, noise averages out."
         id={id} csv={csv} tau={figures.tau_s} values={figures.oadev} write={(value) => value.toExponential(1)} />
       <Deviation title="Time deviation" note="TDEV: how much the time itself varies over the averaging time."
         id={id} csv={csv} tau={figures.tau_s} values={figures.tdev} write={(value) => duration(value)} />
