@@ -118,12 +118,12 @@ macro_rules! with_probe_keys {
             /// Certificates (PEM) to trust for the NTS key exchange in addition to those of the system.
             #[schemars(extend("examples" = ["/etc/ntp-monitor/nts-ca.pem"]))]
             pub nts_ca: Option<PathBuf>,
-            /// Ask at most one question a day, beside the polls, for the protocol sheet of the server. Needs kernel timestamps.
+            /// Send at most one extra request a day for the protocol sheet of the server. Needs kernel timestamps.
             #[schemars(extend("x-default" = "true for a server with own = true", "examples" = [true]))]
             pub sheet: Option<bool>,
-            /// Ask the server in interleaved mode (RFC 9769), in which it states when it really sent its last reply:
-            /// "auto" while that reply is at most 4 s old, true while it is at most 20 minutes old. Servers without
-            /// this mode are asked as usual.
+            /// Poll the server in interleaved mode (RFC 9769), in which each reply states when the previous reply was
+            /// really sent: "auto" uses it while the previous reply is at most 4 s old, true while it is at most 20
+            /// minutes old. Servers without this mode are polled as usual.
             #[schemars(extend("default" = "auto"))]
             pub interleaved: Interleaved,
         }
@@ -175,8 +175,8 @@ pub(super) struct Http {
     /// is not one of these. From other addresses this header is ignored.
     #[schemars(extend("default" = [], "examples" = [["127.0.0.1", "10.0.0.0/8"]]))]
     pub trusted_proxies: Vec<String>,
-    /// Path below which a reverse proxy shows the service, such as "/ntp". Needed only where the proxy passes the path on as
-    /// it is. A proxy that removes it says so in X-Forwarded-Prefix, which is read from trusted_proxies.
+    /// Path below which a reverse proxy serves this service, such as "/ntp". Needed only if the proxy forwards the path
+    /// unchanged. A proxy that removes the path sends it in X-Forwarded-Prefix, which is accepted from trusted_proxies.
     #[schemars(extend("default" = "/", "examples" = ["/ntp"]))]
     pub base_path: String,
     /// Serve HTTPS instead of HTTP. A reload reads both files again.
@@ -191,8 +191,8 @@ pub(super) struct Http {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct HttpTls {
-    /// The certificate chain in PEM, server certificate first, then any intermediates. It is read again by a reload, and at
-    /// connections within the last day of the certificate.
+    /// The certificate chain in PEM, server certificate first, then any intermediates. It is read again on a reload,
+    /// and on connections within the certificate's last day.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/tls/fullchain.pem"]))]
     pub certificate: PathBuf,
     /// The private key in PEM, without a passphrase; a relative path is looked up in systemd's credentials first.
@@ -238,7 +238,7 @@ pub(super) struct Influx {
     /// database rejects the token.
     #[schemars(extend("examples" = ["/etc/ntp-monitor/influx-token"]))]
     pub token_file: Option<PathBuf>,
-    /// Largest number of points in one request.
+    /// Maximum number of points in one request.
     #[schemars(extend("default" = 5000), range(min = 1, max = 100_000))]
     pub batch: u32,
     /// Points are batched for up to this long.

@@ -47,7 +47,7 @@ pub async fn json<T: DeserializeOwned>(
         return Err(not_json());
     }
     let body = timeout(SENT_WITHIN, read(&mut payload, limit)).await.map_err(|_| {
-        Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not come within {} s", SENT_WITHIN.as_secs()))
+        Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not arrive within {} s", SENT_WITHIN.as_secs()))
     })??;
     serde_json::from_slice(&body).map_err(|why| unreadable(&why))
 }
@@ -79,7 +79,7 @@ fn unreadable(why: &serde_json::Error) -> Problem {
         serde_json::error::Category::Data => shape(&why.to_string()),
         _ => "it is not JSON".to_owned(),
     };
-    Problem::bad_request(format!("the body cannot be understood at {place}: {what}"))
+    Problem::bad_request(format!("the body is invalid at {place}: {what}"))
 }
 
 /// Unknown and missing fields are named by serde between backquotes; wrong types quote the value, which is not
@@ -88,7 +88,7 @@ fn shape(why: &str) -> String {
     if why.starts_with("unknown field") || why.starts_with("missing field") {
         why.to_owned()
     } else {
-        "a value is of the wrong kind".to_owned()
+        "a value has the wrong type".to_owned()
     }
 }
 

@@ -102,6 +102,6 @@ pub async fn not_found(request: HttpRequest) -> HttpResponse {
 
 /// The response for a known path with another method.
 pub async fn wrong_method(request: HttpRequest) -> HttpResponse {
-    let detail = format!("{} does not answer {}", request.path(), request.method());
+    let detail = format!("{} does not support {}", request.path(), request.method());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).error_response()
 }

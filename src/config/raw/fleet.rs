@@ -86,7 +86,8 @@ pub(in crate::config) struct Fleet {
     #[schemars(extend("default" = "16s"))]
     pub budget: Span,
     /// Least time between two requests of the whole fleet to one of your own servers. Without it each agent polls them as its
-    /// file says. Set it alike on hubs and agents: an agent with it follows the plan for your own servers too.
+    /// file says. Set the same value on hubs and agents: an agent with this key follows the plan for your own servers
+    /// too.
     #[schemars(extend("examples" = ["1s"]))]
     pub own_budget: Option<Span>,
     /// Hub: how many vantages poll each server.

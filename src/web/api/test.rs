@@ -130,7 +130,7 @@ async fn test(
 }
 
 fn too_soon(why: &NotNow) -> Problem {
-    let NotNow::TooSoon(wait) = why else { return Problem::new(StatusCode::CONFLICT, "this address cannot be asked") };
-    let detail = format!("this address was asked a moment ago: try again in {:.0} s", wait.as_secs_f64().ceil());
+    let NotNow::TooSoon(wait) = why else { return Problem::new(StatusCode::CONFLICT, "this address cannot be tested") };
+    let detail = format!("this address was tested a moment ago: try again in {:.0} s", wait.as_secs_f64().ceil());
     Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(*wait)
 }

@@ -115,7 +115,7 @@ pub(super) fn problem(why: &Refusal) -> Problem {
         }
         Refusal::Hurrying(_) => {
             let wait = Duration::from_nanos(WRITE_REFILL_NS.unsigned_abs());
-            problem(StatusCode::TOO_MANY_REQUESTS, "too many changes at once: try again shortly").retry_after(wait)
+            problem(StatusCode::TOO_MANY_REQUESTS, "too many concurrent changes: try again shortly").retry_after(wait)
         }
         Refusal::Misdirected => {
             let detail = "this host name is not one of the service's names; http.names in its configuration lists them";

@@ -99,9 +99,7 @@ pub static FAMILIES: &[Family] = &[
             row.nts.as_ref().map(|_| truth(is_sample && row.authentication == Some(Authentication::Nts.label())))
         },
     ),
-    of_server("nts_cookies", None, "Cookies left for requests with NTS; 8 is a full stock.", |row| {
-        Some(row.nts.as_ref()?.cookies as f64)
-    }),
+    of_server("nts_cookies", None, "NTS cookies left; 8 is the maximum.", |row| Some(row.nts.as_ref()?.cookies as f64)),
     of_server("nts_cookie", Some("bytes"), "The length of a cookie in octets.", |row| {
         Some(row.nts.as_ref()?.cookie_octets? as f64)
     }),

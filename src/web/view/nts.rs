@@ -16,7 +16,7 @@ pub struct NtsState {
     pub asked: String,
     /// The negotiated algorithm.
     pub aead: Option<&'static str>,
-    /// Cookies left; 8 is a full stock.
+    /// NTS cookies left; 8 is the maximum.
     pub cookies: usize,
     /// The length of a cookie in octets.
     pub cookie_octets: Option<usize>,

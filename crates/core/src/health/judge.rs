@@ -31,7 +31,7 @@ pub fn judge(health: &mut Health) {
     let mut reasons: Vec<Reason> = Vec::new();
     servers(health, &mut reasons);
     if health.polls_overdue_s > POLLS_OVERDUE_S {
-        let reason = format!("nothing is polled: the next poll is {:.0} s late", health.polls_overdue_s);
+        let reason = format!("nothing is polled: the next poll is {:.0} s overdue", health.polls_overdue_s);
         push(&mut reasons, Status::Failing, "monitor", "polls", reason);
     }
     health.sinks.iter().for_each(|(name, sink)| sink_reasons(name, sink, &mut reasons));

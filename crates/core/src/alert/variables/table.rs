@@ -205,7 +205,7 @@ pub static VARIABLES: &[Variable] = &[
             last.nts.is_some().then(|| last.outcome == Outcome::Rejected(Check::Downgrade))
         },
     ),
-    number("nts_cookies", Of::Server, "", "Cookies left for requests with NTS; 8 is a full stock.", |view| {
+    number("nts_cookies", Of::Server, "", "NTS cookies left; 8 is the maximum.", |view| {
         Some(view.nts()?.cookies as f64)
     }),
     number(
@@ -378,7 +378,7 @@ pub static VARIABLES: &[Variable] = &[
     text("fleet_wrong_places_server", Of::Fleet, "The name of that server.", |view| {
         Some(&view.common.fleet?.wrong_places_server)
     }),
-    number("fleet_unreachable_servers", Of::Fleet, "", "Servers that are polled and that no place reaches.", |view| {
+    number("fleet_unreachable_servers", Of::Fleet, "", "Polled servers that no place can reach.", |view| {
         Some(view.common.fleet?.unreachable as f64)
     }),
     text("fleet_unreachable", Of::Fleet, "Their names, separated by commas.", |view| {
