@@ -139,8 +139,8 @@ fn of_conclusion(conclusion: &Conclusion, asked: Asked, within: Duration) -> Ans
         Conclusion::Nothing if asked.elsewhere == 0 => {
             let why = match asked.here {
                 0 => "no server is known",
-                1 => "the only server is on this host and reads the clock in question",
-                _ => "all servers are on this host and read the clock in question",
+                1 => "the only server is on this host and reads the clock that is being checked",
+                _ => "all servers are on this host and read the clock that is being checked",
             };
             unknown(format!(
                 "{why}; name servers on other hosts, for example: ntp-monitor clock ntp1.example.net ntp2.example.net \

@@ -214,8 +214,8 @@ fn state(measured: &Measured, conclusion: &Conclusion) -> Cell {
 fn remarks(measured: &Measured) -> Vec<String> {
     let refusals: Vec<String> = measured.rejected().map(|evidence| refusal(evidence, measured.address)).collect();
     let headline: Option<Cow<'_, str>> = match measured.outcome() {
-        Outcome::Rejected(_) if !refusals.is_empty() => Some("every reply was refused".into()),
-        Outcome::Sample if !refusals.is_empty() => Some("other replies came as well and were refused".into()),
+        Outcome::Rejected(_) if !refusals.is_empty() => Some("every reply was rejected".into()),
+        Outcome::Sample if !refusals.is_empty() => Some("other replies also arrived and were rejected".into()),
         _ => measured.explanation(),
     };
     let stale = measured.best().reply.filter(Reply::is_stale).and_then(|reply| reply.reference_age_s);

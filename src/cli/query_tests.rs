@@ -77,7 +77,7 @@ forger            192.0.2.3                                                     
 busy              192.0.2.4                                                                                  kiss RATE
 typo.invalid                                                                                                 not resolved
 
-forger: every reply was refused
+forger: every reply was rejected
   refused: the reply does not match the request: its origin field is not the cookie that was sent (stale or forged)
   tests:   1 passed, failed: origin
 busy: the server asks for fewer requests (kiss code RATE): wait some minutes, then ask less often
@@ -129,7 +129,7 @@ fn refused_replies_of_a_good_server_are_shown_too() {
     let mut report = sampled(0.001, 0.01, 0.005, reply(1, *b"GPS\0"));
     report.rejected = vec![forged()];
     let shown = text(&[Measured::new("a", "192.0.2.1:123".parse().ok(), report)]);
-    assert!(shown.contains("a: other replies came as well and were refused\n  refused: the reply"), "{shown}");
+    assert!(shown.contains("a: other replies also arrived and were rejected\n  refused: the reply"), "{shown}");
 }
 
 #[test]

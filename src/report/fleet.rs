@@ -19,9 +19,9 @@ const MOST_VANTAGES: usize = 200;
 /// Maximum number of pairs of vantages in the table; pairs with the largest clock difference come first.
 const MOST_PAIRS: usize = 20;
 
-const VANTAGES: [&str; 6] = ["vantage", "servers", "polls", "answered", "clock less the median", "found wrong for"];
+const VANTAGES: [&str; 6] = ["vantage", "servers", "polls", "answered", "clock minus the median", "found wrong for"];
 const SERVERS: [&str; 4] = ["server", "wrong from", "found wrong for", "by at least"];
-const PAIRS: [&str; 4] = ["clock of", "less that of", "difference", "bound"];
+const PAIRS: [&str; 4] = ["clock of", "minus that of", "difference", "bound"];
 
 /// The fleet as text.
 #[derive(Debug, Clone)]

@@ -312,7 +312,7 @@ async fn query_explains_each_reply_that_it_refused() {
     let forged_first = Script::good().replying([ReplyKind::WrongOrigin, ReplyKind::Good]);
     let (text, status) = run_against("query HOSTS", &[forged_first]).await;
     assert_eq!(status, 0, "{text}");
-    assert!(text.contains("other replies came as well and were refused"), "{text}");
+    assert!(text.contains("other replies also arrived and were rejected"), "{text}");
     assert!(
         text.contains("its origin field is not the cookie that was sent") && text.contains("failed: origin"),
         "{text}"

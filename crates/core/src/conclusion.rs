@@ -133,7 +133,7 @@ impl Bounded {
 impl fmt::Display for Conclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => f.write_str("no server gave a time: nothing can be said about the local clock"),
+            Self::Nothing => f.write_str("no server gave a time, so the local clock cannot be judged"),
             Self::Undecidable { servers: 2, apart_s } => write!(
                 f,
                 "the two servers differ by {}, more than both allow for: two cannot tell which of them is wrong, or whether \
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn sentence_states_the_proof_and_its_assumption() {
-        assert_eq!(sentence(&[]), "no server gave a time: nothing can be said about the local clock");
+        assert_eq!(sentence(&[]), "no server gave a time, so the local clock cannot be judged");
         assert_eq!(
             sentence(&[(0.001, 0.004)]),
             "local clock agrees with the one server measured: wrong by at most 5.00 ms, if that server is right"

@@ -62,7 +62,7 @@ pub struct NewSilence {
     /// Servers by name, name@address, tag or tag:value. An empty list means all alerts, also those without a server.
     #[serde(default)]
     servers: Vec<String>,
-    /// The reason, shown beside silenced alerts.
+    /// The reason, shown next to silenced alerts.
     comment: String,
     /// When it starts; the default is now.
     #[schemars(with = "Option<String>")]

@@ -40,7 +40,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .or(&[409]),
     Endpoint::put("/api/v1/config/file", || web::to(write))
         .about(
-            "Replaces the configuration file and reloads the service. The previous version is kept beside it. Masked \
+            "Replaces the configuration file and reloads the service. The previous version is kept next to it. Masked \
              secrets keep their values.",
         )
         .role(Role::Admin)
