@@ -134,7 +134,7 @@ const RULES: &[Default] = &[
         expr: "nts && !nts_authenticated && nts_exchange_failures == 0 && !nts_downgraded && consecutive_failures >= 3",
         held_for_s: 10 * MINUTE,
         summary: "{{ server }} is configured for NTS, but none of its last polls was authenticated ({{ outcome }})",
-        description: "Its replies are not used. Keys were exchanged, so look at the rejected replies on the page of the server.",
+        description: "Its replies are not used. Keys were exchanged, so look at the server's rejected replies.",
         ..USUAL
     },
     Default {
