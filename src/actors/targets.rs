@@ -62,7 +62,8 @@ pub struct Tools {
 /// The actor that starts and stops the probers.
 pub struct Targets {
     tools: Tools,
-    entries: HashMap<Arc<str>, Entry>,
+    /// Boxed, because a table is up to half empty.
+    entries: HashMap<Arc<str>, Box<Entry>>,
     taken: HashMap<SocketAddr, Arc<str>>,
     next_entry: u64,
     change: Remaining,
@@ -112,7 +113,7 @@ impl Targets {
         let kept = |entry: &Entry| wanted.get(&entry.server.ident.name).is_some_and(|new| *new == entry.server);
         let dropped: HashSet<Arc<str>> =
             self.entries.iter().filter(|(_, entry)| !kept(entry)).map(|(name, _)| Arc::clone(name)).collect();
-        let is_new = |server: &&Arc<Server>| !self.entries.get(&server.ident.name).is_some_and(kept);
+        let is_new = |server: &&Arc<Server>| !self.entries.get(&server.ident.name).is_some_and(|entry| kept(entry));
         let new: Vec<Arc<Server>> = servers.iter().filter(is_new).cloned().collect();
         info!(self.tools.log, "polling servers"; "servers" => servers.len(), "new" => new.len());
         self.tools.ledger.with(|state| state.servers = servers);
@@ -173,7 +174,7 @@ impl Targets {
         let selection = self.tools.ledger.with(|state| state.selections.get(&name).cloned()).unwrap_or_default();
         self.taken.extend(selection.rotation.addresses().map(|address| (address, Arc::clone(&name))));
         let entry = Entry { id, server, selection, failures: 0, resolution: None };
-        self.entries.insert(Arc::clone(&name), entry);
+        self.entries.insert(Arc::clone(&name), Box::new(entry));
         match host {
             Host::Address(ip) => self.on_addresses(&name, &[SocketAddr::new(ip, port)], None, stagger, ctx),
             Host::Name(_) => self.resolve_after(stagger, &name, ctx),
