@@ -4,8 +4,8 @@
 //! polls live in this one. Goals, 10,000 servers at 16 s: at most 3 % of a core and 110 MB, 0.5 s to the first sample,
 //! a reload within 2 s that disturbs no other server; 10 servers at 64 s: at most 20 MB.
 //!
-//! `-- --removal` removes 1,000 of 50,000 servers at 64 s by a reload instead. `-- --soak MINUTES` watches 2,000 servers
-//! (`--servers`) at 16 s for this time and prints a row each minute.
+//! `-- --removal` removes 1,000 of 50,000 servers at 64 s by a reload instead; `-- --renaming` also renames the other 49,000.
+//! `-- --soak MINUTES` watches 2,000 servers (`--servers`) at 16 s for this time and prints a row each minute.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
     if let Some(minutes) = option("--soak") {
         return soak(&servers, minutes.parse()?);
     }
-    if std::env::args().any(|arg| arg == "--removal") {
+    if std::env::args().any(|arg| arg == "--removal" || arg == "--renaming") {
         return removal(&servers);
     }
     few(&servers)?;
@@ -108,8 +108,14 @@ fn removal(servers: &Servers) -> Result<(), Failure> {
     say_silence("longest time without any request", &servers.arrivals(requests));
 
     let requests = servers.count();
-    // Names are numbers, so the last servers are removed and the others keep their names.
-    let (kept, gone) = asked.split_at(MOST - REMOVED);
+    // Names are numbers: without the last ones, the others keep their names; without the first ones, all get another.
+    let (kept, gone) = match std::env::args().any(|arg| arg == "--renaming") {
+        false => asked.split_at(MOST - REMOVED),
+        true => {
+            let (gone, kept) = asked.split_at(REMOVED);
+            (kept, gone)
+        }
+    };
     write_config(servers, kept, "64s", dir.path())?;
     let hung_up = Instant::now();
     kill(program.pid(), Signal::SIGHUP)?;

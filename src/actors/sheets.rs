@@ -94,10 +94,9 @@ impl Sheets {
         state.report(key, now, &changes);
     }
 
-    /// Forgets series that are no longer polled.
+    /// Forgets series that are no longer polled. Probers do not wait until all are forgotten.
     pub fn forget(&self, keys: &[SeriesKey], now: Stamp) {
-        let mut state = self.state();
-        keys.iter().for_each(|key| state.book.forget(key, now));
+        keys.iter().for_each(|key| self.state().book.forget(key, now));
     }
 
     /// The sheet of a series.

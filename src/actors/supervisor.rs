@@ -29,7 +29,8 @@ pub struct Escalation {
 
 /// The supervisor. Nothing that a child does makes it panic.
 pub struct Supervisor {
-    children: HashMap<Arc<str>, Child>,
+    /// Boxed, because a table is up to half empty.
+    children: HashMap<Arc<str>, Box<Child>>,
     /// Numbers the incarnations of all children together: when a name is released and adopted again, the death notice
     /// of the old child must not count for the new one.
     generations: u64,
@@ -124,7 +125,7 @@ impl Handler<Adopt> for Supervisor {
         let status = ChildStatus { role, state: ChildState::Running, since: now, restarts: 0, panics: 0 };
         let child =
             Child { role, factory, generation: 0, started: now, backoff: Backoff::default(), stop: None, status };
-        self.children.insert(Arc::clone(&name), child);
+        self.children.insert(Arc::clone(&name), Box::new(child));
         self.start_child(&name, ctx);
     }
 }

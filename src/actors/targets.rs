@@ -1,6 +1,6 @@
 //! Turns configured servers into probers: resolves names, and starts and stops one prober per address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,9 @@ const STAGGER: Duration = Duration::from_millis(10);
 /// A series is forgotten this long after the last possible poll of a stopped prober: its last sample may still be in a
 /// queue, and a server that was only changed returns at once.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
+/// A change of many servers is made in so many steps at a time, with a pause after them in which polls go on.
+const STEPS_AT_ONCE: usize = 256;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The dependencies of the actor.
 #[derive(Clone)]
@@ -59,10 +62,29 @@ pub struct Tools {
 /// The actor that starts and stops the probers.
 pub struct Targets {
     tools: Tools,
-    entries: HashMap<Arc<str>, Entry>,
+    /// Boxed, because a table is up to half empty.
+    entries: HashMap<Arc<str>, Box<Entry>>,
     taken: HashMap<SocketAddr, Arc<str>>,
     next_entry: u64,
+    change: Remaining,
     _notice: DeathNotice,
+}
+
+/// What remains to be done of a change of the servers.
+#[derive(Default)]
+struct Remaining {
+    steps: VecDeque<Step>,
+    /// The timer of the next steps.
+    timer: Option<SpawnHandle>,
+    /// Series of dropped servers, and the longest timeout of these.
+    ended: Vec<SeriesKey>,
+    timeout: Duration,
+}
+
+enum Step {
+    Drop(Arc<str>),
+    /// Starts after this delay.
+    Add(Arc<Server>, Duration),
 }
 
 struct Entry {
@@ -80,7 +102,8 @@ impl Targets {
     /// An actor that starts with the servers in the ledger, if there are any.
     #[must_use]
     pub fn new(tools: Tools, notice: DeathNotice) -> Self {
-        Self { tools, entries: HashMap::new(), taken: HashMap::new(), next_entry: 0, _notice: notice }
+        let (entries, taken) = (HashMap::new(), HashMap::new());
+        Self { tools, entries, taken, next_entry: 0, change: Remaining::default(), _notice: notice }
     }
 
     /// Changes the servers. A server whose configuration did not change is not touched.
@@ -88,21 +111,57 @@ impl Targets {
         let wanted: HashMap<Arc<str>, Arc<Server>> =
             servers.iter().map(|server| (Arc::clone(&server.ident.name), Arc::clone(server))).collect();
         let kept = |entry: &Entry| wanted.get(&entry.server.ident.name).is_some_and(|new| *new == entry.server);
-        let dropped: Vec<Arc<str>> =
+        let dropped: HashSet<Arc<str>> =
             self.entries.iter().filter(|(_, entry)| !kept(entry)).map(|(name, _)| Arc::clone(name)).collect();
-        self.drop_entries(&dropped, ctx);
-        let new: Vec<Arc<Server>> =
-            servers.iter().filter(|server| !self.entries.contains_key(&server.ident.name)).cloned().collect();
+        let is_new = |server: &&Arc<Server>| !self.entries.get(&server.ident.name).is_some_and(|entry| kept(entry));
+        let new: Vec<Arc<Server>> = servers.iter().filter(is_new).cloned().collect();
         info!(self.tools.log, "polling servers"; "servers" => servers.len(), "new" => new.len());
         self.tools.ledger.with(|state| state.servers = servers);
         self.tools.resolver.reload();
         self.resolve_all(ctx);
-        self.retry_idle_servers(ctx);
+        if let Some(planned) = self.change.timer.take() {
+            ctx.cancel_future(planned);
+        }
+        self.change.steps = self.steps(dropped, new);
+        self.go_on(ctx);
+    }
+
+    /// The order of a change: a server whose address is known starts just after those that hold its address or its name are
+    /// dropped, so that a renamed server misses no poll. Names, which may resolve to any address, come last.
+    fn steps(&self, mut dropped: HashSet<Arc<str>>, new: Vec<Arc<Server>>) -> VecDeque<Step> {
         let count = new.len();
+        let (mut steps, mut named) = (VecDeque::new(), Vec::new());
         for (place, server) in new.into_iter().enumerate() {
             let stagger = stagger(place, count, server.poll_interval);
-            self.add_entry(server, stagger, ctx);
+            let Host::Address(ip) = server.host else {
+                named.push(Step::Add(server, stagger));
+                continue;
+            };
+            let holder = self.taken.get(&SocketAddr::new(ip, server.port));
+            let in_the_way = [Some(&server.ident.name), holder].into_iter().flatten();
+            steps.extend(in_the_way.filter_map(|name| dropped.take(name)).map(Step::Drop));
+            steps.push_back(Step::Add(server, stagger));
         }
+        steps.extend(dropped.into_iter().map(Step::Drop).chain(named));
+        steps
+    }
+
+    /// Makes the next steps of a change.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        let steps: Vec<Step> = self.change.steps.drain(..self.change.steps.len().min(STEPS_AT_ONCE)).collect();
+        for step in steps {
+            match step {
+                Step::Drop(name) => self.drop_entry(&name, ctx),
+                Step::Add(server, stagger) => self.add_entry(server, stagger, ctx),
+            }
+        }
+        if !self.change.steps.is_empty() {
+            self.change.timer = Some(ctx.run_later(PAUSE, Self::go_on));
+            return;
+        }
+        let Remaining { ended, timeout, .. } = std::mem::take(&mut self.change);
+        forget_later(ended, timeout, ctx);
+        self.retry_idle_servers(ctx);
     }
 
     fn add_entry(&mut self, server: Arc<Server>, stagger: Duration, ctx: &mut Context<Self>) {
@@ -115,30 +174,26 @@ impl Targets {
         let selection = self.tools.ledger.with(|state| state.selections.get(&name).cloned()).unwrap_or_default();
         self.taken.extend(selection.rotation.addresses().map(|address| (address, Arc::clone(&name))));
         let entry = Entry { id, server, selection, failures: 0, resolution: None };
-        self.entries.insert(Arc::clone(&name), entry);
+        self.entries.insert(Arc::clone(&name), Box::new(entry));
         match host {
             Host::Address(ip) => self.on_addresses(&name, &[SocketAddr::new(ip, port)], None, stagger, ctx),
             Host::Name(_) => self.resolve_after(stagger, &name, ctx),
         }
     }
 
-    fn drop_entries(&mut self, names: &[Arc<str>], ctx: &mut Context<Self>) {
-        let (mut keys, mut timeout) = (Vec::new(), Duration::ZERO);
-        for name in names {
-            let Some(entry) = self.entries.remove(name) else { continue };
-            if let Some(resolution) = entry.resolution {
-                ctx.cancel_future(resolution);
-            }
-            self.tools.ledger.with(|state| state.selections.remove(name));
-            for address in entry.selection.rotation.addresses() {
-                self.stop_prober(&entry.server, address);
-                keys.push(SeriesKey::here(name, Some(address)));
-            }
-            keys.extend(entry.selection.succession.take_replaced());
-            keys.push(SeriesKey::here(name, None));
-            timeout = timeout.max(entry.server.timeout);
+    fn drop_entry(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.remove(name) else { return };
+        if let Some(resolution) = entry.resolution {
+            ctx.cancel_future(resolution);
         }
-        forget_later(keys, timeout, ctx);
+        self.tools.ledger.with(|state| state.selections.remove(name));
+        for address in entry.selection.rotation.addresses() {
+            self.stop_prober(&entry.server, address);
+            self.change.ended.push(SeriesKey::here(name, Some(address)));
+        }
+        self.change.ended.extend(entry.selection.succession.take_replaced());
+        self.change.ended.push(SeriesKey::here(name, None));
+        self.change.timeout = self.change.timeout.max(entry.server.timeout);
     }
 
     fn on_addresses(

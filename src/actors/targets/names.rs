@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use slog::info;
 
-use super::{Entry, Targets, stagger};
+use super::{Targets, stagger};
 use crate::config::{Host, Server};
 use crate::probe::resolve::{Resolution, ResolveError, retry_after};
 use crate::probe::rotation::Change;
@@ -15,9 +15,9 @@ use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
 impl Targets {
     /// Resolves every name again, spread like the first polls.
     pub(super) fn resolve_all(&mut self, ctx: &mut Context<Self>) {
-        let is_name = |entry: &&Entry| matches!(entry.server.host, Host::Name(_));
+        let servers = self.entries.values().map(|entry| &entry.server);
         let named: Vec<Arc<Server>> =
-            self.entries.values().filter(is_name).map(|entry| Arc::clone(&entry.server)).collect();
+            servers.filter(|server| matches!(server.host, Host::Name(_))).map(Arc::clone).collect();
         for (place, server) in named.iter().enumerate() {
             self.resolve_after(stagger(place, named.len(), server.poll_interval), &server.ident.name, ctx);
         }

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
@@ -61,7 +62,7 @@ enum Encoding {
     /// Compressed, but the server has not accepted that yet.
     Untested,
     Gzip,
-    /// The server rejects compressed bodies.
+    /// The server rejects compressed bodies, or is on this host, where compressing costs more than it saves.
     Plain,
 }
 
@@ -157,7 +158,9 @@ impl Connection {
             .map_err(|error| ClientFault::Client(failure(error)))?;
         let write_url = write_url(&base, &config);
         let masks = Masks::of([&config.token]);
-        Ok(Self { config: Arc::new(config), http, write_url, masks, encoding: Encoding::Untested })
+        let is_local = config.proxy.is_none() && is_loopback(&write_url);
+        let encoding = if is_local { Encoding::Plain } else { Encoding::Untested };
+        Ok(Self { config: Arc::new(config), http, write_url, masks, encoding })
     }
 
     fn compresses(&self, lines: &[u8]) -> bool {
@@ -203,6 +206,11 @@ async fn judge(response: Response, is_empty: bool, masks: &Masks) -> WriteOutcom
     let body = masks.apply(&String::from_utf8_lossy(&body(response).await));
     let answer = Answer { status, is_html, after, body: body.as_bytes() };
     if is_empty && answer.lacks_only_points() { WriteOutcome::Done } else { answer.judge() }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -270,6 +278,16 @@ mod tests {
         assert!(matches!(fault, ClientFault::Token(_)) && !fault.to_string().contains("cret"));
         let client = InfluxClient::new(&config("http://h", "hush-hush")).unwrap();
         assert!(!format!("{client:?}").contains("hush"));
+    }
+
+    #[test]
+    fn bodies_for_this_host_are_not_compressed() {
+        let compresses = |url: &str| {
+            let connection = InfluxClient::new(&config(url, "t")).unwrap().connection();
+            connection.compresses(&[0; WORTH_COMPRESSING])
+        };
+        assert!(!["http://127.0.0.1:8086", "http://localhost", "https://[::1]/db"].into_iter().any(compresses));
+        assert!(["http://192.0.2.1:8086", "http://influxdb:8086", "https://[2001:db8::1]"].into_iter().all(compresses));
     }
 
     #[test]

@@ -94,3 +94,31 @@ async fn removal_of_a_third_of_all_servers_delays_no_poll() {
         assert!(gaps(&polls).iter().all(|gap| *gap <= 17 * S + S / 50) && polls.len() >= 7, "{host}: {polls:?}");
     }
 }
+
+#[actix_rt::test]
+async fn reload_during_another_one_replaces_the_rest_of_it() {
+    let many = |prefix: &'static str| {
+        let one = move |host: u16| {
+            let [high, low] = host.to_be_bytes();
+            let at = server(&format!("192.0.{high}.{low}:123"));
+            Server { ident: ServerIdent::named(&format!("{prefix}{host}")), ..at }
+        };
+        (0..900).map(one).collect::<Vec<_>>()
+    };
+    let world = World::start(many("a"), good);
+    let polled = |prefix: &str| {
+        let children = world.census.all();
+        children.iter().filter(|(name, _)| name.starts_with(&format!("prober/{prefix}"))).count()
+    };
+    world.pass(Duration::from_secs(130)).await;
+    world.set(many("b"));
+    world.pass(Duration::from_micros(1500)).await;
+    assert!(polled("a") > 0 && polled("b") > 0, "a change of many servers is made in steps");
+    world.set(many("c"));
+    world.pass(Duration::from_secs(130)).await;
+    assert_eq!(["a", "b", "c"].map(polled), [0, 0, 900]);
+    for server in many("c") {
+        let address = format!("{}:123", server.host);
+        assert!(gaps(&world.requests(&address)).iter().skip(3).all(|gap| (60 * S..=69 * S).contains(gap)), "{address}");
+    }
+}

@@ -14,6 +14,7 @@ pub mod leap;
 pub mod local;
 pub mod loss;
 pub mod moments;
+mod packed;
 pub mod quantile;
 pub mod reach;
 pub mod replay;

@@ -8,7 +8,7 @@
 //! it would, so that it covers at most one pane more: 25 h of the 24 h window, 7.5 days of the 7 d window. How much it
 //! covers is said in each summary.
 //!
-//! Memory: about 15 bytes for each poll of the last hour (8 kB at most), and at most 54 panes, whose size grows with the
+//! Memory: about 8 bytes for each poll of the last hour (5 kB at most), and at most 54 panes, whose size grows with the
 //! spread of their values and not with their number. Measured by `benches/stats.rs` with offsets spread over 1 ms, in kB
 //! of each server, for windows up to 1 h, 24 h and 7 d: 3, 15 and 29 when polled each 64 s; 9, 26 and 46 each 16 s.
 
@@ -24,6 +24,7 @@ use super::state::ServerState;
 use super::summary::{Assembly, WindowSummary};
 use crate::clock::Stamp;
 use crate::sample::Sample;
+use packed::TIME_UNIT_NS;
 use pane::{Record, Tier};
 use polls::Polls;
 
@@ -134,6 +135,7 @@ impl ServerWindows {
         self.state.record(at_ns as f64 / SECOND_NS as f64, sample);
         let (offset_s, delay_s) = sample.measure.map_or((0.0, 0.0), |measure| (measure.offset_s, measure.delay_s));
         let ending = Ending::of(sample);
+        let at_ns = whole(at_ns);
         self.age(at_ns);
         self.singles.push(&Record { at_ns, offset_s, delay_s, ending, way: sample.timestamping });
         Ok(())
@@ -199,7 +201,7 @@ impl ServerWindows {
     }
 
     fn assemble(&self, window: Window, now_ns: i64) -> Assembly {
-        let start_ns = now_ns.saturating_sub(window.length_ns());
+        let start_ns = whole(now_ns.saturating_sub(window.length_ns()));
         let mut assembly = Assembly::new(Self::TREND_POINTS);
         self.tiers.iter().rev().for_each(|tier| tier.add_to(start_ns, &mut assembly));
         self.singles.since(start_ns).for_each(|record| record.add_to(&mut assembly));
@@ -226,6 +228,11 @@ impl ServerWindows {
             }
         }
     }
+}
+
+/// The time in whole units, in which polls are kept. Where windows begin is rounded too, so that they hold every poll since.
+fn whole(ns: i64) -> i64 {
+    ns.div_euclid(TIME_UNIT_NS).saturating_mul(TIME_UNIT_NS)
 }
 
 #[cfg(test)]
