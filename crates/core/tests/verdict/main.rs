@@ -233,7 +233,7 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
         // At most two changes for each fault in nine of ten worlds: a server that is silent when it steps, in a burst
         // of loss, is said to be silent first, and that is a change too.
         let is_calm = 10 * calm(&sum) >= 9 * sum.calm.len();
-        // Extra delay that changed its direction shows what one in twenty of these steps does.
+        // Extra delay that changed its direction shows what one in ten of these steps does.
         let is_found = 20 * sum.found >= 17 * sum.wanted;
         let is_right = is_found && sum.wrong_inferred + sum.wrong_proven == 0 && is_calm;
         bad.extend((CLEAN.contains(&chosen[i].name) && !is_right).then_some(chosen[i].name));
