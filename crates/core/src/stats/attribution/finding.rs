@@ -300,7 +300,7 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> 
 const CORRELATED: f64 = 3.0;
 /// Values in the longest means whose noise is learned, and how much their correlation adds to the variance.
 const SLOW: f64 = 32.0;
-const SLOW_CORRELATED: f64 = 4.0;
+const SLOW_CORRELATED: f64 = 2.0;
 
 /// Half of the 95 % interval of a rate, where `variance` is that of single values, `slow_s` the standard deviation of
 /// means of [`SLOW`] before the fault, and `spread` the sum of the squares of times. What is left of the values by the
