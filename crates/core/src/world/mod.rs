@@ -200,6 +200,16 @@ impl World {
         self.faults.iter().find_map(of).map_or(offset_s, |grain_s| (offset_s / grain_s).round() * grain_s)
     }
 
+    /// The stratum and the upstream that a server states.
+    fn upstream(&self, which: usize, t_s: f64) -> (u8, u8) {
+        let of = |fault: &Fault| match *fault {
+            Fault::Upstreams { server, every_s } if server == which => Some((t_s / every_s) as u64 % 6),
+            _ => None,
+        };
+        let turn = self.faults.iter().find_map(of).unwrap_or(0) as u8;
+        (2 + turn % 3, self.servers[which].upstream + 40 * turn % 200)
+    }
+
     fn is_silent(&self, which: usize, t_s: f64) -> bool {
         self.faults.iter().any(|fault| match *fault {
             Fault::Silence { server, from_s, until_s } => {
@@ -286,10 +296,11 @@ impl Samples<'_> {
         let server_s = server.error_s + server.noise_s * self.dice.normal() + self.world.server_fault_s(which, t_s);
         let server_s = server_s + self.bad_reply_s(which, t_s) + self.server_wander_s(which, t_s);
         let delay_s = out_s + back_s;
+        let (stratum, upstream) = self.world.upstream(which, t_s);
         let reply = Reply {
-            stratum: 2,
+            stratum,
             leap: self.world.leap(t_s),
-            refid: RefId([10, 0, server.upstream, 7]),
+            refid: RefId([10, 0, upstream, 7]),
             precision_log2: -23,
             root_delay_s: server.root_delay_s,
             root_dispersion_s: server.root_dispersion_s,

@@ -116,6 +116,13 @@ pub enum Fault {
         /// The grain.
         grain_s: f64,
     },
+    /// A server selects another upstream again and again, and its stratum changes with it.
+    Upstreams {
+        /// The index of the server.
+        server: usize,
+        /// How long it keeps one, in seconds.
+        every_s: f64,
+    },
     /// A server does not answer.
     Silence {
         /// The index of the server; `None` for all.

@@ -14,6 +14,10 @@ const GRACE_POLLS: f64 = 8.0;
 /// A stated onset may be this many polls early.
 const EARLY_POLLS: f64 = 4.0;
 
+/// How often an interval of a rate was stated of a clock that drifts, and how often it held the true rate: of servers
+/// and of this host's clock.
+pub type Rates = [(usize, usize); 2];
+
 /// The score of one world.
 #[derive(Debug, Default, Clone)]
 pub struct Score {
@@ -35,8 +39,7 @@ pub struct Score {
     pub stated: Vec<(f64, bool)>,
     /// How often "right to within" was stated, and how often it was true at the next sample.
     pub bounds: (usize, usize),
-    /// How often an interval of a rate was stated of a clock that drifts, and how often it held the true rate.
-    pub rates: (usize, usize),
+    pub rates: Rates,
     pub notes: Vec<String>,
     /// The state from the first fault on, whenever it changed.
     pub states: Vec<String>,
@@ -54,6 +57,8 @@ struct Episode {
     confidence: f64,
     /// The newest rate that was stated, in ppm, with half of its interval.
     rate_ppm: Option<(f64, f64)>,
+    /// What was said first.
+    sentence: String,
 }
 
 /// Runs a world and scores what was said live, and what the history kept.
@@ -117,6 +122,7 @@ pub fn score(case: &Case) -> Score {
                 falsely_proven: false,
                 confidence: accusation.confidence,
                 rate_ppm: None,
+                sentence: verdict.sentence.clone(),
             };
             let episode = open.entry(accusation.name.clone()).or_insert(new);
             episode.right &= is_true;
@@ -215,8 +221,9 @@ fn true_rate_ppm(case: &Case, party: &str) -> Option<f64> {
 
 fn close(score: &mut Score, case: &Case, name: &str, episode: &Episode, t_s: f64) {
     if let Some(((rate, half), truth)) = episode.rate_ppm.zip(true_rate_ppm(case, name)) {
-        score.rates.0 += 1;
-        score.rates.1 += usize::from((rate - truth).abs() <= half);
+        let rates = &mut score.rates[usize::from(name == self::name(Party::Own))];
+        rates.0 += 1;
+        rates.1 += usize::from((rate - truth).abs() <= half);
     }
     if !episode.proven {
         score.stated.push((episode.confidence, episode.right));
@@ -225,7 +232,8 @@ fn close(score: &mut Score, case: &Case, name: &str, episode: &Episode, t_s: f64
         score.wrong_proven += usize::from(episode.falsely_proven);
         score.wrong_inferred += usize::from(!episode.falsely_proven);
         let how = if episode.falsely_proven { "proven" } else { "inferred" };
-        score.notes.push(format!("{name} {how} {:.0}–{t_s:.0} s", episode.begin_s));
+        let (begin_s, sentence) = (episode.begin_s, &episode.sentence);
+        score.notes.push(format!("{name} {how} {begin_s:.0}–{t_s:.0} s: {sentence}"));
     }
 }
 

@@ -120,7 +120,10 @@ fn noise(values: &[f64]) -> f64 {
 }
 
 /// How far a series rises after it fell, or falls after it rose: the smaller of its largest rise and its largest fall.
+/// One mean that stands out is neither.
 fn turned_back(values: &[f64]) -> f64 {
+    let middle = |v: &[f64]| v[0].max(v[1]).min(v[0].min(v[1]).max(v[2]));
+    let values: Vec<f64> = values.windows(3).map(middle).collect();
     let largest = |sign: f64| {
         let (mut lowest, mut most) = (f64::INFINITY, 0.0_f64);
         for value in values.iter().map(|value| sign * value) {
@@ -199,6 +202,9 @@ mod tests {
         assert_eq!(judged(300, |t_s| 1e-6 * t_s + queues(t_s)), (None, None), "a drift behind queues");
         let slewed_back = |t_s: f64| (5e-3 - 5e-6 * (t_s - 60_000.0).max(0.0)).max(0.0);
         assert_eq!(judged(940, slewed_back), (None, None));
+        let step = |t_s: f64| 3e-2 - 1e-5 * (t_s - 6000.0).clamp(0.0, 3000.0);
+        let odd = |t_s: f64| if t_s == 64.0 * 40.0 { -2e-2 } else { 0.0 };
+        assert_eq!(judged(150, |t_s| step(t_s) + odd(t_s)), (None, None), "one odd value and a return");
         assert_eq!(
             judged(2000, |t_s| if ((t_s / 9000.0) as u32).is_multiple_of(3) { 5e-3 } else { 0.0 }),
             (None, None)

@@ -3,23 +3,38 @@
 use std::collections::HashSet;
 
 use super::engine::Engine;
+use super::finding::Finding;
 use super::own::Now;
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
-use super::series::route::{changes_a_year, unseen_shift_s};
+use super::series::route::{PRIOR_YEARS, YEAR_S, changes_a_year, unseen_shift_s};
 use super::watch::Look;
 use crate::stats::consensus::MIN_SERVERS;
 use crate::stats::independence::Independence;
+use crate::stats::verdict::Kind;
 
 /// A server errs once in a year.
 const ERRORS_A_YEAR: f64 = 1.0;
 /// Changes of routes move offsets by about so much, in seconds.
 const ROUTE_SCALE_S: f64 = 0.03;
 /// A path that was seen so few times is not known: its changes are expected more often.
-const YOUNG_PATH: f64 = 48.0;
+const YOUNG_PATH: f64 = 64.0;
 /// Servers wander within a part of what they claim.
-const WANDER: f64 = 0.05;
+const WANDER: f64 = 0.065;
+const OWN_WANDER: f64 = 0.05;
+/// This part of all changes of a path moves extra delay from one direction to the other, so that the round trip stays.
+const EXCHANGES: f64 = 0.05;
+/// How far a server is wrong has no scale: it is as likely in each of 16 e-foldings, from 100 ns to a second.
+const SIZES: f64 = 16.0;
+/// How far asymmetry moves a level, at least, as a part of the delay.
+const ASYMMETRY: f64 = 0.06;
+/// A movement of another server that no delay showed and that nothing proves is so much of a change of a path: one that
+/// is over, and one that goes on.
+const ENDED: f64 = 0.1;
+const OPEN: f64 = 0.3;
+/// After a change of its path, a server's level is uncertain for so many rounds.
+const LEARNING_ROUNDS: f64 = 128.0;
 /// An accusation needs this probability, and is kept at that.
 const SAID: f64 = 0.55;
 const KEPT: f64 = 0.35;
@@ -63,13 +78,14 @@ impl Engine {
         let silenced = self.camps.open || self.torn.open || is_half || stayed || voters.len() < MIN_SERVERS;
         let looked_at = if accusable.is_empty() { &[] } else { voters };
         let sides = Sides::of(looked_at.iter().map(|i| &*self.series[*i]));
+        let evidence = Evidence { sides, bias_s, spread_s };
         for i in 0..self.series.len() {
             let was_named = self.series[i].finding.is_some_and(|f| f.named);
             // What was named stays named unless the doubt lasts.
             let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
             let is_known = self.series[i].has_voice || self.series[i].is_named_lately(now.t_s);
             let may = may && is_known && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
-            let (named, confidence) = if may { self.weigh(i, &sides, now) } else { (false, 0.5) };
+            let (named, confidence) = if may { self.weigh(i, &evidence, now) } else { (false, 0.5) };
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;
                 (finding.named, finding.confidence) = (named, confidence);
@@ -82,6 +98,7 @@ impl Engine {
             // What is proven is stated with a bound, which must be that of this round.
             self.dirty |= finding.named != own_named || own_named && finding.proven;
             finding.named = own_named;
+            finding.unnamed = if own_named { 0 } else { finding.unnamed.saturating_add(1) };
         }
     }
 
@@ -185,30 +202,50 @@ impl Engine {
     }
 
     /// Whether a server is named, and how sure that is.
-    fn weigh(&self, i: usize, sides: &Sides, now: &Now) -> (bool, f64) {
+    fn weigh(&self, i: usize, evidence: &Evidence, now: &Now) -> (bool, f64) {
         let series = &self.series[i];
         let Some(finding) = series.finding else { return (false, 0.5) };
         if finding.proven {
             return (true, 0.99);
         }
-        if !self.is_accusable(i) || !(finding.named || sides.outvote(self.lean_s(i), self.votes)) {
+        if !self.is_accusable(i) || !(finding.named || evidence.sides.outvote(self.lean_s(i), self.votes)) {
             return (false, 0.5);
         }
-        let size_s = series.sighting.map_or(finding.size_s.unwrap_or(series.lean_s), |s| s.size_s).abs();
-        let score = series.sighting.map_or(1.0, |s| s.score);
+        // What is not seen now is no reason to begin to say it.
+        if !finding.named && series.sighting.is_none() && finding.bad_share.is_none() {
+            return (false, 0.5);
+        }
+        let moved_s = series.sighting.map_or(finding.size_s.unwrap_or(series.lean_s), |s| s.size_s);
+        let (size_s, score) = (moved_s.abs(), series.sighting.map_or(1.0, |s| s.score));
         let Some(usual) = series.track.usual.filter(|_| finding.named || size_s > self.own.unrest_s) else {
             return (false, 0.5);
         };
-        let all = self.series.iter().map(|s| s.route.record(now.t_s)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let all = self.changes_of_paths(&finding, now);
         let young = 1.0 + (YOUNG_PATH / usual.values as f64).powi(2);
         let routes = changes_a_year(series.route.whole_record(now.t_s), all) * young;
         let unseen = (2.0 * unseen_shift_s(usual.excess_s) / ROUTE_SCALE_S).min(1.0);
-        let path = routes * unseen * (-size_s / ROUTE_SCALE_S).exp();
+        let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.kind != Kind::Frequency;
+        let exchange =
+            if is_possible { EXCHANGES * evidence.exchange(usual.level_s, moved_s, usual.delay_s) } else { 0.0 };
+        let path = routes * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange);
         let p = ERRORS_A_YEAR / (ERRORS_A_YEAR + path) * size_s / (size_s + WANDER * series.claim_s);
         let limit = if finding.named { KEPT } else { SAID };
         let sure = p * (1.0 - 0.5 * (-2.0 * (score - 0.6)).exp());
         let stated = SURE.0 + (SURE.1 - SURE.0) * sure.clamp(0.0, 1.0);
         (p >= limit, stated.max(if finding.named { finding.confidence } else { SURE.0 }))
+    }
+
+    /// Changes of all paths, and years watched. A movement that went on when `finding` began, and that is not proven, may
+    /// be one too: servers err so rarely that two of them soon after each other are hardly chance.
+    fn changes_of_paths(&self, finding: &Finding, now: &Now) -> (f64, f64) {
+        let before_s = finding.since_s - TOGETHER * self.period_s;
+        let is_open = |f: &Finding| f.is_lasting() && !f.proven && f.bad_share.is_none() && f.since_s < before_s;
+        self.series.iter().fold((0.0, 0.0), |(changes, years), series| {
+            let (seen, its_years) = series.route.record(now.t_s);
+            let its_changes = seen + ENDED * (series.route.whole_record(now.t_s).0 - seen);
+            let open = f64::from(series.finding.as_ref().is_some_and(is_open));
+            (changes + its_changes + OPEN * open, years + its_years)
+        })
     }
 
     /// How far a server has moved, in seconds.
@@ -217,9 +254,19 @@ impl Engine {
     }
 
     /// Whether the movement of this host's clock is more than its servers wander within what they claim.
-    fn is_large_enough(&self) -> bool {
+    fn is_large_enough(&self, limit: f64, now: &Now) -> bool {
         let size_s = self.own.sighting.map_or_else(|| self.own.lean_s(), |s| s.size_s).abs();
-        size_s / (size_s + WANDER * self.own_peers().claim_s) >= SAID
+        size_s / (size_s + OWN_WANDER * self.own_peers().claim_s + self.unrest_of_paths_s(now)) >= limit
+    }
+
+    /// How far the common mode may move because levels are learned again on new routes, from a common mode that was as
+    /// uncertain.
+    fn unrest_of_paths_s(&self, now: &Now) -> f64 {
+        let records = self.series.iter().map(|s| s.route.record(now.t_s));
+        let (changes, years) = records.fold((0.0, PRIOR_YEARS), |all, its| (all.0 + its.0, all.1 + its.1));
+        let learning_years = LEARNING_ROUNDS * self.period_s / YEAR_S;
+        let share = (changes / years * learning_years).min(1.0);
+        share * ROUTE_SCALE_S / (self.voters.max(1) as f64).sqrt()
     }
 
     /// Whether two of three servers moved with the common mode.
@@ -242,7 +289,11 @@ impl Engine {
             return false;
         }
         // While this host's clock runs away, replies of different ages make servers seem to move.
-        let is_shifted = |series: &Series| if finding.named { series.is_elsewhere() } else { series.is_unsettled() };
+        // What a server's level was learned from after the onset does not tell what happened then.
+        let is_shifted = |series: &Series| match finding.named {
+            true => series.is_elsewhere(),
+            false => series.is_unsettled() || !series.knows_since(finding.since_s),
+        };
         let shifted = voters.iter().filter(|i| is_shifted(&self.series[**i])).count();
         let by_path = shifted * 2 >= voters.len() && voters.len() > 1;
         // A majority that leaves without the common mode is in doubt itself.
@@ -251,11 +302,34 @@ impl Engine {
         if finding.proven && voters.len() >= MIN_SERVERS {
             return finding.named || !self.torn.open && (!still || !is_odd && self.own.is_long_proven());
         }
-        if !(finding.named || self.is_large_enough() && self.all_went_along(voters)) {
+        let limit = if finding.named { KEPT } else { SAID };
+        if !self.is_large_enough(limit, now) || !finding.named && !self.all_went_along(voters) {
             return false;
         }
         let enough = voters.len() >= MIN_SERVERS || now.has_raw;
         enough && !by_path && !self.torn.open && (self.own.track.usual.is_some() || finding.named)
+    }
+}
+
+/// What all servers together say of a movement of one of them.
+struct Evidence {
+    sides: Sides,
+    /// The median of the servers' levels, and how far they differ.
+    bias_s: f64,
+    spread_s: f64,
+}
+
+impl Evidence {
+    /// How much more likely a movement from `level_s` by `moved_s` is if extra delay of a path changed its direction than
+    /// if the clock did it: then the server was as far on one side of the true offset as it is on the other now.
+    fn exchange(&self, level_s: f64, moved_s: f64, delay_s: f64) -> f64 {
+        let sigma_s = self.spread_s.hypot(ASYMMETRY * delay_s).max(1e-9);
+        // Levels scatter with heavy tails: Student's t with three degrees of freedom.
+        let density = |x_s: f64| (1.0 + (x_s / sigma_s).powi(2) / 3.0).powi(-2);
+        let before_s = level_s - self.bias_s;
+        let size = moved_s.abs() / ROUTE_SCALE_S;
+        let of_sizes = SIZES * size * (-size).exp();
+        of_sizes * density(before_s + 0.5 * moved_s) / density(before_s)
     }
 }
 
@@ -302,4 +376,18 @@ fn is_path(series: &Series) -> bool {
     let shift_s = few_s.abs().max(more_s.abs());
     let is_half = shift_s > 1.4 * size_s && shift_s > 3.0 * usual.delay_noise_s;
     is_half || shift_s > unseen_shift_s(room_s).max(0.05 * size_s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn move_to_the_opposite_side_speaks_for_the_path() {
+        let evidence = Evidence { sides: Sides([Vec::new(), Vec::new()]), bias_s: 0.001, spread_s: 0.001 };
+        let to_opposite = evidence.exchange(-0.006, 0.014, 0.03);
+        let away = evidence.exchange(-0.006, -0.014, 0.03);
+        let from_middle = evidence.exchange(0.001, 0.014, 0.03);
+        assert!(to_opposite > 10.0 && away < 1.0 && from_middle < 1.0, "{to_opposite} {away} {from_middle}");
+    }
 }

@@ -401,6 +401,10 @@ impl Engine {
             self.series.iter_mut().for_each(|s| s.route.watch.reset());
         }
         let teaches = self.may_teach();
+        if teaches && self.own.stands_elsewhere() {
+            self.own.start_again();
+            self.dirty = true;
+        }
         let is_new = |i: &usize| self.series[*i].is_on_new_route() || teaches && self.series[*i].stands_elsewhere();
         let settled: Vec<usize> = voters.iter().copied().filter(is_new).collect();
         for i in &settled {

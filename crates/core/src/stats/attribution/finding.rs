@@ -16,6 +16,8 @@ const END_AFTER_GAPS: (f64, f64) = (16.0, 200.0);
 const BEFORE_FOUND: f64 = 12.0;
 /// One that goes to and fro is over after a sixth of the time since it began, in replies at least and at most.
 const END_AFTER_SWINGS: (u32, u32) = (16, 250);
+/// A movement that is not blamed on the clock is mentioned after so many sightings.
+const TOLD_AFTER: u32 = 4;
 /// Onset and kind are worked out at these sightings, then kept.
 const DATED_AT: [u32; 10] = [1, 3, 5, 9, 16, 24, 36, 54, 80, 120];
 /// Values that are looked at to date an onset.
@@ -92,6 +94,11 @@ impl Finding {
         }
     }
 
+    /// Whether it was named, or seen so often that it is no chance.
+    pub fn is_lasting(&self) -> bool {
+        self.told || self.sightings >= TOLD_AFTER
+    }
+
     /// Replies without a sighting after which it is over.
     fn patience(&self) -> u8 {
         if self.kind != Kind::Intermittent && self.bad_share.is_none() {
@@ -160,7 +167,7 @@ impl Finding {
         }
         let points = track.deviations(SPAN);
         let whole = track.first_s().is_some() && track.count as usize <= SPAN;
-        let Some(shape) = shape(&points, track.sigma_s(), whole) else { return };
+        let Some(shape) = shape(&points, track.sigma_s(), track.slow_s(), whole) else { return };
         if shape.size_s.abs() < 2.0 * track.sigma_s() {
             self.see_trend(track);
             return;
@@ -195,7 +202,7 @@ impl Finding {
         let points = track.deviations(SPAN);
         let Some((first_s, line)) = track.first_s().zip(line(&points)).filter(|_| points.len() >= 12) else { return };
         let level: f64 = points.iter().map(|(_, y, w)| w * y * y).sum();
-        let half = half_width(&points, &line);
+        let half = half_width(&points, &line, track.slow_s());
         if line.rest < 0.5 * level && line.rate.abs() > 4.0 * half {
             self.since_s = self.since_s.min(first_s);
             (self.kind, self.rate) = (Kind::Frequency, Some((line.rate, half)));
@@ -216,7 +223,7 @@ impl Finding {
                 let is_same =
                     self.rate.is_some_and(|(rate, half)| (line.rate - rate).abs() < (0.3 * rate.abs()).max(half));
                 if is_same {
-                    self.rate = Some((line.rate, half_width(&late, &line)));
+                    self.rate = Some((line.rate, half_width(&late, &line, track.slow_s())));
                 }
             }
             self.size_s = points.last().map(|p| p.1);
@@ -234,7 +241,7 @@ struct Shape {
 }
 
 /// The step or slope that explains the deviations best by least squares; before it they are zero.
-fn shape(points: &[(f64, f64, f64)], sigma_s: f64, whole: bool) -> Option<Shape> {
+fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> Option<Shape> {
     if points.len() < 4 {
         return None;
     }
@@ -266,7 +273,7 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, whole: bool) -> Option<Shape>
     let line = line(&robust);
     // A slope without a beginning: zero is then in the middle of it, or before all that is kept.
     if let Some(line) = line.filter(|l| l.rest < BETTER * step.0.min(hinge.0) && robust.len() >= 12) {
-        let rate = Some((line.rate, half_width(&robust, &line)));
+        let rate = Some((line.rate, half_width(&robust, &line, slow_s)));
         let size_s = if whole { line.rate * span_s } else { line.at(last_s) };
         let onset_s = if whole { first_s } else { line.zero_s().min(first_s) };
         return Some(Shape { onset_s, size_s, rate, from_start: whole });
@@ -284,13 +291,24 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, whole: bool) -> Option<Shape>
     let late = &robust[at..];
     let spread: f64 = late.iter().map(|(t_s, _, w)| w * (t_s - onset_s).powi(2)).sum();
     let variance = rest / robust.len() as f64;
-    let half = 2.0 * (CORRELATED * variance / spread.max(1e-12)).sqrt();
+    let half = half(variance, slow_s, spread);
     Some(Shape { onset_s, size_s: value * (last_s - onset_s), rate: Some((value, half)), from_start })
 }
 
 /// The variance of a mean over wander is larger than white noise would give it; offsets on the Internet by about so
 /// much.
 const CORRELATED: f64 = 3.0;
+/// Values in the longest means whose noise is learned, and how much their correlation adds to the variance.
+const SLOW: f64 = 32.0;
+const SLOW_CORRELATED: f64 = 2.0;
+
+/// Half of the 95 % interval of a rate, where `variance` is that of single values, `slow_s` the standard deviation of
+/// means of [`SLOW`] before the fault, and `spread` the sum of the squares of times. What is left of the values by the
+/// best line does not show a wander that is as slow as the line is long.
+fn half(variance: f64, slow_s: f64, spread: f64) -> f64 {
+    let slow = if slow_s.is_finite() { SLOW_CORRELATED * SLOW * slow_s * slow_s } else { 0.0 };
+    2.0 * ((CORRELATED * variance + slow) / spread.max(1e-12)).sqrt()
+}
 
 struct Line {
     rate: f64,
@@ -319,11 +337,10 @@ fn line(points: &[(f64, f64, f64)]) -> Option<Line> {
     (stt > 0.0).then(|| Line { rate: sty / stt, rest: syy - sty * sty / stt, through: (mt, my) })
 }
 
-fn half_width(points: &[(f64, f64, f64)], line: &Line) -> f64 {
+fn half_width(points: &[(f64, f64, f64)], line: &Line, slow_s: f64) -> f64 {
     let n = points.len() as f64;
     let (first_s, last_s) = (points[0].0, points[points.len() - 1].0);
-    let spread = n * (last_s - first_s).powi(2) / 12.0;
-    2.0 * (CORRELATED * line.rest / n / spread.max(1e-12)).sqrt()
+    half(line.rest / n, slow_s, n * (last_s - first_s).powi(2) / 12.0)
 }
 
 /// Each value between its neighbours' extremes where it exceeds them by more than `limit`: one odd reply is no step.
@@ -354,16 +371,23 @@ mod tests {
     #[test]
     fn step_is_dated_within_a_poll_and_measured() {
         for seed in 0..20 {
-            let it = shape(&points(seed, |t| if t >= 6400.0 { 2e-3 } else { 0.0 }), 1e-4, false).unwrap();
+            let it = shape(&points(seed, |t| if t >= 6400.0 { 2e-3 } else { 0.0 }), 1e-4, 0.0, false).unwrap();
             assert!((it.onset_s - 6400.0).abs() <= 64.0 && (it.size_s - 2e-3).abs() < 1e-4, "{it:?}");
             assert_eq!(it.rate, None);
         }
     }
 
     #[test]
+    fn interval_of_a_rate_allows_for_wander_known_before() {
+        let line = |slow_s| shape(&points(3, |t| 5e-6 * (t - 4000.0).max(0.0)), 1e-4, slow_s, false).unwrap();
+        let half = |slow_s| line(slow_s).rate.unwrap().1;
+        assert!(half(2e-4) > 3.0 * half(0.0) && half(f64::INFINITY) == half(0.0));
+    }
+
+    #[test]
     fn slope_is_dated_and_its_interval_covers_its_rate() {
         for seed in 0..20 {
-            let it = shape(&points(seed, |t| 5e-6 * (t - 4000.0).max(0.0)), 1e-4, false).unwrap();
+            let it = shape(&points(seed, |t| 5e-6 * (t - 4000.0).max(0.0)), 1e-4, 0.0, false).unwrap();
             let (rate, half) = it.rate.unwrap();
             assert!((it.onset_s - 4000.0).abs() < 200.0 && (rate - 5e-6).abs() < half.max(1e-7), "{it:?}");
         }

@@ -23,6 +23,9 @@ const KNOWN: u32 = 6;
 const OF_ROUNDS: u32 = 14;
 const PROOFS: u32 = 2;
 
+/// A movement that is not blamed on any clock for so many rounds is the usual place.
+const USUAL_AFTER: usize = 64;
+
 /// The moment of a round.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
@@ -317,6 +320,20 @@ impl Own {
     fn is_repaired(&self, bias_s: f64) -> bool {
         let (Some(level_s), Some(common_s)) = (self.track.level_s(), self.common_s) else { return false };
         (common_s + bias_s).abs() < 0.5 * (level_s + bias_s).abs()
+    }
+
+    /// Whether the common mode has moved for good and no clock was named: paths have moved it, and the level before says
+    /// nothing of the present one.
+    pub fn stands_elsewhere(&self) -> bool {
+        let is_old = |f: &Finding| f.sightings as usize >= USUAL_AFTER && usize::from(f.unnamed) >= USUAL_AFTER;
+        let lasts = self.finding.is_some_and(|f| !f.proven && f.misses == 0 && is_old(&f));
+        lasts && self.unmoved.is_none() && self.track.stands_still(USUAL_AFTER)
+    }
+
+    /// What was usual is forgotten.
+    pub fn start_again(&mut self) {
+        self.track.cut();
+        (self.finding, self.sighting, self.sights, self.side) = (None, None, Bits::default(), 0.0);
     }
 
     pub fn is_suspect(&self) -> bool {

@@ -32,13 +32,15 @@ pub(super) fn noise(series: impl Iterator<Item = f64>, scratch: &mut Vec<f64>) -
     median(scratch) * 1.4826 / std::f64::consts::SQRT_2
 }
 
-/// The standard deviation of values that may have outliers: 1.4826 times their MAD about their median.
+/// The standard deviation of values that may have outliers: 1.4826 times their MAD about their median, or what their
+/// 85 % quantile says, if that is more. The tails of the noise count, but not a few outliers.
 pub(super) fn scatter(values: &[f64], scratch: &mut Vec<f64>) -> f64 {
     scratch.clear();
     scratch.extend_from_slice(values);
     let middle = median(scratch);
     scratch.iter_mut().for_each(|x| *x = (*x - middle).abs());
-    1.4826 * median(scratch)
+    let tail = quantile(scratch, 0.85) / 1.44;
+    tail.max(1.4826 * median(scratch))
 }
 
 #[cfg(test)]
@@ -50,6 +52,13 @@ mod tests {
         let series = (0..200).map(|k| 0.01 * f64::from(k) + if k % 2 == 0 { 1.0 } else { -1.0 });
         let got = noise(series, &mut Vec::new());
         assert!((got - 2.0 * 1.4826 / 2f64.sqrt()).abs() < 0.03, "{got}");
+    }
+
+    #[test]
+    fn tails_count_as_noise_and_few_outliers_do_not() {
+        let value = |k: u32, every: u32| if k.is_multiple_of(every) { 10.0 } else { f64::from(k % 3) };
+        let of = |every: u32| scatter(&(1..=120).map(|k| value(k, every)).collect::<Vec<_>>(), &mut Vec::new());
+        assert!(of(5) > 5.0 && of(12) < 2.0, "{} {}", of(5), of(12));
     }
 
     #[test]

@@ -31,8 +31,6 @@ const NEWEST_REPLIES: u32 = 5;
 const ODD_SIGMAS: f64 = 8.0;
 /// A path that has changed for so many replies stays changed.
 const NEW_AFTER: usize = 64;
-/// A movement that is not blamed on the clock is mentioned after so many sightings.
-const TOLD_AFTER: u32 = 4;
 /// A level of fewer values is hardly known.
 const FEW: usize = 16;
 const FEW_AFTER_CUT: usize = 64;
@@ -315,7 +313,7 @@ impl Series {
         self.good = Bits::default();
         if self.track.usual.is_none() {
             self.track.cut();
-        } else if finding.told && !finding.proven && finding.bad_share.is_none() {
+        } else if finding.is_lasting() && !finding.proven && finding.bad_share.is_none() {
             // What comes and goes by itself is more often a path than a clock.
             self.route.came_and_went();
         }
@@ -351,9 +349,15 @@ impl Series {
         is_new || self.route.is_away()
     }
 
+    /// Whether what is usual was learned before `t_s`, as far as a new route is concerned.
+    pub fn knows_since(&self, t_s: f64) -> bool {
+        let few_s = FEW_AFTER_CUT as f64 * self.interval_s().unwrap_or(0.0);
+        !self.track.was_cut() || self.track.begins_s() + few_s <= t_s
+    }
+
     /// How far the offset has moved, in seconds, if neither the clock nor the path is blamed for it.
     pub fn moved_unblamed(&self) -> Option<f64> {
-        self.finding.filter(|f| !f.named && f.sightings >= TOLD_AFTER)?;
+        self.finding.filter(|f| !f.named && f.is_lasting())?;
         self.sighting.map(|s| s.size_s)
     }
 

@@ -159,6 +159,11 @@ impl Track {
         Some(self.born_s.unwrap_or_else(|| self.time_s(first))).filter(|first_s| *first_s >= self.ended_s)
     }
 
+    /// The time of the first value since the last cut, or since a year ago.
+    pub fn begins_s(&self) -> f64 {
+        self.begin_s
+    }
+
     /// Whether this is no longer the series that it was at first.
     pub fn was_cut(&self) -> bool {
         self.born_s.is_none()
@@ -399,6 +404,11 @@ impl Track {
     /// The noise of single values, in seconds.
     pub fn sigma_s(&self) -> f64 {
         self.usual.map_or(f64::INFINITY, |u| u.sigmas[0] * std::f64::consts::SQRT_2)
+    }
+
+    /// The noise of the longest means, in seconds; infinite while nothing is usual.
+    pub fn slow_s(&self) -> f64 {
+        self.usual.map_or(f64::INFINITY, |u| u.sigma_of(32))
     }
 
     /// The newest values less the level as (time, value, weight), oldest first, without what their delays explain.

@@ -12,6 +12,7 @@ macro_rules! kinds {
 }
 
 mod mixed;
+mod odd;
 mod own;
 mod paths;
 mod servers;
@@ -201,7 +202,7 @@ fn own(seed: u64, faults: Vec<Fault>, until_s: f64) -> Case {
 
 /// Every kind of world.
 pub fn all() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS).chain(mixed::KINDS)
+    KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS).chain(mixed::KINDS).chain(odd::KINDS)
 }
 
 const KINDS: &[Kind] = kinds! {

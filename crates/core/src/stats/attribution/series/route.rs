@@ -12,9 +12,10 @@ const CHANGED_AFTER: u16 = 12;
 const USUAL_AFTER: u16 = 64;
 /// A path is known after so many replies.
 const KNOWN_FROM: usize = 48;
-const YEAR_S: f64 = 365.25 * 86_400.0;
+pub(in super::super) const YEAR_S: f64 = 365.25 * 86_400.0;
 /// Before a path was watched, it changes once a year; this counts as much as so many years of watching.
-const PRIOR_YEARS: f64 = 0.04;
+pub(in super::super) const PRIOR_YEARS: f64 = 0.04;
+const PRIOR_CHANGES: f64 = 0.04;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Route {
@@ -129,7 +130,7 @@ pub(in super::super) fn unseen_shift_s(excess_s: f64) -> f64 {
 
 /// Changes of a path a year: half from what all paths did, half from what this one did.
 pub(in super::super) fn changes_a_year(own: (f64, f64), all: (f64, f64)) -> f64 {
-    let rate = |(changes, years): (f64, f64)| (changes + PRIOR_YEARS) / (years + PRIOR_YEARS);
+    let rate = |(changes, years): (f64, f64)| (changes + PRIOR_CHANGES) / (years + PRIOR_YEARS);
     0.5 * (rate(own) + rate(all))
 }
 
