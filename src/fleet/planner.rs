@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::judge::{group, is_heard};
-use super::plan::{PlanDocument, Planned};
+use super::plan::{AddressSlots, AgentLine, HubClock, PlanDocument, Planned};
 use super::roster::Roster;
 use super::state::{HubView, VantageView};
 use crate::config::{Fleet, Server};
+use ntp_monitor_core::fleet::plan::slots::{Class, DRIFT, Line, Relation, slot_s};
 use ntp_monitor_core::fleet::plan::{
-    Assignment, Ledger, PlanConfig, PlanServer, PlanVantage, PlanVersion, VantagePlan, plan,
+    Assignment, Fallback, Ledger, PlanConfig, PlanServer, PlanVantage, PlanVersion, VantagePlan, plan,
 };
 use ntp_monitor_core::fleet::witness::Witness;
 
@@ -36,6 +37,23 @@ pub struct Planner {
     /// Until then the plans of the hub before are renewed as they are: agents may still follow earlier ones of it, which
     /// left room for these only.
     adopted_until: Option<Instant>,
+    /// Names the clock on which this hub keeps the line of the slots.
+    clock: String,
+    /// The clocks of the vantages.
+    clocks: BTreeMap<String, VantageClock>,
+    /// The line less this hub's clock. A hub that takes over finds it by the agents that know the line; once it gives slots
+    /// out itself, it does not change any more.
+    ahead: Relation,
+    ahead_s: Option<f64>,
+}
+
+/// What is known of the clock of a vantage.
+#[derive(Debug, Clone, Default)]
+struct VantageClock {
+    id: String,
+    /// Its latest announcement that was used.
+    announcement: Option<(String, u64)>,
+    relation: Relation,
 }
 
 /// The latest plan of a vantage.
@@ -44,6 +62,8 @@ pub struct Current {
     pub number: u64,
     pub planned: Vec<Planned>,
     plan: VantagePlan,
+    /// The line as the hub before said it.
+    line: Option<AgentLine>,
 }
 
 impl Current {
@@ -70,6 +90,10 @@ impl Planner {
             number: 0,
             current: BTreeMap::new(),
             adopted_until: None,
+            clock: format!("{:016x}", rand::random::<u64>()),
+            clocks: BTreeMap::new(),
+            ahead: Relation::default(),
+            ahead_s: None,
         }
     }
 
@@ -79,25 +103,97 @@ impl Planner {
 
     /// Takes a document into account that another hub wrote: it may still be followed.
     pub fn adopt(&mut self, vantage: &Arc<str>, document: &PlanDocument, group: &Arc<str>, now: Instant) {
-        let poll = |planned: &Planned| {
-            let witness = Witness::at(planned.address.as_deref()?.parse().ok()?, group);
-            Some(Assignment { witness, interval_s: planned.interval_s?, first_after_s: 0.0 })
-        };
         let Some(planned) = document.servers.clone() else { return };
-        let polls = planned.iter().filter_map(poll).collect();
+        let plan = self.slots(&planned, group);
         let version = PlanVersion { lease: document.revision, number: document.number };
         let until_s = self.seconds(now) + document.validity_s;
-        let plan = VantagePlan { polls, fallback: Vec::new() };
         self.ledger.publish(vantage, version, &plan, until_s);
         self.number = self.number.max(document.number);
-        self.current.insert(Arc::clone(vantage), Current { number: document.number, planned, plan });
+        let line = document.line.clone();
+        self.current.insert(Arc::clone(vantage), Current { number: document.number, planned, plan, line });
         let validity = Duration::try_from_secs_f64(document.validity_s).unwrap_or_default();
         self.adopted_until = self.adopted_until.max(Some(now + validity));
     }
 
-    /// Computes every plan from what is known now.
-    pub fn turn(&mut self, view: &HubView, roster: &Roster, now: Instant) {
+    /// The slots that a document says.
+    fn slots(&self, planned: &[Planned], group: &Arc<str>) -> VantagePlan {
+        let mut plan = VantagePlan::default();
+        let lengths = [Some(self.budget_s), self.own_budget_s].map(|budget_s| budget_s.map(slot_s));
+        for planned in planned {
+            let is_known = planned.slot_s.is_some() && lengths.contains(&planned.slot_s);
+            let interval_s = planned.interval_s.unwrap_or(f64::INFINITY);
+            let first = planned.address.clone().map(|address| AddressSlots {
+                address,
+                slots: planned.slots.clone(),
+                spare: planned.spare,
+            });
+            for AddressSlots { address, slots, spare } in first.iter().chain(&planned.more) {
+                let Some(witness) = address.parse().ok().map(|address| Witness::at(address, group)) else { continue };
+                // Without slots, or with slots of another length, it may be polled at any time.
+                let slots = if is_known { slots.clone() } else { vec![Class { cycle: 1, at: 0 }] };
+                if planned.interval_s.is_some() {
+                    plan.polls.push(Assignment { witness: witness.clone(), interval_s, slots });
+                }
+                plan.fallback.push(Fallback { witness, interval_s, spare: spare.filter(|_| is_known) });
+            }
+        }
+        plan
+    }
+
+    /// Relates the clocks of the vantages to that of this hub, which is `now_s`.
+    fn relate(&mut self, view: &HubView, now_s: f64) {
+        for (vantage, known) in &view.vantages {
+            let Some(presence) = known.presence.as_ref() else { continue };
+            let Some(clock) = presence.clock.as_ref() else { continue };
+            let ours = self.clocks.entry(vantage.clone()).or_default();
+            if ours.id != clock.id {
+                *ours = VantageClock { id: clock.id.clone(), ..VantageClock::default() };
+            }
+            let announcement = Some((presence.session.clone(), presence.number));
+            if ours.announcement == announcement {
+                continue;
+            }
+            ours.announcement = announcement;
+            ours.relation.heard(clock.sent_s, known.announced_s);
+            if clock.hub == self.clock {
+                ours.relation.answered(clock.hub_sent_s, clock.received_s, known.announced_s);
+            }
+        }
+        if self.ahead_s.is_some() {
+            return;
+        }
+        for (vantage, current) in &self.current {
+            let Some(ours) = self.clocks.get(&**vantage) else { continue };
+            let said = current.line.as_ref().filter(|line| line.clock == ours.id);
+            if let (Some(AgentLine { line, .. }), Some((difference_s, bound_s))) =
+                (said, ours.relation.difference_s(now_s))
+            {
+                let bound_s = bound_s + line.bound_s + DRIFT * (now_s + difference_s - line.at_s).abs();
+                let ahead_s = difference_s - line.zero_s;
+                self.ahead.narrow(ahead_s - bound_s, ahead_s + bound_s, now_s);
+            }
+        }
+    }
+
+    /// When a document is written at `now_s` of this hub's clock: that, and where its vantage finds the slots.
+    #[must_use]
+    pub fn times(&self, vantage: &str, now_s: f64) -> (HubClock, Option<AgentLine>) {
+        let clock = HubClock { id: self.clock.clone(), sent_s: now_s };
+        let Some(ahead_s) = self.ahead_s else {
+            return (clock, self.current.get(vantage).and_then(|current| current.line.clone()));
+        };
+        let line = self.clocks.get(vantage).and_then(|ours| {
+            let (difference_s, bound_s) = ours.relation.difference_s(now_s)?;
+            let line = Line { zero_s: difference_s - ahead_s, bound_s, at_s: now_s + difference_s };
+            Some(AgentLine { clock: ours.id.clone(), line })
+        });
+        (clock, line)
+    }
+
+    /// Computes every plan from what is known now, which is `now_s` on the clock of this hub's slots.
+    pub fn turn(&mut self, view: &HubView, roster: &Roster, now: Instant, now_s: f64) {
         self.ledger.expire(self.seconds(now));
+        self.relate(view, now_s);
         for (vantage, known) in &view.vantages {
             if let Some((lease, number)) = known.presence.as_ref().and_then(|presence| presence.follows) {
                 self.ledger.acknowledge(vantage, PlanVersion { lease, number });
@@ -106,6 +202,8 @@ impl Planner {
         if self.adopted_until.is_some_and(|until| now < until) {
             return;
         }
+        let ahead = self.ahead;
+        self.ahead_s.get_or_insert_with(|| ahead.difference_s(now_s).map_or(0.0, |(ahead_s, _)| ahead_s));
         let vantages: Vec<PlanVantage> = roster
             .iter()
             .map(|(name, seen)| {
@@ -131,12 +229,14 @@ impl Planner {
         // Own servers are polled as the file of each agent says; no plan is needed for them.
         let own: BTreeSet<&Witness> =
             servers.iter().filter(|server| server.is_own).map(|server| &server.witness).collect();
+        let slots_s: BTreeMap<&Witness, f64> =
+            servers.iter().map(|server| (&server.witness, slot_s(server.budget_s))).collect();
         for (vantage, plan) in plan(&vantages, &servers, &delay_s, turn, &self.ledger, &self.config) {
-            let planned = named(&plan, roster.get(&vantage), &own);
+            let planned = named(&plan, roster.get(&vantage), &own, &slots_s);
             let is_same = self.current.get(&vantage).is_some_and(|current| current.planned == planned);
             if !is_same {
                 self.number += 1;
-                self.current.insert(vantage, Current { number: self.number, planned, plan });
+                self.current.insert(vantage, Current { number: self.number, planned, plan, line: None });
             }
         }
     }
@@ -195,28 +295,37 @@ fn named(
     plan: &VantagePlan,
     seen: Option<&BTreeMap<Witness, super::roster::Seen>>,
     own: &BTreeSet<&Witness>,
+    slots_s: &BTreeMap<&Witness, f64>,
 ) -> Vec<Planned> {
     let Some(seen) = seen else { return Vec::new() };
     let polls: BTreeMap<&Witness, &Assignment> = plan.polls.iter().map(|poll| (&poll.witness, poll)).collect();
-    let fallback: BTreeMap<&Witness, f64> = plan.fallback.iter().map(|pace| (&pace.witness, pace.interval_s)).collect();
+    let fallback: BTreeMap<&Witness, &Fallback> = plan.fallback.iter().map(|pace| (&pace.witness, pace)).collect();
     let witnesses: BTreeSet<&&Witness> = polls.keys().chain(fallback.keys()).collect();
     let mut all: BTreeMap<&str, Planned> = BTreeMap::new();
     for witness in witnesses.into_iter().filter(|witness| !own.contains(**witness)) {
         let Some(seen) = seen.get(*witness) else { continue };
-        let poll = polls.get(*witness);
-        let (interval_s, fallback_s) =
-            (poll.map(|poll| rounded(&poll.interval_s)), fallback.get(*witness).map(rounded));
+        let (poll, pace) = (polls.get(*witness), fallback.get(*witness));
+        let Some(address) = witness.address().map(|address| address.to_string()) else { continue };
+        let slots = poll.map(|poll| poll.slots.clone()).unwrap_or_default();
+        let spare = pace.and_then(|pace| pace.spare);
         let planned = Planned {
             name: seen.name.to_string(),
-            address: witness.address().map(|address| address.to_string()),
-            interval_s,
-            fallback_s,
-            first_after_s: poll.map(|poll| rounded(&poll.first_after_s)),
+            address: Some(address.clone()),
+            interval_s: poll.map(|poll| rounded(&poll.interval_s)),
+            fallback_s: pace.map(|pace| rounded(&pace.interval_s)),
+            slot_s: slots_s.get(*witness).copied(),
+            slots: slots.clone(),
+            spare,
+            more: Vec::new(),
         };
-        // A name with several addresses is polled at the slowest pace of them.
-        let known = all.entry(&seen.name).or_insert_with(|| planned.clone());
-        known.interval_s = slowest(known.interval_s, interval_s);
-        known.fallback_s = slowest(known.fallback_s, fallback_s);
+        let Some(known) = all.get_mut(&*seen.name) else {
+            all.insert(&seen.name, planned);
+            continue;
+        };
+        // A name with several addresses: agents that know no slots poll it at the slowest pace of them.
+        known.interval_s = slowest(known.interval_s, planned.interval_s);
+        known.fallback_s = slowest(known.fallback_s, planned.fallback_s);
+        known.more.push(AddressSlots { address, slots, spare });
     }
     all.into_values().collect()
 }

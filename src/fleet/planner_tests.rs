@@ -46,7 +46,7 @@ fn all_agents_together_stay_within_the_budget_with_and_without_plans() {
     let (view, roster) = agents(8, false, now);
     let mut planner = Planner::new(&fleet());
     for _ in 0..20 {
-        planner.turn(&view, &roster, now);
+        planner.turn(&view, &roster, now, 0.0);
         view.vantages.keys().for_each(|vantage| planner.written(vantage, 1, Some(now), now));
         let planned = rate(&planner, &view, |planned| planned.interval_s);
         assert!(planned <= 1.0 / 16.0 + 1e-9, "{planned}");
@@ -61,7 +61,7 @@ fn own_servers_are_left_to_the_file_of_each_agent() {
     let now = Instant::now();
     let (view, roster) = agents(8, true, now);
     let mut planner = Planner::new(&fleet());
-    planner.turn(&view, &roster, now);
+    planner.turn(&view, &roster, now, 0.0);
     assert!(view.vantages.keys().all(|vantage| planner.current(vantage).unwrap().planned.is_empty()));
 }
 
@@ -71,7 +71,7 @@ fn silent_vantage_gets_no_plan_of_its_own() {
     let (mut view, roster) = agents(3, false, now);
     view.vantages.get_mut("v1").unwrap().heard = now.checked_sub(Duration::from_secs(91));
     let mut planner = Planner::new(&fleet());
-    planner.turn(&view, &roster, now);
+    planner.turn(&view, &roster, now, 0.0);
     assert!(planner.current("v1").unwrap().planned[0].interval_s.is_none());
     assert!(planner.current("v0").unwrap().planned[0].interval_s.is_some());
 }
@@ -142,7 +142,7 @@ fn partitions_and_kills_never_exceed_the_budget() {
             }
         }
         if second % 4 == 0 {
-            planner.turn(&view, &roster, now);
+            planner.turn(&view, &roster, now, 0.0);
             for name in &names {
                 let current = planner.current(name).unwrap().clone();
                 let is_due = documents.get(name).is_none_or(|(document, _, written)| {
@@ -157,6 +157,8 @@ fn partitions_and_kills_never_exceed_the_budget() {
                         revision: lease,
                         number: current.number,
                         answers: None,
+                        clock: None,
+                        line: None,
                         validity_s: 120.0,
                         servers: Some(current.planned),
                         stored: Vec::new(),
