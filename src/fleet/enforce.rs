@@ -194,6 +194,7 @@ mod tests {
             answers: None,
             clock: None,
             line: None,
+            group: None,
             validity_s: 120.0,
             servers: Some(servers.iter().map(planned).collect()),
             stored: Vec::new(),

@@ -35,6 +35,9 @@ pub struct PlanDocument {
     /// Where the agent finds the slots on its own clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<AgentLine>,
+    /// The group in which the private addresses of the vantage are unique, as the hub knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Which servers to poll; `None` when the hub does not plan.
     #[serde(default)]
     pub servers: Option<Vec<Planned>>,

@@ -41,6 +41,8 @@ pub struct Planner {
     clock: String,
     /// The clocks of the vantages.
     clocks: BTreeMap<String, VantageClock>,
+    /// The group of each vantage, also of those that were not heard since this hub began.
+    groups: BTreeMap<Arc<str>, Arc<str>>,
     /// The line less this hub's clock. A hub that takes over finds it by the agents that know the line; once it gives slots
     /// out itself, it does not change any more.
     ahead: Relation,
@@ -92,6 +94,7 @@ impl Planner {
             adopted_until: None,
             clock: format!("{:016x}", rand::random::<u64>()),
             clocks: BTreeMap::new(),
+            groups: BTreeMap::new(),
             ahead: Relation::default(),
             ahead_s: None,
         }
@@ -104,7 +107,9 @@ impl Planner {
     /// Takes a document into account that another hub wrote: it may still be followed.
     pub fn adopt(&mut self, vantage: &Arc<str>, document: &PlanDocument, group: &Arc<str>, now: Instant) {
         let Some(planned) = document.servers.clone() else { return };
-        let plan = self.slots(&planned, group);
+        let group = document.group.as_deref().map_or_else(|| Arc::clone(group), Arc::from);
+        let plan = Self::slots(&planned, &group);
+        self.groups.insert(Arc::clone(vantage), group);
         let version = PlanVersion { lease: document.revision, number: document.number };
         let until_s = self.seconds(now) + document.validity_s;
         self.ledger.publish(vantage, version, &plan, until_s);
@@ -116,11 +121,10 @@ impl Planner {
     }
 
     /// The slots that a document says.
-    fn slots(&self, planned: &[Planned], group: &Arc<str>) -> VantagePlan {
+    fn slots(planned: &[Planned], group: &Arc<str>) -> VantagePlan {
         let mut plan = VantagePlan::default();
-        let lengths = [Some(self.budget_s), self.own_budget_s].map(|budget_s| budget_s.map(slot_s));
         for planned in planned {
-            let is_known = planned.slot_s.is_some() && lengths.contains(&planned.slot_s);
+            let slot_s = planned.slot_s.unwrap_or(0.0);
             let interval_s = planned.interval_s.unwrap_or(f64::INFINITY);
             let first = planned.address.clone().map(|address| AddressSlots {
                 address,
@@ -129,12 +133,12 @@ impl Planner {
             });
             for AddressSlots { address, slots, spare } in first.iter().chain(&planned.more) {
                 let Some(witness) = address.parse().ok().map(|address| Witness::at(address, group)) else { continue };
-                // Without slots, or with slots of another length, it may be polled at any time.
-                let slots = if is_known { slots.clone() } else { vec![Class { cycle: 1, at: 0 }] };
+                // A hub of an earlier release knows no slots: it may be polled at any time.
+                let slots = if slots.is_empty() { vec![Class { cycle: 1, at: 0 }] } else { slots.clone() };
                 if planned.interval_s.is_some() {
-                    plan.polls.push(Assignment { witness: witness.clone(), interval_s, slots });
+                    plan.polls.push(Assignment { witness: witness.clone(), interval_s, slot_s, slots });
                 }
-                plan.fallback.push(Fallback { witness, interval_s, spare: spare.filter(|_| is_known) });
+                plan.fallback.push(Fallback { witness, interval_s, slot_s, spare: *spare });
             }
         }
         plan
@@ -202,17 +206,27 @@ impl Planner {
         if self.adopted_until.is_some_and(|until| now < until) {
             return;
         }
+        for (name, known) in roster.keys().map(|name| (name, view.vantages.get(&**name))) {
+            if known.is_some_and(|known| known.presence.is_some()) {
+                self.groups.insert(Arc::clone(name), group(name, known));
+            }
+        }
         let ahead = self.ahead;
         self.ahead_s.get_or_insert_with(|| ahead.difference_s(now_s).map_or(0.0, |(ahead_s, _)| ahead_s));
         let vantages: Vec<PlanVantage> = roster
             .iter()
             .map(|(name, seen)| {
                 let known = view.vantages.get(&**name);
+                let group = self.group(name);
+                // A private address that was seen before the group was known is there twice.
+                let is_its = |witness: &&Witness| {
+                    witness.address().is_some_and(|address| Witness::at(address, &group) == **witness)
+                };
                 PlanVantage {
                     name: Arc::clone(name),
-                    group: group(name, known),
                     is_trusted: known.is_some_and(|known| self.is_trusted(known, now)),
-                    allows: seen.keys().filter(|witness| witness.address().is_some()).cloned().collect(),
+                    allows: seen.keys().filter(is_its).cloned().collect(),
+                    group,
                 }
             })
             .collect();
@@ -241,12 +255,18 @@ impl Planner {
         }
     }
 
+    /// The group in which the private addresses of a vantage are unique.
+    #[must_use]
+    pub fn group(&self, vantage: &Arc<str>) -> Arc<str> {
+        Arc::clone(self.groups.get(vantage).unwrap_or(vantage))
+    }
+
     fn is_trusted(&self, known: &VantageView, now: Instant) -> bool {
         known.presence.is_some() && is_heard(known, self.silent_after, now)
     }
 
     fn servers(&self, view: &HubView, roster: &Roster) -> Vec<PlanServer> {
-        let mut all: BTreeMap<&Witness, (bool, f64)> = BTreeMap::new();
+        let mut all: BTreeMap<&Witness, (Option<bool>, f64)> = BTreeMap::new();
         for (vantage, seen) in roster {
             let candidates = view.vantages.get(&**vantage).and_then(|known| known.presence.as_ref());
             let candidates: BTreeMap<&str, _> =
@@ -254,12 +274,15 @@ impl Planner {
             for (witness, seen) in seen.iter().filter(|(witness, _)| witness.address().is_some()) {
                 let (own, poll_s) =
                     candidates.get(&*seen.name).map_or((false, f64::INFINITY), |c| (c.own, c.interval_s));
-                let known = all.entry(witness).or_insert((true, f64::INFINITY));
-                *known = (known.0 && own, known.1.min(poll_s));
+                let known = all.entry(witness).or_insert((None, f64::INFINITY));
+                // A vantage that was not heard since this hub began says nothing of its servers.
+                let own = if candidates.is_empty() { known.0 } else { Some(known.0.unwrap_or(true) && own) };
+                *known = (own, known.1.min(poll_s));
             }
         }
         all.into_iter()
             .map(|(witness, (is_own, poll_s))| {
+                let is_own = is_own.unwrap_or(false);
                 let least = if is_own { Server::OWN_FLOOR } else { Server::FLOOR };
                 let own_budget_s = self.own_budget_s.filter(|_| is_own);
                 let budget_s = own_budget_s.unwrap_or(self.budget_s);

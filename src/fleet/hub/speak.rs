@@ -133,6 +133,7 @@ impl Hub {
             answers: view.vantages.get(vantage).and_then(|known| known.answers()),
             clock: None,
             line: None,
+            group: Some(planner.group(&vantage.into()).to_string()),
             validity_s: self.fleet.plan_validity.as_secs_f64(),
             servers: current.map(|current| current.planned.clone()),
             stored: stored.into_iter().map(as_stored).collect(),

@@ -392,6 +392,7 @@ impl World {
                     answers: None,
                     clock: Some(clock),
                     line,
+                    group: None,
                     validity_s: 120.0,
                     servers: Some(current.planned),
                     stored: Vec::new(),

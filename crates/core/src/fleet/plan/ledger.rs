@@ -13,9 +13,9 @@ struct InForce {
     version: PlanVersion,
     /// When it expires at the latest, in seconds on the hub's monotonic clock.
     until_s: f64,
-    polls: Vec<(Witness, Class)>,
+    polls: Vec<(Witness, Class, f64)>,
     /// What is followed after it expired, until another plan is followed.
-    spare: Vec<(Witness, Class)>,
+    spare: Vec<(Witness, Class, f64)>,
 }
 
 /// Slots that a vantage may be using.
@@ -23,6 +23,8 @@ struct InForce {
 pub(super) struct Held<'a> {
     pub owner: &'a str,
     pub class: Class,
+    /// The length of the slots, in seconds.
+    pub slot_s: f64,
     /// Whether the latest plan of the vantage says so.
     pub is_latest: bool,
     pub is_spare: bool,
@@ -43,9 +45,12 @@ impl Ledger {
             same.until_s = same.until_s.max(until_s);
             return;
         }
-        let slots = |poll: &super::Assignment| poll.slots.iter().map(|class| (poll.witness.clone(), *class)).collect();
-        let polls = plan.polls.iter().flat_map(|poll| -> Vec<_> { slots(poll) }).collect();
-        let spare = |pace: &super::Fallback| Some((pace.witness.clone(), pace.spare?));
+        let slots = |poll: &super::Assignment| {
+            let each = |class: &Class| (poll.witness.clone(), *class, poll.slot_s);
+            poll.slots.iter().map(each).collect::<Vec<_>>()
+        };
+        let polls = plan.polls.iter().flat_map(slots).collect();
+        let spare = |pace: &super::Fallback| Some((pace.witness.clone(), pace.spare?, pace.slot_s));
         let spare = plan.fallback.iter().filter_map(spare).collect();
         plans.push_back(InForce { version, until_s, polls, spare });
     }
@@ -84,8 +89,9 @@ impl Ledger {
             for (n, plan) in plans.iter().enumerate() {
                 let is_latest = n + 1 == plans.len();
                 for (slots, is_spare) in [(&plan.polls, false), (&plan.spare, true)] {
-                    for (witness, class) in slots {
-                        all.entry(witness).or_default().push(Held { owner, class: *class, is_latest, is_spare });
+                    for (witness, class, slot_s) in slots {
+                        let held = Held { owner, class: *class, slot_s: *slot_s, is_latest, is_spare };
+                        all.entry(witness).or_default().push(held);
                     }
                 }
             }

@@ -78,6 +78,8 @@ pub struct Assignment {
     pub witness: Witness,
     /// The mean interval between two polls, in seconds.
     pub interval_s: f64,
+    /// The length of the slots, in seconds.
+    pub slot_s: f64,
     /// The slots in which it is polled; empty for our own servers, which no budget applies to.
     pub slots: Vec<Class>,
 }
@@ -89,6 +91,8 @@ pub struct Fallback {
     pub witness: Witness,
     /// The interval between two polls, in seconds.
     pub interval_s: f64,
+    /// The length of the slots, in seconds.
+    pub slot_s: f64,
     /// The slots in which it is polled; `None` while none is free.
     pub spare: Option<Class>,
 }
@@ -146,7 +150,7 @@ pub fn plan(
                 slots.extend(spare.get(&*vantage.name));
             }
             let interval_s = cycle.interval_s(&slots).max(server.poll_s);
-            let poll = Assignment { witness: server.witness.clone(), interval_s, slots };
+            let poll = Assignment { witness: server.witness.clone(), interval_s, slot_s: cycle.slot_s, slots };
             if !poll.slots.is_empty() {
                 plans.entry(Arc::clone(&vantage.name)).or_default().polls.push(poll);
             }
@@ -154,7 +158,7 @@ pub fn plan(
         let interval_s = (cycle.slot_s * f64::from(cycle.slots * cycle.rows)).max(server.poll_s);
         for vantage in allowed {
             let spare = spare.get(&*vantage.name).copied();
-            let fallback = Fallback { witness: server.witness.clone(), interval_s, spare };
+            let fallback = Fallback { witness: server.witness.clone(), interval_s, slot_s: cycle.slot_s, spare };
             plans.entry(Arc::clone(&vantage.name)).or_default().fallback.push(fallback);
         }
     }
@@ -177,9 +181,9 @@ fn own(server: &PlanServer, allowed: &[&PlanVantage], plans: &mut BTreeMap<Arc<s
     for vantage in allowed {
         let plan = plans.entry(Arc::clone(&vantage.name)).or_default();
         let (witness, interval_s) = (server.witness.clone(), server.poll_s);
-        plan.fallback.push(Fallback { witness: witness.clone(), interval_s, spare: None });
+        plan.fallback.push(Fallback { witness: witness.clone(), interval_s, slot_s: 0.0, spare: None });
         if vantage.is_trusted {
-            plan.polls.push(Assignment { witness, interval_s, slots: Vec::new() });
+            plan.polls.push(Assignment { witness, interval_s, slot_s: 0.0, slots: Vec::new() });
         }
     }
 }
@@ -234,6 +238,17 @@ impl Cycle {
         Class { cycle: self.slots, at }
     }
 
+    /// Whether they are slots of this length; the number was a text on the way.
+    fn is_of(&self, held: &Held) -> bool {
+        (held.slot_s - self.slot_s).abs() < 1e-9
+    }
+
+    /// Whether slots that are in use may meet those of a class. Slots of another length, from before the budget changed, meet
+    /// all of them; spare ones of another length are left out, because they could be held for ever.
+    fn meets(&self, held: &Held, class: Class) -> bool {
+        if self.is_of(held) { held.class.overlaps(class) } else { !held.is_spare }
+    }
+
     fn row(&self, row: u32) -> Class {
         Class { cycle: self.slots * self.rows, at: self.slots * row + self.slots - 1 }
     }
@@ -242,7 +257,7 @@ impl Cycle {
     /// vantage gets one when the others have given up enough.
     fn spare<'a>(&self, allowed: &[&'a PlanVantage], held: &[Held]) -> BTreeMap<&'a str, Class> {
         let mut had = BTreeMap::new();
-        for held in held.iter().filter(|held| held.is_spare && held.is_latest) {
+        for held in held.iter().filter(|held| held.is_spare && held.is_latest && self.is_of(held)) {
             if held.class.cycle.is_multiple_of(self.slots) && held.class.at % self.slots == self.slots - 1 {
                 let cycle = held.class.cycle.max(self.slots * self.rows);
                 had.insert(held.owner, Class { cycle, at: held.class.at });
@@ -252,7 +267,7 @@ impl Cycle {
         let mut spare: BTreeMap<_, _> = allowed.iter().filter_map(known).collect();
         if spare.len() < allowed.len() {
             let mut free: Vec<u32> = (0..self.rows).collect();
-            free.retain(|row| !held.iter().any(|held| held.class.overlaps(self.row(*row))));
+            free.retain(|row| !held.iter().any(|held| self.meets(held, self.row(*row))));
             let new = allowed.iter().filter(|vantage| !had.contains_key(&*vantage.name));
             spare.extend(new.zip(free).map(|(vantage, row)| (&*vantage.name, self.row(row))));
         }
@@ -267,7 +282,8 @@ impl Cycle {
         let wants = |n: usize| columns / many + usize::from(n < columns % many);
         let all = || (0..self.slots - 1).map(|at| self.column(at));
         for class in all() {
-            let had = held.iter().find(|held| held.is_latest && !held.is_spare && held.class == class);
+            let is_had = |held: &&Held| held.is_latest && !held.is_spare && self.is_of(held);
+            let had = held.iter().filter(is_had).find(|held| held.class == class);
             let keeper = had.and_then(|held| chosen.iter().position(|vantage| *vantage.name == *held.owner));
             if let Some(n) = keeper.filter(|n| shares[*n].len() < wants(*n)) {
                 shares[n].push(class);
@@ -279,7 +295,7 @@ impl Cycle {
             }
             let is_free = |n: usize| {
                 let others = held.iter().filter(|held| *held.owner != *chosen[n].name);
-                !others.clone().any(|held| held.class.overlaps(class))
+                !others.clone().any(|held| self.meets(held, class))
             };
             let mut in_turn = (0..chosen.len()).map(|n| (n + class.at as usize) % many);
             if let Some(n) = in_turn.find(|n| shares[*n].len() < wants(*n) && is_free(*n)) {
@@ -438,6 +454,21 @@ mod tests {
         let plans = plan(&vantages, &servers, &near, 0, &Ledger::default(), &PlanConfig::default());
         assert!(plans["v000"].polls.is_empty() && plans["v000"].fallback.len() == 4);
         assert!(plans["v001"].polls.iter().all(|poll| poll.witness != witness(2)));
+    }
+
+    #[test]
+    fn slots_of_another_length_wait_for_the_former_ones() {
+        let (vantages, config) = (vantages(5), PlanConfig::default());
+        let mut ledger = Ledger::default();
+        let before = plan(&vantages, &servers(1), &near, 0, &ledger, &config);
+        publish(&mut ledger, &before, 0, 120.0);
+        let changed = [PlanServer { budget_s: 32.0, ..servers(1)[0].clone() }];
+        let during = plan(&vantages, &changed, &near, 0, &ledger, &config);
+        assert!(classes(&during, &witness(0)).is_empty());
+        publish(&mut ledger, &during, 1, 170.0);
+        before.keys().for_each(|name| ledger.acknowledge(name, PlanVersion { lease: 1, number: 1 }));
+        let after = plan(&vantages, &changed, &near, 0, &ledger, &config);
+        assert!((used(&after) - 5.0 / 6.0).abs() < 1e-9);
     }
 
     #[test]
