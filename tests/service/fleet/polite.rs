@@ -148,8 +148,9 @@ fn real_fleet_stays_within_a_budget_of_100_ms() {
     let worst = excess(&all[begin..], 0.1);
     let used = (all.len() - begin) as f64 / ((all[all.len() - 1] - all[begin]) / 0.1);
     eprintln!("{} requests, {:.0} % of the budget; the worst window has {worst:.2} too many", all.len(), 100.0 * used);
-    // A request or its time-stamp waits for a busy processor, up to a third of the budget.
-    assert!(worst <= 1.33, "{worst}");
+    // One, and two for requests and time-stamps that wait for a busy processor for 0.2 s: the scripted server takes the
+    // stamp when its thread runs. Rates without slots have five.
+    assert!(worst <= 3.0, "{worst}");
     assert!(used > 0.4, "{used}");
     assert!(agents.iter_mut().all(|agent| agent.stop() == 0) && hub.stop() == 0);
 }
