@@ -197,7 +197,7 @@ fn plans(sees: Sees) -> Result<(), Failure> {
     let (roster, mut planner, mut worst_s) = (judge.roster(), Planner::new(&config), 0.0_f64);
     for revision in 0..10 {
         let started_s = cpu_s();
-        planner.turn(&view, &roster, now);
+        planner.turn(&view, &roster, now, 0.0);
         worst_s = worst_s.max(cpu_s() - started_s);
         view.vantages.keys().for_each(|vantage| planner.written(vantage, revision, Some(now), now));
     }

@@ -1,5 +1,7 @@
 //! Reads the clocks of this machine.
 
+use std::sync::OnceLock;
+
 use nix::time::{ClockId, clock_gettime};
 use ntp_monitor_core::clock::{Clock, Stamp};
 
@@ -26,6 +28,19 @@ pub fn now() -> Stamp {
     let raw = read(ClockId::CLOCK_MONOTONIC_RAW);
     let wall_ns = read(ClockId::CLOCK_REALTIME);
     Stamp { boot_ns: (boot - mono_ns).max(0), ..Stamp::new(wall_ns, mono_ns, wall_ns - raw) }
+}
+
+/// Names the clock of [`Stamp::slot_s`]: it is the same for all processes until this machine is started again.
+#[must_use]
+pub fn boot_id() -> &'static str {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        match id.trim() {
+            "" => format!("{:032x}", rand::random::<u128>()),
+            id => id.to_owned(),
+        }
+    })
 }
 
 fn read(clock: ClockId) -> i64 {

@@ -12,7 +12,7 @@ use super::succession::Succession;
 use crate::config::Server;
 use crate::probe::resolve::LONGEST_RETRY;
 use crate::probe::rotation::Rotation;
-use crate::probe::schedule::{Past, Schedule};
+use crate::probe::schedule::{Past, Schedule, SlotLine};
 use crate::probe::{NtsTools, ProbeSession};
 use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::Outcome;
@@ -38,6 +38,8 @@ pub(super) struct LedgerState {
     /// When addresses were asked that no prober polls, on the monotonic clock in nanoseconds.
     tested: HashMap<SocketAddr, i64>,
     unclean: Option<UncleanShutdown>,
+    /// Where the slots of a fleet are.
+    slot_line: Arc<Mutex<SlotLine>>,
     /// Which addresses of each server are polled.
     pub(super) selections: HashMap<Arc<str>, Selection>,
 }
@@ -55,9 +57,18 @@ pub struct PollPacing {
     pub schedule: SharedSchedule,
     /// Asks the prober to poll as soon as the schedule allows.
     pub nudge: Arc<Notify>,
+    slot_line: Arc<Mutex<SlotLine>>,
 }
 
 impl PollPacing {
+    /// The schedule, with the slots where they are now.
+    pub(super) fn look(&self, now: Stamp) -> MutexGuard<'_, Schedule> {
+        let line = *self.slot_line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut schedule = self.schedule();
+        schedule.look(&line, now);
+        schedule
+    }
+
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,7 +187,7 @@ impl Ledger {
     pub fn poll_soon(&self, address: SocketAddr, now: i64) -> Result<(), NotNow> {
         let pacing = self.with(|state| state.pacings.get(&address).filter(|pacing| pacing.is_followed()).cloned());
         let pacing = pacing.ok_or(NotNow::NotPolled)?;
-        let wait = pacing.schedule().earliest().saturating_sub(now);
+        let wait = pacing.schedule().permitted_at(now).saturating_sub(now);
         match u64::try_from(wait) {
             Ok(wait) if wait > 0 => Err(NotNow::TooSoon(Duration::from_nanos(wait))),
             _ => {
@@ -197,7 +208,8 @@ impl Ledger {
             let over = |asked: &i64| asked.saturating_add(floor_ns);
             state.tested.retain(|_, asked| over(asked) > now);
             let polled = state.pacings.get(&address).filter(|pacing| pacing.is_followed());
-            let earliest = polled.map(|pacing| pacing.schedule().earliest()).max(state.tested.get(&address).map(over));
+            let earliest =
+                polled.map(|pacing| pacing.schedule().permitted_at(now)).max(state.tested.get(&address).map(over));
             match u64::try_from(earliest.map_or(0, |earliest| earliest.saturating_sub(now))) {
                 Ok(wait) if wait > 0 => return Err(NotNow::TooSoon(Duration::from_nanos(wait))),
                 _ => {}
@@ -213,6 +225,16 @@ impl Ledger {
     /// Sets the servers to poll; [`super::targets::Targets`] reads them when it is restarted.
     pub fn set_servers(&self, servers: Vec<Arc<Server>>) {
         self.with(|state| state.servers = servers);
+    }
+
+    /// Sets where the slots of a fleet are. Probers that did not know it look again.
+    pub fn set_slot_line(&self, line: SlotLine) {
+        self.with(|state| {
+            let before = std::mem::replace(&mut *state.slot_line.lock().unwrap_or_else(PoisonError::into_inner), line);
+            if before.line.is_some() != line.line.is_some() {
+                state.pacings.values().for_each(|pacing| pacing.nudge.notify_one());
+            }
+        });
     }
 
     /// Whether the last poll of this address in an earlier process, if there was one, gave a sample.
@@ -245,10 +267,10 @@ impl Ledger {
     pub(super) fn pacing(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> PollPacing {
         self.with(|state| {
             if let Some(pacing) = state.pacings.get(&address) {
-                pacing.schedule().reconfigure(server, clock.now().mono_ns);
+                pacing.schedule().reconfigure(server, address, clock.now().mono_ns);
                 return pacing.clone();
             }
-            let mut schedule = Schedule::new(server, first);
+            let mut schedule = Schedule::new(server, address, first);
             if let Some(past) = state.past.remove(&address) {
                 schedule.resume(&past, clock.now());
             }
@@ -261,7 +283,8 @@ impl Ledger {
                     schedule.asked_before(unclean.asked_at());
                 }
             }
-            let pacing = PollPacing { schedule: Arc::new(Mutex::new(schedule)), nudge: Arc::default() };
+            let slot_line = Arc::clone(&state.slot_line);
+            let pacing = PollPacing { schedule: Arc::new(Mutex::new(schedule)), nudge: Arc::default(), slot_line };
             state.pacings.insert(address, pacing.clone());
             if state.pacings.len().is_multiple_of(PACINGS_BETWEEN_SWEEPS) {
                 state.sweep(clock.now().mono_ns);

@@ -24,6 +24,9 @@ use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
 use ntp_monitor_core::sheet::Question;
 
+/// Where slots are is looked at this often, because clocks run at different rates.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// What a prober needs. Its supervisor keeps it too, for the next prober of the address.
 pub struct Assignment {
     pub server: Arc<Server>,
@@ -77,7 +80,7 @@ impl Prober {
 
     /// Waits for the next poll.
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let due_ns = self.schedule().next_poll(rand::random());
+        let due_ns = self.assignment.pacing.look(self.assignment.clock.now()).next_poll(rand::random());
         self.wait(due_ns, None, ctx);
     }
 
@@ -96,7 +99,10 @@ impl Prober {
 
     fn wait(&mut self, due_ns: i64, question: Option<Question>, ctx: &mut Context<Self>) {
         let wait = due_ns - self.assignment.clock.now().mono_ns;
-        let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
+        let mut wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
+        if self.schedule().is_slotted() {
+            wait = wait.min(LONGEST_WAIT);
+        }
         let nudge = Arc::clone(&self.assignment.pacing.nudge);
         let due = async move {
             tokio::select! {
@@ -111,9 +117,10 @@ impl Prober {
     /// Starts a poll unless it is too early: a manual poll may be requested too soon, and the minimum interval still
     /// applies.
     fn awake(&mut self, question: Option<Question>, ctx: &mut Context<Self>) {
-        let earliest = self.schedule().earliest();
+        let now = self.assignment.clock.now();
+        let permitted = self.assignment.pacing.look(now).permitted_at(now.mono_ns);
         match question {
-            _ if earliest > self.assignment.clock.now().mono_ns => self.arm(ctx),
+            _ if permitted > now.mono_ns => self.arm(ctx),
             Some(question) => self.begin_question(question, ctx),
             None => self.begin(ctx),
         }

@@ -12,13 +12,14 @@ use crate::actors::adoption::Adopt;
 use crate::actors::ledger::Ledger;
 use crate::actors::targets::Targets;
 use crate::config::{Config, Fleet, Server};
-use crate::fleet::agent::Agent;
+use crate::fleet::agent::{Agent, Arrived};
 use crate::fleet::enforce::{Enforced, enforce};
 use crate::fleet::envelope::{Head, encode};
 use crate::fleet::handle;
 use crate::fleet::hub::Hub;
 use crate::fleet::presence::{Candidate, MAX_SERVERS, NtsState, Presence};
 use crate::messages::targets::SetServers;
+use crate::probe::schedule::SlotLine;
 use crate::store::{Store, StoreHandle, Writer};
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
@@ -69,6 +70,7 @@ pub(super) fn agent(
             store: store.clone(),
             state: Arc::clone(&boards.agent),
             plan: boards.plan.clone(),
+            enforced: boards.enforced.subscribe(),
             announce,
             log: log.clone(),
         };
@@ -154,6 +156,7 @@ async fn follow(
         let Some(fleet) = current.fleet.as_ref() else { return };
         let plan = arrived.as_ref().map(|arrived| &arrived.plan);
         let enforced = enforce(fleet, &current.active_servers(), plan, valid.is_some());
+        ledger.set_slot_line(slot_line(arrived.as_deref(), now));
         apply(enforced, &boards, &ledger, &targets, &log);
         let end = valid.and_then(|arrived| arrived.expires()).unwrap_or(now + LOOK);
         let next = async {
@@ -169,9 +172,23 @@ async fn follow(
     }
 }
 
+/// Where the slots of the latest plan are.
+fn slot_line(arrived: Option<&Arrived>, now: Instant) -> SlotLine {
+    let Some(arrived) = arrived else { return SlotLine::default() };
+    let line = arrived.plan.line.as_ref().filter(|line| line.clock == crate::clock::boot_id());
+    let left = arrived.expires().map_or(Duration::ZERO, |end| end.saturating_duration_since(now));
+    let left_ns = i64::try_from(left.as_nanos()).unwrap_or(i64::MAX);
+    let planned_until = crate::clock::now().mono_ns.saturating_add(left_ns);
+    SlotLine { line: line.map(|line| line.line), asleep_ns: arrived.asleep_ns, planned_until }
+}
+
 fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &AddressSlot<Targets>, log: &Logger) {
     let before = boards.enforced.borrow().clone();
     if *before == enforced {
+        return;
+    }
+    if before.servers == enforced.servers && before.refusals == enforced.refusals {
+        boards.enforced.send_replace(Arc::new(enforced));
         return;
     }
     if before.is_planned != enforced.is_planned {
@@ -181,11 +198,12 @@ fn apply(enforced: Enforced, boards: &handle::Fleet, ledger: &Ledger, targets: &
         warn!(log, "the plan asks for more than this configuration allows"; "refused" => enforced.refusals.join("; "));
     }
     let servers = enforced.servers.clone();
-    boards.enforced.send_replace(Arc::new(enforced));
     ledger.set_servers(servers.clone());
     if let Some(targets) = targets.get() {
         targets.do_send(SetServers(servers));
     }
+    // The plan is acknowledged by this, so it comes last.
+    boards.enforced.send_replace(Arc::new(enforced));
 }
 
 fn presence(config: &Config, snapshot: &Snapshot, store: &StoreHandle, boards: &handle::Fleet) -> Presence {

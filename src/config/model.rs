@@ -8,7 +8,7 @@ mod server;
 pub use fleet::{Allowed, Fleet, FleetAlerts, FleetRole, Login, Nats, NatsTls, PlanSource};
 pub use notifier::{Channel, Chat, Email, Heartbeat, Hidden, MailTls, Notifier, NotifierType, Webhook};
 pub use report::Report;
-pub use server::{Addresses, EngineChoice, Family, Host, Nts, Server};
+pub use server::{Addresses, EngineChoice, Family, Host, Nts, Pace, Server};
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -17,12 +17,13 @@ use slog::{Logger, info, warn};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::enforce::Enforced;
 use super::envelope::MAX_SAMPLES;
 use super::link::{Link, LinkError, Names, WINDOW, WITHIN};
 use super::member::{self, Member};
 use super::outgoing::{self, Outgoing};
 use super::plan::PlanDocument;
-use super::presence::{self, Presence};
+use super::presence::{self, AgentClock, Presence};
 use super::state::AgentState;
 use crate::config::Fleet;
 use crate::store::StoreHandle;
@@ -33,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const STORED_WITHIN: Duration = Duration::from_secs(30);
 /// How many instants are remembered with what was acknowledged by then.
 const MARKS: usize = 32;
+/// How often a plan is kept for the next process though it says the same.
+const KEEP_EVERY: Duration = Duration::from_secs(300);
 /// How many announcements are remembered. A plan that answers an older one has expired.
 const ANNOUNCED: usize = 64;
 /// The longest time between two repetitions.
@@ -45,6 +48,8 @@ pub struct Arrived {
     /// When the announcement was sent that it answers, on the monotonic clock: it is valid from here. `None` when it answers
     /// none of this process.
     pub since: Option<Instant>,
+    /// How long this machine had been suspended when that announcement was sent, in nanoseconds.
+    pub asleep_ns: i64,
 }
 
 /// What an agent needs.
@@ -54,6 +59,8 @@ pub struct Agent {
     pub state: Arc<AgentState>,
     /// The latest plan that is not older than the one before.
     pub plan: watch::Sender<Option<Arc<Arrived>>>,
+    /// What is polled. A plan is acknowledged when it is.
+    pub enforced: watch::Receiver<Arc<Enforced>>,
     /// What to announce.
     pub announce: Arc<dyn Fn() -> Presence + Send + Sync>,
     pub log: Logger,
@@ -76,7 +83,19 @@ struct Progress {
     repeated: Option<Instant>,
     session: String,
     /// The latest announcements, by number.
-    announced: VecDeque<(u64, Instant)>,
+    announced: VecDeque<Announced>,
+    /// What the next announcement says of clocks.
+    clock: AgentClock,
+    /// When a plan was last kept for the next process, and which.
+    kept: Option<(Instant, (u64, u64))>,
+}
+
+/// An announcement that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Announced {
+    number: u64,
+    at: Instant,
+    asleep_ns: i64,
 }
 
 /// An agent with its progress.
@@ -117,8 +136,19 @@ impl Agent {
         let session = format!("{:016x}", rand::random::<u64>());
         // Unless it can be read, every row may have been sent before.
         let inherited = self.store.read(|reader| reader.fleet_journal_last()).await.unwrap_or(i64::MAX);
-        let progress = Progress { session, inherited, ..Progress::default() };
+        let clock = AgentClock { id: crate::clock::boot_id().to_owned(), ..AgentClock::default() };
+        let progress = Progress { session, inherited, clock, ..Progress::default() };
+        self.recall().await;
         member::run(Sender { agent: self, progress }).await;
+    }
+
+    /// Takes the plan that the process before kept: it is not valid, but it says the spare slots.
+    async fn recall(&self) {
+        let kept = self.store.read(|reader| reader.fleet_plan()).await.ok().flatten();
+        if let Some(plan) = kept.and_then(|kept| PlanDocument::parse(&kept).ok()) {
+            let arrived = Arrived { plan, since: None, asleep_ns: crate::clock::now().boot_ns };
+            self.plan.send_if_modified(|known| known.is_none() && known.replace(Arc::new(arrived)).is_none());
+        }
     }
 
     async fn work(&self, link: &Link, progress: &mut Progress) -> Result<(), LinkError> {
@@ -248,7 +278,7 @@ impl Agent {
 
     /// Takes a plan; returns whether everything that is not stored must be sent again.
     async fn on_plan(&self, bytes: &[u8], progress: &mut Progress) -> Result<bool, LinkError> {
-        let now = Instant::now();
+        let (now, stamp) = (Instant::now(), crate::clock::now());
         let plan = match PlanDocument::parse(bytes) {
             Ok(plan) => plan,
             Err(why) => {
@@ -269,9 +299,24 @@ impl Agent {
         }
         let (committed, is_caught_up) = (plan.committed(), plan.caught_up);
         let answered = plan.answers.as_ref().filter(|answers| answers.session == progress.session);
-        let sent = |number| progress.announced.iter().find(|(announced, _)| *announced == number);
-        let since = answered.and_then(|answers| sent(answers.number)).map(|(_, at)| *at);
-        self.plan.send_replace(Some(Arc::new(Arrived { plan, since })));
+        let sent = |number| progress.announced.iter().find(|announced| announced.number == number);
+        let answered = answered.and_then(|answers| sent(answers.number));
+        let asleep_ns = answered.map_or(stamp.boot_ns, |announced| announced.asleep_ns);
+        if let Some(clock) = &plan.clock {
+            let times = (clock.id.clone(), clock.sent_s, stamp.slot_s());
+            (progress.clock.hub, progress.clock.hub_sent_s, progress.clock.received_s) = times;
+        }
+        let version = (plan.revision, plan.number);
+        let is_kept = |(at, kept): (Instant, _)| kept == version && now - at < KEEP_EVERY;
+        if plan.line.is_some() && !progress.kept.is_some_and(is_kept) {
+            progress.kept = Some((now, version));
+            self.store.keep_fleet_plan(bytes.to_vec()).await.map_err(|why| LinkError(why.to_string()))?;
+        }
+        self.plan.send_replace(Some(Arc::new(Arrived {
+            plan,
+            since: answered.map(|announced| announced.at),
+            asleep_ns,
+        })));
         if !committed.is_empty() {
             self.store.fleet_committed(committed).await.map_err(|why| LinkError(why.to_string()))?;
         }
@@ -307,17 +352,19 @@ impl Agent {
     /// Revision and number of the valid plan.
     fn follows(&self) -> Option<(u64, u64)> {
         let arrived = self.plan.borrow().clone().filter(|arrived| arrived.is_valid(Instant::now()))?;
-        Some((arrived.plan.revision, arrived.plan.number))
+        let version = (arrived.plan.revision, arrived.plan.number);
+        (self.enforced.borrow().version == Some(version)).then_some(version)
     }
 
     async fn announce(&self, link: &Link, progress: &mut Progress) -> Result<(), LinkError> {
-        let number = progress.announced.back().map_or(1, |(number, _)| number + 1);
-        progress.announced.push_back((number, Instant::now()));
+        let (number, stamp) = (progress.announced.back().map_or(1, |last| last.number + 1), crate::clock::now());
+        progress.announced.push_back(Announced { number, at: Instant::now(), asleep_ns: stamp.boot_ns });
         if progress.announced.len() > ANNOUNCED {
             progress.announced.pop_front();
         }
         let (session, follows) = (progress.session.clone(), self.follows());
-        let presence = Presence { session, number, follows, ..(self.announce)() };
+        let clock = Some(AgentClock { sent_s: stamp.slot_s(), ..progress.clock.clone() });
+        let presence = Presence { session, number, follows, clock, ..(self.announce)() };
         let text = presence.text().map_err(LinkError)?;
         let subject = Names::put(&link.names.presence(), &self.fleet.name);
         let put = async { link.jetstream.publish(subject, text.into()).await?.await };

@@ -4,13 +4,16 @@
 //! Without a valid plan every server that is not the user's own is polled at the fallback pace, so that all agents together
 //! stay within the budget while they cannot hear from a hub.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plan::{PlanDocument, Planned};
-use crate::config::{Allowed, EngineChoice, Family, Fleet, Host, PlanSource, Server, is_of_one_host, split_address};
+use super::plan::{AddressSlots, PlanDocument, Planned};
+use crate::config::{
+    Allowed, EngineChoice, Family, Fleet, Host, Pace, PlanSource, Server, is_of_one_host, split_address,
+};
+use ntp_monitor_core::fleet::plan::slots::{Class, Slots};
 use ntp_monitor_core::interleaved::Policy;
 use ntp_monitor_core::sample::ServerIdent;
 
@@ -25,6 +28,8 @@ pub struct Enforced {
     pub refusals: Vec<String>,
     /// Whether a plan decides.
     pub is_planned: bool,
+    /// Revision and number of the plan.
+    pub version: Option<(u64, u64)>,
 }
 
 /// What an agent polls under the last `plan`, while it is valid and after; `own` are the servers of its file.
@@ -35,12 +40,11 @@ pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, 
     }
     let known = plan.and_then(|plan| plan.servers.as_deref());
     let Some(planned) = known.filter(|_| is_valid) else {
-        let servers = own
-            .iter()
-            .map(|server| slowed(fleet, server, fallback(fleet, server, known.unwrap_or_default()), Duration::ZERO));
+        let servers = own.iter().map(|server| fallback(fleet, server, known.unwrap_or_default()));
         return Enforced { servers: servers.collect(), ..Enforced::default() };
     };
-    let mut result = Enforced { is_planned: true, ..Enforced::default() };
+    let version = plan.map(|plan| (plan.revision, plan.number));
+    let mut result = Enforced { is_planned: true, version, ..Enforced::default() };
     let (mut taken, mut refused) = (HashSet::new(), Vec::new());
     for planned in planned {
         let Some(interval_s) = planned.interval_s else { continue };
@@ -62,31 +66,57 @@ pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, 
     result
 }
 
-/// The pace of a server without a valid plan: what the last plan says, or what the file says.
-fn fallback(fleet: &Fleet, server: &Server, known: &[Planned]) -> Duration {
+/// A server without a valid plan: in the spare slots of the last plan, at its pace, or at that of the file.
+fn fallback(fleet: &Fleet, server: &Arc<Server>, known: &[Planned]) -> Arc<Server> {
     let planned = known.iter().find(|planned| *planned.name == *server.ident.name);
-    let planned = planned.and_then(|planned| Duration::try_from_secs_f64(planned.fallback_s?).ok());
-    planned.unwrap_or(fleet.fallback_interval)
+    let slots = planned.map(|planned| slots(planned, &|slots| slots.spare.into_iter().collect())).unwrap_or_default();
+    let interval = fallback_interval(fleet, planned);
+    let pace = Pace { slots, otherwise: interval, ..Pace::default() };
+    slowed(fleet, server, interval, pace)
 }
 
-/// The same server, polled no faster than this unless it is the user's own. The interval is a limit, and a burst would pass
-/// it.
-fn slowed(fleet: &Fleet, server: &Arc<Server>, interval: Duration, first_after: Duration) -> Arc<Server> {
+fn fallback_interval(fleet: &Fleet, planned: Option<&Planned>) -> Duration {
+    let seconds = planned.and_then(|planned| planned.fallback_s);
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(fleet.fallback_interval)
+}
+
+/// The slots at each address that has some.
+fn slots(planned: &Planned, which: &dyn Fn(&AddressSlots) -> Vec<Class>) -> BTreeMap<SocketAddr, Slots> {
+    let length = planned.slot_s.and_then(|slot_s| Duration::try_from_secs_f64(slot_s).ok()).unwrap_or_default();
+    let first = planned.address.clone().map(|address| AddressSlots {
+        address,
+        slots: planned.slots.clone(),
+        spare: planned.spare,
+    });
+    let all = first.iter().chain(&planned.more).filter(|_| !length.is_zero());
+    let each = all.filter_map(|slots| {
+        let classes = which(slots);
+        (!classes.is_empty()).then_some((slots.address.parse().ok()?, Slots { length, classes }))
+    });
+    each.collect()
+}
+
+/// The same server, polled in these slots and no faster than its file says, unless it is the user's own. A burst would pass
+/// the budget.
+fn slowed(fleet: &Fleet, server: &Arc<Server>, interval: Duration, pace: Pace) -> Arc<Server> {
     if fleet.is_free(server) {
         return Arc::clone(server);
     }
+    let (least, otherwise) = (server.poll_interval, server.poll_interval.max(pace.otherwise));
+    let pace = Some(Arc::new(Pace { least, otherwise, ..pace }));
     let poll_interval = server.poll_interval.max(interval);
     // Questions are beside the plan.
-    Arc::new(Server { poll_interval, samples_per_poll: 1, sheet: false, pace: Some(first_after), ..(**server).clone() })
+    Arc::new(Server { poll_interval, samples_per_poll: 1, sheet: false, pace, ..(**server).clone() })
 }
 
 fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
     let interval = Duration::try_from_secs_f64(interval_s).map_err(|_| "its interval cannot be".to_owned())?;
-    // Hubs of earlier releases say nothing. Longer than the interval is of no use.
-    let first_after_s = planned.first_after_s.unwrap_or(0.0).min(interval_s);
-    let first_after = Duration::try_from_secs_f64(first_after_s).unwrap_or_default();
+    let slots = slots(planned, &|slots| slots.slots.clone());
+    // Hubs of earlier releases know no slots, and their interval is a minimum.
+    let otherwise = if planned.slot_s.is_some() { fallback_interval(fleet, Some(planned)) } else { interval };
+    let pace = Pace { slots, least: Server::FLOOR, otherwise, is_planned: true };
     if let Some(server) = own.iter().find(|server| *server.ident.name == *planned.name) {
-        return Ok(slowed(fleet, server, interval, first_after));
+        return Ok(slowed(fleet, server, interval, pace));
     }
     let target = planned.address.as_deref().ok_or("is not in this agent's configuration")?;
     let (host, port) = split_address(target).map_err(|_| "its address is malformed".to_owned())?;
@@ -109,7 +139,7 @@ fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64
         sheet: false,
         paused: false,
         nts: None,
-        pace: Some(first_after),
+        pace: Some(Arc::new(Pace { otherwise: pace.otherwise.max(Server::FLOOR), ..pace })),
         interleaved: Policy::default(),
     }))
 }
@@ -148,10 +178,13 @@ mod tests {
     fn plan(servers: &[(&str, Option<&str>, f64)]) -> PlanDocument {
         let planned = |(name, address, interval_s): &(&str, Option<&str>, f64)| Planned {
             name: (*name).to_owned(),
-            address: address.map(str::to_owned),
+            address: Some(address.unwrap_or("198.51.100.9:123").to_owned()),
             interval_s: Some(*interval_s),
             fallback_s: Some(2.0 * interval_s),
-            first_after_s: Some(0.25 * interval_s),
+            slot_s: Some(17.0),
+            slots: vec![Class { cycle: 6, at: 1 }],
+            spare: Some(Class { cycle: 48, at: 5 }),
+            more: Vec::new(),
         };
         PlanDocument {
             v: 1,
@@ -159,6 +192,9 @@ mod tests {
             revision: 1,
             number: 1,
             answers: None,
+            clock: None,
+            line: None,
+            group: None,
             validity_s: 120.0,
             servers: Some(servers.iter().map(planned).collect()),
             stored: Vec::new(),
@@ -178,7 +214,10 @@ mod tests {
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 64)]);
         let enforced = enforce(&fleet, &config.servers, Some(&plan(&[("b.example", None, 300.0)])), true);
         assert_eq!(polled(&enforced), [("b.example".to_owned(), 300)]);
-        assert_eq!(enforced.servers[0].pace, Some(Duration::from_secs(75)));
+        let pace = enforced.servers[0].pace.clone().unwrap();
+        assert_eq!(pace.slots[&([198, 51, 100, 9], 123).into()].classes, [Class { cycle: 6, at: 1 }]);
+        let seconds = [pace.least, pace.otherwise].map(|interval| interval.as_secs());
+        assert_eq!(seconds, [64, 600], "while it is not known where the slots are");
     }
 
     #[test]
@@ -232,6 +271,8 @@ mod tests {
         let enforced = enforce(&fleet, &config.servers, Some(&expired), false);
         assert_eq!(polled(&enforced), [("a.example".to_owned(), 600), ("b.example".to_owned(), 1800)]);
         assert!(!enforced.is_planned);
+        let spare = enforced.servers[0].pace.as_ref().unwrap().slots.values().next().unwrap().classes.clone();
+        assert_eq!(spare, [Class { cycle: 48, at: 5 }]);
     }
 
     #[test]

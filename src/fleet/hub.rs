@@ -112,6 +112,7 @@ impl Hub {
                 let known = view.vantages.entry(vantage.to_owned()).or_default();
                 known.heard = Some(Instant::now());
                 known.announced = known.heard;
+                known.announced_s = crate::clock::now().slot_s();
                 known.clock_ahead_ns = Some(ahead_ns);
                 let before = known.presence.replace(Arc::new(presence));
                 let said = |it: &Presence| (it.session.clone(), it.follows);

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::store::Seqs;
+use ntp_monitor_core::fleet::plan::slots::{Class, Line};
 
 /// The version of the document. An agent ignores greater ones.
 pub const VERSION: u32 = 1;
@@ -28,6 +29,15 @@ pub struct PlanDocument {
     pub answers: Option<Answers>,
     /// How long it is valid, counted by the agent's monotonic clock from when it sent the announcement.
     pub validity_s: f64,
+    /// When the hub wrote it, on its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<HubClock>,
+    /// Where the agent finds the slots on its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<AgentLine>,
+    /// The group in which the private addresses of the vantage are unique, as the hub knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Which servers to poll; `None` when the hub does not plan.
     #[serde(default)]
     pub servers: Option<Vec<Planned>>,
@@ -47,14 +57,50 @@ pub struct Planned {
     /// `192.0.2.1:123`, for a server that is not in the agent's configuration.
     #[serde(default)]
     pub address: Option<String>,
-    /// The interval while the plan is valid; `None` when others poll the server.
+    /// The mean interval while the plan is valid; `None` when others poll the server. Agents that know no slots keep it.
     pub interval_s: Option<f64>,
     /// The interval once the plan has expired.
     #[serde(default)]
     pub fallback_s: Option<f64>,
-    /// When to poll first under a plan, in seconds after it came, so that vantages do not ask together.
+    /// The length of the slots; absent in plans of earlier releases, which have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_s: Option<f64>,
+    /// The slots in which it is polled while the plan is valid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Class>,
+    /// The slots in which it is polled once the plan has expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare: Option<Class>,
+    /// The slots at further addresses of the same name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<AddressSlots>,
+}
+
+/// The slots at one address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddressSlots {
+    pub address: String,
     #[serde(default)]
-    pub first_after_s: Option<f64>,
+    pub slots: Vec<Class>,
+    #[serde(default)]
+    pub spare: Option<Class>,
+}
+
+/// An instant on the clock of a hub.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HubClock {
+    /// Names the clock.
+    pub id: String,
+    pub sent_s: f64,
+}
+
+/// Where the slots are on the clock of an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentLine {
+    /// Names the clock, as its announcement did.
+    pub clock: String,
+    #[serde(flatten)]
+    pub line: Line,
 }
 
 /// One announcement of one process.
@@ -66,9 +112,8 @@ pub struct Answers {
 
 impl Planned {
     fn is_sound(&self) -> bool {
-        let intervals = [self.interval_s, self.fallback_s].into_iter().flatten();
-        intervals.into_iter().all(|seconds| seconds > 0.0 && seconds <= 1e9)
-            && self.first_after_s.is_none_or(|s| s >= 0.0)
+        let intervals = [self.interval_s, self.fallback_s, self.slot_s].into_iter().flatten();
+        intervals.into_iter().all(|seconds| seconds > 0.0 && seconds <= 1e9) && self.slots.len() <= MAX_SERVERS
     }
 }
 
@@ -124,7 +169,10 @@ impl PlanDocument {
     #[must_use]
     pub fn asks_the_same(&self, other: &Self) -> bool {
         let session = |plan: &Self| plan.answers.as_ref().map(|answers| answers.session.clone());
-        (self.revision, self.number) == (other.revision, other.number) && session(self) == session(other)
+        let clock = |plan: &Self| plan.line.as_ref().map(|line| line.clock.clone());
+        (self.revision, self.number) == (other.revision, other.number)
+            && session(self) == session(other)
+            && clock(self) == clock(other)
     }
 
     /// What is stored, as the journal wants it.
@@ -144,17 +192,20 @@ mod tests {
     fn plans_of_the_releases_before_and_after_are_understood() {
         let older = r#"{"v":1,"hub":"h","revision":3,"validity_s":120,"servers":[{"name":"a","interval_s":64}]}"#;
         let newer = r#"{"v":1,"hub":"h","revision":3,"number":2,"validity_s":120,"later":{"x":1},
-            "servers":[{"name":"a","interval_s":64,"first_after_s":5,"later":true}]}"#;
+            "clock":{"id":"c","sent_s":5.5},"line":{"clock":"d","zero_s":1,"bound_s":0.1,"at_s":2},
+            "servers":[{"name":"a","interval_s":64,"slot_s":17,"slots":[[6,3]],"spare":[48,5],"later":true}]}"#;
         let [older, newer] = [older, newer].map(|text| PlanDocument::parse(text.as_bytes()).unwrap());
         let first = |plan: &PlanDocument| plan.servers.clone().unwrap().remove(0);
-        assert_eq!((first(&older).interval_s, first(&older).first_after_s, older.number), (Some(64.0), None, 0));
-        assert_eq!((first(&newer).interval_s, first(&newer).first_after_s), (Some(64.0), Some(5.0)));
+        assert_eq!((first(&older).interval_s, first(&older).slot_s, older.number), (Some(64.0), None, 0));
+        assert_eq!((first(&newer).interval_s, first(&newer).slot_s), (Some(64.0), Some(17.0)));
+        assert_eq!(first(&newer).slots, [Class { cycle: 6, at: 3 }]);
+        assert_eq!(newer.line.unwrap().line.at_s, 2.0);
         assert!(PlanDocument::parse(br#"{"v":2,"hub":"h","revision":3,"validity_s":120}"#).is_err());
     }
 
     #[test]
     fn plan_with_times_that_cannot_be_is_refused() {
-        for server in [r#"{"name":"a","interval_s":0}"#, r#"{"name":"a","interval_s":64,"first_after_s":-1}"#] {
+        for server in [r#"{"name":"a","interval_s":0}"#, r#"{"name":"a","interval_s":64,"slot_s":-1}"#] {
             let text = format!(r#"{{"v":1,"hub":"h","revision":3,"validity_s":120,"servers":[{server}]}}"#);
             assert!(PlanDocument::parse(text.as_bytes()).is_err(), "{server}");
         }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::judge::{group, is_heard};
-use super::plan::{PlanDocument, Planned};
+use super::plan::{AddressSlots, AgentLine, HubClock, PlanDocument, Planned};
 use super::roster::Roster;
 use super::state::{HubView, VantageView};
 use crate::config::{Fleet, Server};
+use ntp_monitor_core::fleet::plan::slots::{Class, DRIFT, Line, Relation, slot_s};
 use ntp_monitor_core::fleet::plan::{
-    Assignment, Ledger, PlanConfig, PlanServer, PlanVantage, PlanVersion, VantagePlan, plan,
+    Assignment, Fallback, Ledger, PlanConfig, PlanServer, PlanVantage, PlanVersion, VantagePlan, plan,
 };
 use ntp_monitor_core::fleet::witness::Witness;
 
@@ -36,6 +37,25 @@ pub struct Planner {
     /// Until then the plans of the hub before are renewed as they are: agents may still follow earlier ones of it, which
     /// left room for these only.
     adopted_until: Option<Instant>,
+    /// Names the clock on which this hub keeps the line of the slots.
+    clock: String,
+    /// The clocks of the vantages.
+    clocks: BTreeMap<String, VantageClock>,
+    /// The group of each vantage, also of those that were not heard since this hub began.
+    groups: BTreeMap<Arc<str>, Arc<str>>,
+    /// The line less this hub's clock. A hub that takes over finds it by the agents that know the line; once it gives slots
+    /// out itself, it does not change any more.
+    ahead: Relation,
+    ahead_s: Option<f64>,
+}
+
+/// What is known of the clock of a vantage.
+#[derive(Debug, Clone, Default)]
+struct VantageClock {
+    id: String,
+    /// Its latest announcement that was used.
+    announcement: Option<(String, u64)>,
+    relation: Relation,
 }
 
 /// The latest plan of a vantage.
@@ -44,6 +64,8 @@ pub struct Current {
     pub number: u64,
     pub planned: Vec<Planned>,
     plan: VantagePlan,
+    /// The line as the hub before said it.
+    line: Option<AgentLine>,
 }
 
 impl Current {
@@ -70,6 +92,11 @@ impl Planner {
             number: 0,
             current: BTreeMap::new(),
             adopted_until: None,
+            clock: format!("{:016x}", rand::random::<u64>()),
+            clocks: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            ahead: Relation::default(),
+            ahead_s: None,
         }
     }
 
@@ -79,25 +106,98 @@ impl Planner {
 
     /// Takes a document into account that another hub wrote: it may still be followed.
     pub fn adopt(&mut self, vantage: &Arc<str>, document: &PlanDocument, group: &Arc<str>, now: Instant) {
-        let poll = |planned: &Planned| {
-            let witness = Witness::at(planned.address.as_deref()?.parse().ok()?, group);
-            Some(Assignment { witness, interval_s: planned.interval_s?, first_after_s: 0.0 })
-        };
         let Some(planned) = document.servers.clone() else { return };
-        let polls = planned.iter().filter_map(poll).collect();
+        let group = document.group.as_deref().map_or_else(|| Arc::clone(group), Arc::from);
+        let plan = Self::slots(&planned, &group);
+        self.groups.insert(Arc::clone(vantage), group);
         let version = PlanVersion { lease: document.revision, number: document.number };
         let until_s = self.seconds(now) + document.validity_s;
-        let plan = VantagePlan { polls, fallback: Vec::new() };
         self.ledger.publish(vantage, version, &plan, until_s);
         self.number = self.number.max(document.number);
-        self.current.insert(Arc::clone(vantage), Current { number: document.number, planned, plan });
+        let line = document.line.clone();
+        self.current.insert(Arc::clone(vantage), Current { number: document.number, planned, plan, line });
         let validity = Duration::try_from_secs_f64(document.validity_s).unwrap_or_default();
         self.adopted_until = self.adopted_until.max(Some(now + validity));
     }
 
-    /// Computes every plan from what is known now.
-    pub fn turn(&mut self, view: &HubView, roster: &Roster, now: Instant) {
+    /// The slots that a document says.
+    fn slots(planned: &[Planned], group: &Arc<str>) -> VantagePlan {
+        let mut plan = VantagePlan::default();
+        for planned in planned {
+            let slot_s = planned.slot_s.unwrap_or(0.0);
+            let interval_s = planned.interval_s.unwrap_or(f64::INFINITY);
+            let first = planned.address.clone().map(|address| AddressSlots {
+                address,
+                slots: planned.slots.clone(),
+                spare: planned.spare,
+            });
+            for AddressSlots { address, slots, spare } in first.iter().chain(&planned.more) {
+                let Some(witness) = address.parse().ok().map(|address| Witness::at(address, group)) else { continue };
+                // A hub of an earlier release knows no slots: it may be polled at any time.
+                let slots = if slots.is_empty() { vec![Class { cycle: 1, at: 0 }] } else { slots.clone() };
+                if planned.interval_s.is_some() {
+                    plan.polls.push(Assignment { witness: witness.clone(), interval_s, slot_s, slots });
+                }
+                plan.fallback.push(Fallback { witness, interval_s, slot_s, spare: *spare });
+            }
+        }
+        plan
+    }
+
+    /// Relates the clocks of the vantages to that of this hub, which is `now_s`.
+    fn relate(&mut self, view: &HubView, now_s: f64) {
+        for (vantage, known) in &view.vantages {
+            let Some(presence) = known.presence.as_ref() else { continue };
+            let Some(clock) = presence.clock.as_ref() else { continue };
+            let ours = self.clocks.entry(vantage.clone()).or_default();
+            if ours.id != clock.id {
+                *ours = VantageClock { id: clock.id.clone(), ..VantageClock::default() };
+            }
+            let announcement = Some((presence.session.clone(), presence.number));
+            if ours.announcement == announcement {
+                continue;
+            }
+            ours.announcement = announcement;
+            ours.relation.heard(clock.sent_s, known.announced_s);
+            if clock.hub == self.clock {
+                ours.relation.answered(clock.hub_sent_s, clock.received_s, known.announced_s);
+            }
+        }
+        if self.ahead_s.is_some() {
+            return;
+        }
+        for (vantage, current) in &self.current {
+            let Some(ours) = self.clocks.get(&**vantage) else { continue };
+            let said = current.line.as_ref().filter(|line| line.clock == ours.id);
+            if let (Some(AgentLine { line, .. }), Some((difference_s, bound_s))) =
+                (said, ours.relation.difference_s(now_s))
+            {
+                let bound_s = bound_s + line.bound_s + DRIFT * (now_s + difference_s - line.at_s).abs();
+                let ahead_s = difference_s - line.zero_s;
+                self.ahead.narrow(ahead_s - bound_s, ahead_s + bound_s, now_s);
+            }
+        }
+    }
+
+    /// When a document is written at `now_s` of this hub's clock: that, and where its vantage finds the slots.
+    #[must_use]
+    pub fn times(&self, vantage: &str, now_s: f64) -> (HubClock, Option<AgentLine>) {
+        let clock = HubClock { id: self.clock.clone(), sent_s: now_s };
+        let Some(ahead_s) = self.ahead_s else {
+            return (clock, self.current.get(vantage).and_then(|current| current.line.clone()));
+        };
+        let line = self.clocks.get(vantage).and_then(|ours| {
+            let (difference_s, bound_s) = ours.relation.difference_s(now_s)?;
+            let line = Line { zero_s: difference_s - ahead_s, bound_s, at_s: now_s + difference_s };
+            Some(AgentLine { clock: ours.id.clone(), line })
+        });
+        (clock, line)
+    }
+
+    /// Computes every plan from what is known now, which is `now_s` on the clock of this hub's slots.
+    pub fn turn(&mut self, view: &HubView, roster: &Roster, now: Instant, now_s: f64) {
         self.ledger.expire(self.seconds(now));
+        self.relate(view, now_s);
         for (vantage, known) in &view.vantages {
             if let Some((lease, number)) = known.presence.as_ref().and_then(|presence| presence.follows) {
                 self.ledger.acknowledge(vantage, PlanVersion { lease, number });
@@ -106,15 +206,27 @@ impl Planner {
         if self.adopted_until.is_some_and(|until| now < until) {
             return;
         }
+        for (name, known) in roster.keys().map(|name| (name, view.vantages.get(&**name))) {
+            if known.is_some_and(|known| known.presence.is_some()) {
+                self.groups.insert(Arc::clone(name), group(name, known));
+            }
+        }
+        let ahead = self.ahead;
+        self.ahead_s.get_or_insert_with(|| ahead.difference_s(now_s).map_or(0.0, |(ahead_s, _)| ahead_s));
         let vantages: Vec<PlanVantage> = roster
             .iter()
             .map(|(name, seen)| {
                 let known = view.vantages.get(&**name);
+                let group = self.group(name);
+                // A private address that was seen before the group was known is there twice.
+                let is_its = |witness: &&Witness| {
+                    witness.address().is_some_and(|address| Witness::at(address, &group) == **witness)
+                };
                 PlanVantage {
                     name: Arc::clone(name),
-                    group: group(name, known),
                     is_trusted: known.is_some_and(|known| self.is_trusted(known, now)),
-                    allows: seen.keys().filter(|witness| witness.address().is_some()).cloned().collect(),
+                    allows: seen.keys().filter(is_its).cloned().collect(),
+                    group,
                 }
             })
             .collect();
@@ -131,14 +243,22 @@ impl Planner {
         // Own servers are polled as the file of each agent says; no plan is needed for them.
         let own: BTreeSet<&Witness> =
             servers.iter().filter(|server| server.is_own).map(|server| &server.witness).collect();
+        let slots_s: BTreeMap<&Witness, f64> =
+            servers.iter().map(|server| (&server.witness, slot_s(server.budget_s))).collect();
         for (vantage, plan) in plan(&vantages, &servers, &delay_s, turn, &self.ledger, &self.config) {
-            let planned = named(&plan, roster.get(&vantage), &own);
+            let planned = named(&plan, roster.get(&vantage), &own, &slots_s);
             let is_same = self.current.get(&vantage).is_some_and(|current| current.planned == planned);
             if !is_same {
                 self.number += 1;
-                self.current.insert(vantage, Current { number: self.number, planned, plan });
+                self.current.insert(vantage, Current { number: self.number, planned, plan, line: None });
             }
         }
+    }
+
+    /// The group in which the private addresses of a vantage are unique.
+    #[must_use]
+    pub fn group(&self, vantage: &Arc<str>) -> Arc<str> {
+        Arc::clone(self.groups.get(vantage).unwrap_or(vantage))
     }
 
     fn is_trusted(&self, known: &VantageView, now: Instant) -> bool {
@@ -146,7 +266,7 @@ impl Planner {
     }
 
     fn servers(&self, view: &HubView, roster: &Roster) -> Vec<PlanServer> {
-        let mut all: BTreeMap<&Witness, (bool, f64)> = BTreeMap::new();
+        let mut all: BTreeMap<&Witness, (Option<bool>, f64)> = BTreeMap::new();
         for (vantage, seen) in roster {
             let candidates = view.vantages.get(&**vantage).and_then(|known| known.presence.as_ref());
             let candidates: BTreeMap<&str, _> =
@@ -154,12 +274,15 @@ impl Planner {
             for (witness, seen) in seen.iter().filter(|(witness, _)| witness.address().is_some()) {
                 let (own, poll_s) =
                     candidates.get(&*seen.name).map_or((false, f64::INFINITY), |c| (c.own, c.interval_s));
-                let known = all.entry(witness).or_insert((true, f64::INFINITY));
-                *known = (known.0 && own, known.1.min(poll_s));
+                let known = all.entry(witness).or_insert((None, f64::INFINITY));
+                // A vantage that was not heard since this hub began says nothing of its servers.
+                let own = if candidates.is_empty() { known.0 } else { Some(known.0.unwrap_or(true) && own) };
+                *known = (own, known.1.min(poll_s));
             }
         }
         all.into_iter()
             .map(|(witness, (is_own, poll_s))| {
+                let is_own = is_own.unwrap_or(false);
                 let least = if is_own { Server::OWN_FLOOR } else { Server::FLOOR };
                 let own_budget_s = self.own_budget_s.filter(|_| is_own);
                 let budget_s = own_budget_s.unwrap_or(self.budget_s);
@@ -195,28 +318,37 @@ fn named(
     plan: &VantagePlan,
     seen: Option<&BTreeMap<Witness, super::roster::Seen>>,
     own: &BTreeSet<&Witness>,
+    slots_s: &BTreeMap<&Witness, f64>,
 ) -> Vec<Planned> {
     let Some(seen) = seen else { return Vec::new() };
     let polls: BTreeMap<&Witness, &Assignment> = plan.polls.iter().map(|poll| (&poll.witness, poll)).collect();
-    let fallback: BTreeMap<&Witness, f64> = plan.fallback.iter().map(|pace| (&pace.witness, pace.interval_s)).collect();
+    let fallback: BTreeMap<&Witness, &Fallback> = plan.fallback.iter().map(|pace| (&pace.witness, pace)).collect();
     let witnesses: BTreeSet<&&Witness> = polls.keys().chain(fallback.keys()).collect();
     let mut all: BTreeMap<&str, Planned> = BTreeMap::new();
     for witness in witnesses.into_iter().filter(|witness| !own.contains(**witness)) {
         let Some(seen) = seen.get(*witness) else { continue };
-        let poll = polls.get(*witness);
-        let (interval_s, fallback_s) =
-            (poll.map(|poll| rounded(&poll.interval_s)), fallback.get(*witness).map(rounded));
+        let (poll, pace) = (polls.get(*witness), fallback.get(*witness));
+        let Some(address) = witness.address().map(|address| address.to_string()) else { continue };
+        let slots = poll.map(|poll| poll.slots.clone()).unwrap_or_default();
+        let spare = pace.and_then(|pace| pace.spare);
         let planned = Planned {
             name: seen.name.to_string(),
-            address: witness.address().map(|address| address.to_string()),
-            interval_s,
-            fallback_s,
-            first_after_s: poll.map(|poll| rounded(&poll.first_after_s)),
+            address: Some(address.clone()),
+            interval_s: poll.map(|poll| rounded(&poll.interval_s)),
+            fallback_s: pace.map(|pace| rounded(&pace.interval_s)),
+            slot_s: slots_s.get(*witness).copied(),
+            slots: slots.clone(),
+            spare,
+            more: Vec::new(),
         };
-        // A name with several addresses is polled at the slowest pace of them.
-        let known = all.entry(&seen.name).or_insert_with(|| planned.clone());
-        known.interval_s = slowest(known.interval_s, interval_s);
-        known.fallback_s = slowest(known.fallback_s, fallback_s);
+        let Some(known) = all.get_mut(&*seen.name) else {
+            all.insert(&seen.name, planned);
+            continue;
+        };
+        // A name with several addresses: agents that know no slots poll it at the slowest pace of them.
+        known.interval_s = slowest(known.interval_s, planned.interval_s);
+        known.fallback_s = slowest(known.fallback_s, planned.fallback_s);
+        known.more.push(AddressSlots { address, slots, spare });
     }
     all.into_values().collect()
 }

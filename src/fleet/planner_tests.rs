@@ -46,7 +46,7 @@ fn all_agents_together_stay_within_the_budget_with_and_without_plans() {
     let (view, roster) = agents(8, false, now);
     let mut planner = Planner::new(&fleet());
     for _ in 0..20 {
-        planner.turn(&view, &roster, now);
+        planner.turn(&view, &roster, now, 0.0);
         view.vantages.keys().for_each(|vantage| planner.written(vantage, 1, Some(now), now));
         let planned = rate(&planner, &view, |planned| planned.interval_s);
         assert!(planned <= 1.0 / 16.0 + 1e-9, "{planned}");
@@ -61,7 +61,7 @@ fn own_servers_are_left_to_the_file_of_each_agent() {
     let now = Instant::now();
     let (view, roster) = agents(8, true, now);
     let mut planner = Planner::new(&fleet());
-    planner.turn(&view, &roster, now);
+    planner.turn(&view, &roster, now, 0.0);
     assert!(view.vantages.keys().all(|vantage| planner.current(vantage).unwrap().planned.is_empty()));
 }
 
@@ -71,9 +71,72 @@ fn silent_vantage_gets_no_plan_of_its_own() {
     let (mut view, roster) = agents(3, false, now);
     view.vantages.get_mut("v1").unwrap().heard = now.checked_sub(Duration::from_secs(91));
     let mut planner = Planner::new(&fleet());
-    planner.turn(&view, &roster, now);
+    planner.turn(&view, &roster, now, 0.0);
     assert!(planner.current("v1").unwrap().planned[0].interval_s.is_none());
     assert!(planner.current("v0").unwrap().planned[0].interval_s.is_some());
+}
+
+/// Samples may come before the hub knows to which group a private address belongs.
+#[test]
+fn private_server_is_planned_once_when_its_group_comes_late() {
+    let now = Instant::now();
+    let (judge, mut view) = (Judge::default(), HubView::default());
+    let names: Vec<Arc<str>> = (0..4).map(|n| format!("v{n}").into()).collect();
+    let observe = |view: &HubView| {
+        for name in &names {
+            let sample = Sample {
+                address: "10.0.0.1:123".parse().ok(),
+                ..Sample::unasked(Stamp::default(), ServerIdent::seen_from(name, "a"), Outcome::Timeout, 16.0)
+            };
+            judge.observe(&[Arc::new(sample)], view, 0);
+        }
+    };
+    observe(&view);
+    let candidate = Candidate { name: "a".into(), interval_s: 16.0, ..Candidate::default() };
+    let presence = Arc::new(Presence { groups: vec!["here".into()], servers: vec![candidate], ..Presence::default() });
+    let known = VantageView { presence: Some(presence), heard: Some(now), ..VantageView::default() };
+    view.vantages = names.iter().map(|name| (name.to_string(), known.clone())).collect();
+    observe(&view);
+    let mut planner = Planner::new(&fleet());
+    planner.turn(&view, &judge.roster(), now, 0.0);
+    let slots = |planner: &Planner| -> Vec<_> {
+        let planned = names.iter().map(|name| planner.current(name).unwrap().planned.clone());
+        planned.map(|planned| (planned.len(), planned[0].more.len(), planned[0].slots.clone())).collect()
+    };
+    let first = slots(&planner);
+    assert!(first.iter().all(|(servers, more, _)| (*servers, *more) == (1, 0)), "{first:?}");
+    let classes: BTreeSet<_> = first.iter().flat_map(|(.., slots)| slots.clone()).collect();
+    assert_eq!((classes.len(), first.iter().map(|(.., slots)| slots.len()).sum::<usize>()), (5, 5));
+    // A hub that takes over and has heard nobody yet.
+    let mut next = Planner::new(&fleet());
+    for name in &names {
+        let document = PlanDocument {
+            v: 1,
+            hub: "h".into(),
+            revision: 1,
+            number: planner.current(name).unwrap().number,
+            answers: None,
+            clock: None,
+            line: None,
+            group: Some(planner.group(name).to_string()),
+            validity_s: 120.0,
+            servers: Some(planner.current(name).unwrap().planned.clone()),
+            stored: Vec::new(),
+            caught_up: true,
+        };
+        next.adopt(name, &document, name, now);
+    }
+    let later = now + Duration::from_secs(121);
+    for name in &names[..3] {
+        next.written(name, 2, Some(later), later);
+        view.vantages.get_mut(&**name).unwrap().heard = Some(later);
+    }
+    view.vantages.get_mut("v3").unwrap().presence = None;
+    next.turn(&view, &judge.roster(), later, 0.0);
+    let second = slots(&next);
+    assert!(first[..3].iter().zip(&second).all(|(a, b)| a.2.iter().all(|class| b.2.contains(class))), "{second:?}");
+    let spare = |planner: &Planner, name: &str| planner.current(name).unwrap().planned[0].spare;
+    assert!(names.iter().all(|name| spare(&planner, name) == spare(&next, name)), "{second:?}");
 }
 
 /// An agent in simulated time.
@@ -142,7 +205,7 @@ fn partitions_and_kills_never_exceed_the_budget() {
             }
         }
         if second % 4 == 0 {
-            planner.turn(&view, &roster, now);
+            planner.turn(&view, &roster, now, 0.0);
             for name in &names {
                 let current = planner.current(name).unwrap().clone();
                 let is_due = documents.get(name).is_none_or(|(document, _, written)| {
@@ -157,6 +220,9 @@ fn partitions_and_kills_never_exceed_the_budget() {
                         revision: lease,
                         number: current.number,
                         answers: None,
+                        clock: None,
+                        line: None,
+                        group: None,
                         validity_s: 120.0,
                         servers: Some(current.planned),
                         stored: Vec::new(),

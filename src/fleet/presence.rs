@@ -32,6 +32,9 @@ pub struct Presence {
     pub groups: Vec<String>,
     /// The wall clock of the vantage, in nanoseconds since 1970.
     pub wall_ns: i64,
+    /// The clock on which it keeps its slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<AgentClock>,
     /// A short hash of what the configuration says about polling.
     pub configuration: String,
     /// Samples that no hub has stored yet.
@@ -45,6 +48,19 @@ pub struct Presence {
     /// The last error of its own clock, as its daemon states it, in seconds.
     pub clock_error_s: Option<f64>,
     pub servers: Vec<Candidate>,
+}
+
+/// The clock of an agent when it sent an announcement.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentClock {
+    /// Names the clock.
+    pub id: String,
+    pub sent_s: f64,
+    /// The last plan that came: the clock of its hub, when it was sent by it, and when it came by this one.
+    pub hub: String,
+    pub hub_sent_s: f64,
+    pub received_s: f64,
 }
 
 /// A server that the agent's configuration allows to be polled.

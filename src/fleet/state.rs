@@ -47,6 +47,8 @@ pub struct VantageView {
     pub presence: Option<Arc<Presence>>,
     /// When the last announcement came, on this host's monotonic clock.
     pub announced: Option<Instant>,
+    /// The same on the clock of the hub's slots, in seconds.
+    pub announced_s: f64,
     /// When the last announcement or message came, on this host's monotonic clock.
     pub heard: Option<Instant>,
     /// The vantage's wall clock less this host's at the last announcement, in nanoseconds; only as good as the way of the

@@ -4,6 +4,7 @@ use super::StoreError;
 use super::command::Command;
 use super::fleet::{Accepted, Batch, JournalRow, Position, RawGauge, Seqs, VantageRow, journal, raw, received};
 use super::handle::StoreHandle;
+use super::meta;
 use super::read::{Reader, Series, SeriesCounts};
 use super::record::StoredSample;
 
@@ -14,6 +15,14 @@ impl StoreHandle {
     /// When the store cannot be written.
     pub async fn fleet_committed(&self, ranges: Vec<Seqs>) -> Result<u64, StoreError> {
         self.ask(|reply| Command::FleetCommitted { ranges, reply }).await
+    }
+
+    /// Keeps the latest plan, for the next process.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn keep_fleet_plan(&self, plan: Vec<u8>) -> Result<(), StoreError> {
+        self.ask(|reply| Command::FleetPlan { plan, reply }).await
     }
 
     /// Stores the samples of other vantages, with the position in the stream, in one transaction.
@@ -74,6 +83,14 @@ impl Reader {
         max_bytes: usize,
     ) -> Result<Vec<JournalRow>, StoreError> {
         self.run("read the journal of the fleet", |conn| journal::after(conn, after, max_samples, max_bytes))
+    }
+
+    /// The latest plan that was kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_plan(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.run("read the plan of the fleet", |conn| meta::bytes(conn, meta::FLEET_PLAN))
     }
 
     /// The last row of the journal; 0 if it is empty.

@@ -10,6 +10,11 @@ pub(super) const DROPPED_LINES: &str = "outbox_dropped_lines";
 pub(super) const RETENTION_CLOCK_NS: &str = "retention_clock_ns";
 /// The start of the bucket that is missing in the rollups on disk, in seconds since 1970; see `pending`.
 pub(super) const PENDING_BUCKET_S: &str = "pending_bucket_s";
+/// While the journal is packed step by step: the last of its pages that is meant, and the last series that is in blocks.
+pub(super) const PACKED_PAGE: &str = "packed_page";
+pub(super) const PACKED_SERIES: &str = "packed_series";
+/// The latest plan of the fleet, as it came.
+pub(super) const FLEET_PLAN: &str = "fleet_plan";
 /// When the store was created.
 const CREATED_NS: &str = "created_ns";
 /// 0 or absent after a clean shutdown; [`NO_DOUBT`] while a service runs that started after one. Otherwise the last
@@ -57,6 +62,11 @@ pub(super) fn number(conn: &Connection, key: &str) -> rusqlite::Result<Option<i6
 
 /// Reads a text; `None` if it was never written.
 pub(super) fn text(conn: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+}
+
+/// Reads bytes; `None` if they were never written.
+pub(super) fn bytes(conn: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
     conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
 }
 

@@ -19,6 +19,7 @@ use super::db::Db;
 use super::error::StoreError;
 use super::fleet::journal::Journal;
 use super::handle::StoreHandle;
+use super::meta;
 use super::notices::{self, Queues};
 use super::nts::NtsCounters;
 use super::outbox::{self, Totals};
@@ -310,6 +311,9 @@ impl BatchWriter for Writer {
             Command::FleetCommitted { ranges, reply } => {
                 let result = self.remove_committed(&ranges);
                 self.send(reply, "delete what a hub has stored", result);
+            }
+            Command::FleetPlan { plan, reply } => {
+                self.answer(reply, "keep the plan of the fleet", |conn, _| meta::set(conn, meta::FLEET_PLAN, plan));
             }
             Command::FleetReceive { batch, reply } => {
                 let result = self.receive(&batch);

@@ -97,6 +97,34 @@ fn journal_is_packed_when_it_fills_a_block_for_each_series() {
 }
 
 #[test]
+fn many_series_are_packed_some_at_a_time_unseen() {
+    let names: Vec<String> =
+        ["a", "b"].map(str::to_owned).into_iter().chain((0..1200).map(|n| format!("s{n}"))).collect();
+    let batch = |n: i64| names.iter().flat_map(|name| series_of(name, T0 + n * HOUR, 1)).collect::<Vec<_>>();
+    // The process is killed after so many steps.
+    for steps in [1, 3] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(dir.path());
+        let store = Store::open(options.clone(), &log()).unwrap();
+        let mut writer = store.writer(None);
+        (0..32).for_each(|n| writer.write(&batch(n)).unwrap());
+        assert_eq!(places(&options).0, 32 * names.len() as i64, "not in the transaction of a batch");
+        let before = seen(&options);
+        for step in 0..steps {
+            writer.tick(stamp(T0)).unwrap();
+            assert!(seen(&options) == before, "{step} of {steps}");
+        }
+        assert_eq!(places(&options).0 == 0, steps == 3, "{steps}");
+        let mut next = store.writer(None);
+        next.write(&[batch(31), batch(3)].concat()).unwrap();
+        (0..7200).for_each(|_| next.tick(stamp(T0)).unwrap());
+        assert_eq!(places(&options), (0, 32 * names.len() as i64, 0), "nothing is stored twice");
+        assert!(seen(&options) == before);
+        assert_eq!(reader(&options).since(T0).count(), 32 * names.len());
+    }
+}
+
+#[test]
 fn samples_of_a_clock_set_back_go_between_those_that_exist() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path());

@@ -37,6 +37,13 @@ impl Stamp {
         self.wall_ns as f64 / 1e9
     }
 
+    /// The clock on which a fleet shares its slots out, in seconds: it advances by the hardware alone, which no program
+    /// slows down or speeds up, and also while the machine is suspended.
+    #[must_use]
+    pub fn slot_s(self) -> f64 {
+        (self.wall_ns - self.raw_ns + self.boot_ns) as f64 / 1e9
+    }
+
     /// Monotonic time elapsed since `earlier`; zero if `earlier` is later than `self`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -1,7 +1,8 @@
 //! A validated `[[server]]`: the address, and how and how often to poll it.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use ntp_monitor_core::fleet::plan::slots::Slots;
 use ntp_monitor_core::interleaved::Policy as WhenInterleaved;
 use ntp_monitor_core::nts::record::PORT as KEY_EXCHANGE_PORT;
 use ntp_monitor_core::sample::ServerIdent;
@@ -45,9 +47,21 @@ pub struct Server {
     pub paused: bool,
     /// Whether the server gets at most one question a day for its protocol sheet, besides the polls.
     pub sheet: bool,
-    /// Set if the fleet shares the server. The poll interval is then a minimum, and the first request of a new plan is
-    /// sent after this time, so that vantages do not poll at the same moment.
-    pub pace: Option<Duration>,
+    /// Set where a fleet shares the server.
+    pub pace: Option<Arc<Pace>>,
+}
+
+/// How a fleet shares a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// The slots at each address. An address without slots is polled at the interval, which is a minimum then.
+    pub slots: BTreeMap<SocketAddr, Slots>,
+    /// The minimum interval between two polls in slots: what the agent's own file says.
+    pub least: Duration,
+    /// The minimum interval without slots, or while it is not known where they are.
+    pub otherwise: Duration,
+    /// Whether the slots end when the plan expires.
+    pub is_planned: bool,
 }
 
 impl Server {

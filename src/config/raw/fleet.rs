@@ -78,8 +78,8 @@ pub(in crate::config) struct Fleet {
     /// Names and networks that a plan may let this agent poll. Default: the addresses of its own `[[server]]` sections.
     #[schemars(extend("default" = [], "examples" = [["time.example.net", "192.0.2.0/24"]]))]
     pub allow: Vec<String>,
-    /// Interval of every server that is not your own while there is no valid plan. All agents together stay within the
-    /// budget as long as this is at least budget times the number of agents.
+    /// Interval of every server that is not your own before the first plan, and when no hub was heard for long. All agents
+    /// together stay within the budget as long as this is at least budget times the number of agents.
     #[schemars(extend("default" = "30m"))]
     pub fallback_interval: Span,
     /// Hub: least time between two requests of the whole fleet to one server that is not your own.

@@ -62,7 +62,8 @@ impl Hub {
                 Some(speaker) => speaker,
                 none => none.insert(self.take_over(link, &vantages).await?),
             };
-            speaker.planner.turn(&self.state.view(), &self.judge.roster(), Instant::now());
+            let now_s = crate::clock::now().slot_s();
+            speaker.planner.turn(&self.state.view(), &self.judge.roster(), Instant::now(), now_s);
             for vantage in &vantages {
                 // Each write takes time, and the lease may end meanwhile.
                 let Some(revision) = lease.held(Instant::now()) else { break };
@@ -97,7 +98,9 @@ impl Hub {
     }
 
     async fn write(&self, link: &Link, vantage: &str, revision: u64, speaker: &mut Speaker) -> Result<(), LinkError> {
-        let plan = self.document(vantage, revision, &speaker.planner).await?;
+        let mut plan = self.document(vantage, revision, &speaker.planner).await?;
+        let (clock, line) = speaker.planner.times(vantage, crate::clock::now().slot_s());
+        (plan.clock, plan.line) = (Some(clock), line);
         let now = Instant::now();
         if let Some(last) = speaker.written.get(vantage) {
             let renewal = self.fleet.plan_validity.div_f64(3.0);
@@ -128,6 +131,9 @@ impl Hub {
             revision,
             number: current.map_or(0, |current| current.number),
             answers: view.vantages.get(vantage).and_then(|known| known.answers()),
+            clock: None,
+            line: None,
+            group: Some(planner.group(&vantage.into()).to_string()),
             validity_s: self.fleet.plan_validity.as_secs_f64(),
             servers: current.map(|current| current.planned.clone()),
             stored: stored.into_iter().map(as_stored).collect(),

@@ -1,4 +1,5 @@
-//! The journal: each batch of samples is one row, until its samples are packed into blocks.
+//! The journal: each batch of samples is one row, until its samples are packed into blocks. While that happens step by step,
+//! a row still has samples that are in blocks already; nobody sees those here ([`Packed`]).
 
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -7,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::ALL_SERIES;
 use crate::store::block::{self, Damaged, MOST_RECORDS};
 use crate::store::damage::Damage;
+use crate::store::meta;
 use crate::store::record::Record;
 
 /// Appends a batch.
@@ -18,6 +20,36 @@ pub(super) fn append(conn: &Connection, records: &[Record]) -> rusqlite::Result<
         insert.execute(params![walls().min(), walls().max(), page.len() as i64, block::encode(page)])?;
     }
     Ok(())
+}
+
+/// How far the journal is packed: in pages up to `page`, the samples of series up to `series` are in blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packed {
+    pub(super) page: i64,
+    pub(super) series: i64,
+}
+
+impl Packed {
+    /// What is recorded; `None` unless the journal is being packed.
+    pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Self>> {
+        let Some(page) = meta::number(conn, meta::PACKED_PAGE)? else { return Ok(None) };
+        Ok(meta::number(conn, meta::PACKED_SERIES)?.map(|series| Self { page, series }))
+    }
+
+    pub(super) fn record(self, conn: &Connection) -> rusqlite::Result<()> {
+        meta::set(conn, meta::PACKED_PAGE, self.page)?;
+        meta::set(conn, meta::PACKED_SERIES, self.series)
+    }
+
+    pub(super) fn end(conn: &Connection) -> rusqlite::Result<()> {
+        meta::remove(conn, meta::PACKED_PAGE)?;
+        meta::remove(conn, meta::PACKED_SERIES)
+    }
+}
+
+/// The last page.
+pub(super) fn last_page(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("SELECT ifnull(max(id), 0) FROM journal")?.query_row([], |row| row.get(0))
 }
 
 /// A row of the journal.
@@ -54,18 +86,24 @@ fn until(
     (from_ns, to_ns): (i64, i64),
     mut each: impl FnMut(Page) -> ControlFlow<()>,
 ) -> rusqlite::Result<ControlFlow<()>> {
+    let packed = Packed::read(conn)?;
     let mut statement = conn.prepare_cached(
         "SELECT id, first_ns, last_ns, samples, data FROM journal WHERE last_ns >= ?1 AND first_ns < ?2 ORDER BY id",
     )?;
     let mut rows = statement.query([from_ns, to_ns])?;
     while let Some(row) = rows.next()? {
-        let page = Page {
+        let mut page = Page {
             id: row.get(0)?,
             first_ns: row.get(1)?,
             last_ns: row.get(2)?,
             samples: row.get(3)?,
             records: block::decode_if_of(row.get_ref(4)?.as_blob()?, ids),
         };
+        if let Some(packed) = packed.filter(|packed| page.id <= packed.page)
+            && let Ok(records) = &mut page.records
+        {
+            records.retain(|record| record.series_id > packed.series);
+        }
         if each(page).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -96,6 +134,33 @@ pub(super) fn scan(
     })
 }
 
+/// Calls `each` with the samples of the series `ids` in the pages up to `last_page`, in the order of insertion.
+pub(super) fn scan_to(
+    conn: &Connection,
+    damage: &Damage,
+    ids: &RangeInclusive<i64>,
+    last_page: i64,
+    each: &mut impl FnMut(Record),
+) -> rusqlite::Result<()> {
+    until(conn, ids, super::ALL_TIME, |page| {
+        if page.id > last_page {
+            return ControlFlow::Break(());
+        }
+        match &page.records {
+            Err(why) => damage.note(page.fault(*why)),
+            Ok(_) => {
+                page.records
+                    .into_iter()
+                    .flatten()
+                    .filter(|record| ids.contains(&record.series_id))
+                    .for_each(&mut *each);
+            }
+        }
+        ControlFlow::Continue(())
+    })
+    .map(drop)
+}
+
 /// Deletes pages.
 pub(super) fn delete(conn: &Connection, ids: &[i64]) -> rusqlite::Result<()> {
     let mut delete = conn.prepare_cached("DELETE FROM journal WHERE id = ?1")?;
@@ -120,6 +185,10 @@ pub(super) fn newest_ns(conn: &Connection) -> rusqlite::Result<Option<i64>> {
 
 /// Deletes pages whose samples are all older than `before_ns`. Returns the number of samples.
 pub(super) fn prune(conn: &Connection, before_ns: i64) -> rusqlite::Result<usize> {
+    // The number of a deleted page could be given to a new one.
+    if Packed::read(conn)?.is_some() {
+        return Ok(0);
+    }
     let mut statement = conn.prepare_cached("DELETE FROM journal WHERE last_ns < ?1 RETURNING samples")?;
     let samples = statement.query_map([before_ns], |row| row.get::<_, u32>(0))?;
     samples.map(|samples| samples.map(|samples| samples as usize)).sum()

@@ -1,24 +1,28 @@
 //! The writer's knowledge of the samples in the store: which are new, and when the journal is due to be packed. Must be
 //! reset after a transaction that did not commit, and after another connection wrote.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::RangeInclusive;
 
 use super::blocks::FULL;
-use super::{ALL_TIME, Samples};
+use super::{ALL_TIME, PACK_AT_ONCE, Samples, groups};
 use crate::store::record::Record;
 
-/// The journal is packed when it holds this many samples, however many series they belong to. Packing them takes less
-/// than a second.
+/// The journal is packed when it holds this many samples, however many series they belong to.
 const MOST: usize = 400_000;
 
 #[derive(Debug, Default)]
 pub(in crate::store) struct Known {
     /// Whether the journal was counted.
     is_loaded: bool,
-    /// Number of samples in the journal.
+    /// Number of samples in the journal, without what is being packed.
     samples: usize,
-    /// Series with samples in the journal.
-    series: HashSet<i64>,
+    /// The same of each series.
+    series: BTreeMap<i64, usize>,
+    /// The series that are still to be packed, when packing was begun.
+    steps: Option<VecDeque<RangeInclusive<i64>>>,
+    /// Samples that were appended since the last step.
+    since_step: usize,
     /// The time of the newest sample of each series.
     newest: HashMap<i64, i64>,
     /// Series and time of every sample in the journal; read when a sample comes that is not newer than all others.
@@ -58,12 +62,13 @@ impl Known {
     /// Counts samples that were appended.
     pub(in crate::store) fn appended(&mut self, records: &[Record]) {
         self.samples += records.len();
-        self.series.extend(records.iter().map(|record| record.series_id));
+        self.since_step += records.len();
+        records.iter().for_each(|record| *self.series.entry(record.series_id).or_insert(0) += 1);
     }
 
     /// Whether the journal holds enough for most series to fill a block.
     pub(in crate::store) fn is_due(&self) -> bool {
-        self.samples >= (FULL * self.series.len()).clamp(FULL, MOST)
+        self.steps.is_none() && self.samples >= (FULL * self.series.len()).clamp(FULL, MOST)
     }
 
     /// Whether the journal holds anything that could be packed.
@@ -72,11 +77,38 @@ impl Known {
         Ok(self.samples > 0)
     }
 
+    /// Whether packing was begun by this writer, and whether the next step keeps up with what was appended.
+    pub(in crate::store) fn is_step_due(&self, at_once: bool) -> bool {
+        self.steps.is_some() && (at_once || self.since_step >= PACK_AT_ONCE / 2)
+    }
+
+    /// Plans the steps of packing what the journal holds; `None` if one is enough.
+    pub(in crate::store) fn begin_packing(&mut self) -> Option<()> {
+        let steps = groups(&self.series);
+        if steps.len() < 2 {
+            return None;
+        }
+        (self.samples, self.since_step, self.steps) = (0, 0, Some(steps.into()));
+        self.series.clear();
+        Some(())
+    }
+
+    /// The series of the next step; `None` after the last one.
+    pub(in crate::store) fn next_step(&mut self) -> Option<RangeInclusive<i64>> {
+        self.since_step = 0;
+        self.steps.as_mut()?.pop_front()
+    }
+
+    /// All steps of packing were made.
+    pub(in crate::store) fn ended_steps(&mut self) {
+        (self.steps, self.seen) = (None, None);
+    }
+
     /// The journal was packed.
     pub(in crate::store) fn packed(&mut self) {
         self.samples = 0;
         self.series.clear();
-        self.seen = None;
+        self.ended_steps();
     }
 
     fn load(&mut self, samples: Samples<'_>) -> rusqlite::Result<()> {
@@ -84,14 +116,16 @@ impl Known {
             return Ok(());
         }
         let mut newest: HashMap<i64, i64> = HashMap::new();
+        let mut series = BTreeMap::new();
         let count = count(samples, |record| {
+            *series.entry(record.series_id).or_insert(0) += 1;
             let known = newest.entry(record.series_id).or_insert(record.at.wall_ns);
             *known = (*known).max(record.at.wall_ns);
         })?;
         for (id, newest_ns) in &mut newest {
             *newest_ns = (*newest_ns).max(samples.newest_packed_ns(*id)?.unwrap_or(i64::MIN));
         }
-        (self.samples, self.series) = (count, newest.keys().copied().collect());
+        (self.samples, self.series) = (count, series);
         self.newest = newest;
         self.is_loaded = true;
         Ok(())

@@ -24,8 +24,8 @@ pub(super) use moving::{Mover, Progress};
 pub(super) const ALL_SERIES: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 /// Every instant.
 pub(super) const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
-/// The most samples in memory while the journal is packed, but for a series with more.
-const PACK_AT_ONCE: usize = 32_768;
+/// The most samples in memory while the journal is packed, and in one step of it, but for a series with more.
+pub(super) const PACK_AT_ONCE: usize = 32_768;
 
 /// So many reads of one series look through the journal; the one after them decodes it for all series.
 const SCANS: usize = 16;
@@ -212,21 +212,53 @@ impl<'a> Samples<'a> {
 
     /// Moves the samples of the journal into blocks. Pages that cannot be decoded stay where they are.
     pub(super) fn pack(self) -> rusqlite::Result<()> {
-        let (mut counts, mut pages) = (BTreeMap::new(), Vec::new());
+        let mut counts = BTreeMap::new();
+        self.journal(&ALL_SERIES, ALL_TIME, |record| *counts.entry(record.series_id).or_insert(0) += 1)?;
+        groups(&counts).into_iter().try_for_each(|ids| self.pack_series(ids, i64::MAX))?;
+        self.end_packing(i64::MAX)
+    }
+
+    /// Begins to pack what the journal holds now, some series at a time. Readers notice nothing.
+    pub(super) fn begin_packing(self) -> rusqlite::Result<()> {
+        journal::Packed { page: journal::last_page(self.conn)?, series: i64::MIN }.record(self.conn)
+    }
+
+    /// Whether packing was begun and not ended.
+    pub(super) fn is_packing(self) -> rusqlite::Result<bool> {
+        Ok(journal::Packed::read(self.conn)?.is_some())
+    }
+
+    /// Moves the samples of these series into blocks. The series follow those of the step before.
+    pub(super) fn pack_step(self, ids: RangeInclusive<i64>) -> rusqlite::Result<()> {
+        let Some(packed) = journal::Packed::read(self.conn)? else { return Ok(()) };
+        let series = *ids.end();
+        self.pack_series(ids, packed.page)?;
+        journal::Packed { series, ..packed }.record(self.conn)
+    }
+
+    /// Deletes the pages that were packed.
+    pub(super) fn end_steps(self) -> rusqlite::Result<()> {
+        journal::Packed::read(self.conn)?.map_or(Ok(()), |packed| self.end_packing(packed.page))
+    }
+
+    fn pack_series(self, ids: RangeInclusive<i64>, last_page: i64) -> rusqlite::Result<()> {
+        let mut records = Vec::new();
+        journal::scan_to(self.conn, self.damage, &ids, last_page, &mut |record| records.push(record))?;
+        records.sort_by_key(|record: &Record| (record.series_id, record.at.wall_ns));
+        for series in records.chunk_by(|a, b| a.series_id == b.series_id) {
+            blocks::add(self.conn, self.damage, series[0].series_id, series)?;
+        }
+        Ok(())
+    }
+
+    fn end_packing(self, last_page: i64) -> rusqlite::Result<()> {
+        let mut pages = Vec::new();
         journal::pages(self.conn, ALL_TIME, |page| {
-            if let Ok(records) = page.records {
+            if page.records.is_ok() && page.id <= last_page {
                 pages.push(page.id);
-                records.iter().for_each(|record| *counts.entry(record.series_id).or_insert(0) += 1);
             }
         })?;
-        for ids in groups(&counts) {
-            let mut records = Vec::new();
-            self.journal(&ids, ALL_TIME, |record| records.push(record))?;
-            records.sort_by_key(|record| (record.series_id, record.at.wall_ns));
-            for series in records.chunk_by(|a, b| a.series_id == b.series_id) {
-                blocks::add(self.conn, self.damage, series[0].series_id, series)?;
-            }
-        }
+        journal::Packed::end(self.conn)?;
         journal::delete(self.conn, &pages)
     }
 
@@ -258,7 +290,7 @@ fn is_newer(known: &Record, wall_ns: i64) -> bool {
 }
 
 /// Ranges of series with at most [`PACK_AT_ONCE`] samples each, or one series.
-fn groups(counts: &BTreeMap<i64, usize>) -> Vec<RangeInclusive<i64>> {
+pub(super) fn groups(counts: &BTreeMap<i64, usize>) -> Vec<RangeInclusive<i64>> {
     let mut groups: Vec<(RangeInclusive<i64>, usize)> = Vec::new();
     for (id, count) in counts {
         match groups.last_mut() {

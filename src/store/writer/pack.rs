@@ -16,30 +16,61 @@ impl Writer {
     /// Packs the journal when it holds enough, or for long enough.
     pub(super) fn pack_when_due(&mut self) -> Result<(), StoreError> {
         self.since_pack += 1;
-        if self.cache.samples.is_due() || self.since_pack >= PACK_TICKS { self.pack() } else { Ok(()) }
+        if self.cache.samples.is_step_due(true) {
+            self.pack_step()
+        } else if self.cache.samples.is_due() || self.since_pack >= PACK_TICKS {
+            self.pack()
+        } else {
+            Ok(())
+        }
     }
 
-    /// Moves the samples of the journal into blocks.
+    /// Moves the samples of the journal into blocks: at once if they are few, otherwise some series a second, so that no
+    /// batch waits for long. A process that is killed between two steps leaves the rest to the next one.
     fn pack(&mut self) -> Result<(), StoreError> {
         let damage = self.damage.clone();
         self.transact("pack samples", |tx, cache, _| {
             let samples = Samples::new(tx, &damage);
-            if cache.samples.is_waiting(samples)? {
-                samples.pack()?;
-                cache.samples.packed();
+            if !cache.samples.is_waiting(samples)? {
+                return Ok(());
             }
+            if !samples.is_packing()? && cache.samples.begin_packing().is_some() {
+                return samples.begin_packing();
+            }
+            samples.pack()?;
+            cache.samples.packed();
             Ok(())
         })?;
         self.since_pack = 0;
         Ok(())
     }
 
+    fn pack_step(&mut self) -> Result<(), StoreError> {
+        let damage = self.damage.clone();
+        self.transact("pack some samples", |tx, cache, _| {
+            let samples = Samples::new(tx, &damage);
+            match cache.samples.next_step() {
+                Some(ids) => samples.pack_step(ids),
+                None => {
+                    samples.end_steps()?;
+                    cache.samples.ended_steps();
+                    Ok(())
+                }
+            }
+        })
+    }
+
     /// Packs after a batch, so that the journal stays short whatever comes. A failure is reported by the next tick, which
     /// packs again: the batch itself is stored.
     pub(super) fn pack_if_due(&mut self) {
-        if self.cache.samples.is_due()
-            && let Err(why) = self.pack()
-        {
+        let done = if self.cache.samples.is_step_due(false) {
+            self.pack_step()
+        } else if self.cache.samples.is_due() {
+            self.pack()
+        } else {
+            Ok(())
+        };
+        if let Err(why) = done {
             debug!(self.log, "samples stay in the journal"; "reason" => %why);
         }
     }

@@ -10,6 +10,7 @@ mod late;
 mod login;
 mod polite;
 mod reports;
+mod world;
 
 use std::collections::BTreeSet;
 

@@ -1,11 +1,12 @@
 //! The fleet's verdict over seeded worlds whose truth is known. The usual run takes seconds; `NTP_MONITOR_FLEET_SEEDS=200`
-//! makes the long one; `--nocapture` shows a row for each kind, `NTP_MONITOR_FLEET_SHOW=1` every verdict.
+//! makes the long one, of which `NTP_MONITOR_FLEET_SEED=184` judges the 185th; `--nocapture` shows a row for each kind, `NTP_MONITOR_FLEET_SHOW=1` every verdict.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
 mod hard;
 mod kinds;
 mod score;
+mod truth;
 
 use score::Total;
 
@@ -20,6 +21,7 @@ const HELD_OUT: u64 = 1_000_000;
 /// Judges every second kind, so that two threads share the work. `NTP_MONITOR_FLEET_KIND` picks kinds by name.
 fn worlds_are_judged_right(part: usize) {
     let (seeds, only) = (seeds(), std::env::var("NTP_MONITOR_FLEET_KIND").unwrap_or_default());
+    let alone = std::env::var("NTP_MONITOR_FLEET_SEED").ok().and_then(|text| text.parse::<u64>().ok());
     let mut all = Total::default();
     let kinds = kinds::KINDS
         .iter()
@@ -28,7 +30,7 @@ fn worlds_are_judged_right(part: usize) {
         .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {
         let mut of_kind = Total::default();
-        for seed in 0..seeds {
+        for seed in (0..seeds).filter(|seed| alone.is_none_or(|alone| alone == *seed)) {
             // A single world of each kind has a seed of its own.
             let seed = if seeds == 1 { at as u64 } else { seed };
             let seed = if seed % 3 == 2 { HELD_OUT + seed } else { seed };

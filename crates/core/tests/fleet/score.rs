@@ -7,16 +7,19 @@ use ntp_monitor_core::fleet::replay::FleetReplay;
 use ntp_monitor_core::fleet::verdict::{FleetReport, FleetState, FleetVerdict};
 
 use super::kinds::Case;
-use ntp_monitor_core::world::fleet::{FleetWorld, What};
+use super::truth::is_true;
+use ntp_monitor_core::world::fleet::{FleetSample, FleetWorld, What};
 
 const POLL_S: f64 = 64.0;
-const START_NS: i64 = 1_772_000_000_000_000_000;
+pub const START_NS: i64 = 1_772_000_000_000_000_000;
 
 /// What one world showed.
 #[derive(Debug, Default)]
 pub struct Score {
     /// Parties that were accused and must not be.
     pub wrong: Vec<String>,
+    /// Vantages that have no fault and are named, and whose clock did what is said.
+    pub true_words: usize,
     /// What else is not right.
     pub faults: Vec<String>,
     pub pairs: usize,
@@ -28,11 +31,11 @@ pub struct Score {
     pub polls: Vec<f64>,
 }
 
-fn since_s(verdict: &FleetVerdict) -> f64 {
+pub fn since_s(verdict: &FleetVerdict) -> f64 {
     verdict.since.map_or(0.0, |since| (since.0 - START_NS) as f64 / 1e9)
 }
 
-fn until_s(verdict: &FleetVerdict) -> f64 {
+pub fn until_s(verdict: &FleetVerdict) -> f64 {
     verdict.until.map_or(f64::INFINITY, |until| (until.0 - START_NS) as f64 / 1e9)
 }
 
@@ -89,12 +92,12 @@ pub fn judge(case: &Case) -> Score {
     let is_late = case.onset_s > 5.0 * POLL_S;
     let polls = named_s.into_iter().flatten().filter(|_| is_late).map(|at_s| (at_s - case.onset_s) / POLL_S);
     let mut score = Score { polls: polls.collect(), ..Score::default() };
-    verdicts(case, &report, &mut score);
+    verdicts(case, &samples, &report, &mut score);
     skew(case, &report, &clocks, &mut score);
     score
 }
 
-fn verdicts(case: &Case, report: &FleetReport, score: &mut Score) {
+fn verdicts(case: &Case, samples: &[FleetSample], report: &FleetReport, score: &mut Score) {
     let allowed: Vec<&String> = case.must.iter().flatten().chain(&case.may).collect();
     let mut found = vec![None::<f64>; case.must.len()];
     for verdict in &report.verdicts {
@@ -104,6 +107,10 @@ fn verdicts(case: &Case, report: &FleetReport, score: &mut Score) {
         for party in &all {
             if !is_allowed(party, &allowed) || early {
                 let (at_s, onset_s) = (since_s(verdict), case.onset_s);
+                if !is_allowed(party, &allowed) && is_true(case, samples, verdict, party) {
+                    score.true_words += 1;
+                    continue;
+                }
                 score.wrong.push(format!("{party} at {at_s:.0} s (onset {onset_s:.0}): {}", verdict.sentence));
             }
         }
@@ -161,6 +168,7 @@ fn skew(case: &Case, report: &FleetReport, clocks: &[f64], score: &mut Score) {
 pub struct Total {
     pub worlds: usize,
     pub wrong: usize,
+    pub true_words: usize,
     pub not_right: usize,
     pub pairs: usize,
     pub outside: usize,
@@ -175,6 +183,7 @@ impl Total {
     pub fn add(&mut self, score: &Score, seed: u64) {
         self.worlds += 1;
         self.wrong += usize::from(!score.wrong.is_empty());
+        self.true_words += usize::from(score.true_words > 0);
         self.not_right += usize::from(!score.wrong.is_empty() || !score.faults.is_empty());
         self.pairs += score.pairs;
         self.outside += score.outside;
@@ -194,6 +203,7 @@ impl Total {
     pub fn merge(&mut self, other: &Self) {
         self.worlds += other.worlds;
         self.wrong += other.wrong;
+        self.true_words += other.true_words;
         self.not_right += other.not_right;
         self.pairs += other.pairs;
         self.outside += other.outside;
@@ -222,7 +232,11 @@ fn median(values: &[f64]) -> f64 {
 impl fmt::Display for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (right, wrong, outside) = (self.worlds - self.not_right, self.wrong, self.outside);
-        write!(f, "right {right}/{}, wrongly accused {wrong}, skew outside {outside}/{}", self.worlds, self.pairs)?;
+        write!(
+            f,
+            "right {right}/{}, wrongly accused {wrong}, true all the same {}, skew outside {outside}/{}",
+            self.worlds, self.true_words, self.pairs
+        )?;
         write!(f, ", half-width {:.2} ms", 1e3 * median(&self.half_widths_s))?;
         write!(f, ", error {:.2} ms", 1e3 * median(&self.errors_s))?;
         if !self.polls.is_empty() {

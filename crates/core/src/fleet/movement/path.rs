@@ -99,9 +99,11 @@ impl Path {
             usual.offset_s += LEARNS * beyond_s;
             usual.delay_s += LEARNS * late_s;
         }
-        // The scatter follows the middle of absolute deviations: up and down by the same small steps.
+        // The scatter follows the middle of absolute deviations: up and down by the same small steps. The first steps up are
+        // larger, because the few readings of the beginning may have been too much alike.
+        let up = 1.0 + (1.0 / self.readings as f64).max(0.04);
         let follow = |noise_s: f64, deviation_s: f64| {
-            let by = if 1.4826 * deviation_s.abs() > noise_s { 1.04 } else { 1.0 / 1.04 };
+            let by = if 1.4826 * deviation_s.abs() > noise_s { up } else { 1.0 / 1.04 };
             (noise_s * by).max(1e-6)
         };
         // An offset that stays displaced is no scatter.

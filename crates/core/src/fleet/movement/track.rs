@@ -238,6 +238,12 @@ impl Track {
         if span_s <= 0.0 || rate.abs() < 1e-12 {
             return start.0;
         }
+        // A line says nothing of a clock that jumped to it.
+        let last = self.points[first.saturating_sub(1)];
+        let jump_s = (start.1 - last.1) - rate * ((start.0 - last.0) as f64 / 1e9);
+        if jump_s * by_s.signum() > 0.5 * by_s.abs() {
+            return last.0 + (start.0 - last.0) / 2;
+        }
         let back_s = ((start.1 - level_s) / rate).clamp(0.0, 4.0 * span_s + 600.0);
         (start.0 - (back_s * 1e9) as i64).max(self.points[0].0)
     }
@@ -333,6 +339,19 @@ mod tests {
             let moved = track.moved.unwrap();
             assert_eq!(moved.manner, Manner::Drift);
             assert!((moved.since_ns - 50 * ROUND_NS).abs() <= 3 * ROUND_NS, "{seed}: {}", moved.since_ns / ROUND_NS);
+        }
+    }
+
+    #[test]
+    fn clock_that_jumps_to_and_fro_is_not_dated_by_a_line() {
+        for seed in 0..50 {
+            let mut dice = Dice::new(1000 + seed);
+            let jumps: Vec<bool> = (0..90).map(|round| round >= 50 && dice.between(0.0, 1.0) < 0.6).collect();
+            let first = jumps.iter().position(|jumped| *jumped).unwrap() as i64;
+            let (track, ..) = track(90, |round| if jumps[round as usize] { 0.06 } else { 0.0 }, seed);
+            if let Some(moved) = track.moved {
+                assert!(moved.since_ns >= (first - 1) * ROUND_NS, "{seed}: {} < {first}", moved.since_ns / ROUND_NS);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
-//! Which rates may be polled at the moment, by plans that were written and neither replaced nor expired.
+//! Which slots may be used at the moment, by plans that were written and neither replaced nor expired.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::slots::Class;
 use super::{PlanVersion, VantagePlan};
 use crate::fleet::witness::Witness;
 
@@ -12,7 +13,21 @@ struct InForce {
     version: PlanVersion,
     /// When it expires at the latest, in seconds on the hub's monotonic clock.
     until_s: f64,
-    rates: Vec<(Witness, f64)>,
+    polls: Vec<(Witness, Class, f64)>,
+    /// What is followed after it expired, until another plan is followed.
+    spare: Vec<(Witness, Class, f64)>,
+}
+
+/// Slots that a vantage may be using.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Held<'a> {
+    pub owner: &'a str,
+    pub class: Class,
+    /// The length of the slots, in seconds.
+    pub slot_s: f64,
+    /// Whether the latest plan of the vantage says so.
+    pub is_latest: bool,
+    pub is_spare: bool,
 }
 
 /// The plans that may still be followed. The hub's monotonic clock drives it.
@@ -25,8 +40,19 @@ impl Ledger {
     /// Notes that `plan` was written for `vantage`; it is followed until `until_s` at the latest. A hub that takes over
     /// notes the documents that it finds in the same way, with the full validity.
     pub fn publish(&mut self, vantage: &Arc<str>, version: PlanVersion, plan: &VantagePlan, until_s: f64) {
-        let rates = plan.polls.iter().map(|poll| (poll.witness.clone(), 1.0 / poll.interval_s)).collect();
-        self.plans.entry(Arc::clone(vantage)).or_default().push_back(InForce { version, until_s, rates });
+        let plans = self.plans.entry(Arc::clone(vantage)).or_default();
+        if let Some(same) = plans.back_mut().filter(|last| last.version == version) {
+            same.until_s = same.until_s.max(until_s);
+            return;
+        }
+        let slots = |poll: &super::Assignment| {
+            let each = |class: &Class| (poll.witness.clone(), *class, poll.slot_s);
+            poll.slots.iter().map(each).collect::<Vec<_>>()
+        };
+        let polls = plan.polls.iter().flat_map(slots).collect();
+        let spare = |pace: &super::Fallback| Some((pace.witness.clone(), pace.spare?, pace.slot_s));
+        let spare = plan.fallback.iter().filter_map(spare).collect();
+        plans.push_back(InForce { version, until_s, polls, spare });
     }
 
     /// Notes that `vantage` follows the plan of this version, and therefore none that is older.
@@ -36,23 +62,38 @@ impl Ledger {
         }
     }
 
-    /// Forgets what has expired at `now_s`.
+    /// Forgets what has expired at `now_s`, but for what is followed after that.
     pub fn expire(&mut self, now_s: f64) {
         for plans in self.plans.values_mut() {
-            plans.retain(|plan| plan.until_s > now_s);
+            for plan in plans.iter_mut().filter(|plan| plan.until_s <= now_s) {
+                plan.polls = Vec::new();
+            }
+            // Of plans that differ in nothing more, the latest is enough.
+            let (older, newer): (Vec<_>, Vec<_>) = (plans.drain(..).collect(), Vec::new());
+            *plans = older
+                .into_iter()
+                .fold(newer, |mut kept: Vec<InForce>, plan| {
+                    kept.pop_if(|last| last.polls.is_empty() && last.spare == plan.spare);
+                    kept.push(plan);
+                    kept
+                })
+                .into();
         }
-        self.plans.retain(|_, plans| !plans.is_empty());
     }
 
-    /// For each server the vantages that may be polling it by a plan, with the fastest rate that each may have, in polls a
-    /// second.
+    /// For each server what slots may be in use by a plan.
     #[must_use]
-    pub(super) fn rates(&self) -> HashMap<&Witness, BTreeMap<&str, f64>> {
-        let mut all: HashMap<&Witness, BTreeMap<&str, f64>> = HashMap::new();
-        for (vantage, plans) in &self.plans {
-            for (witness, rate) in plans.iter().flat_map(|plan| &plan.rates) {
-                let known = all.entry(witness).or_default().entry(vantage).or_default();
-                *known = rate.max(*known);
+    pub(super) fn held(&self) -> HashMap<&Witness, Vec<Held<'_>>> {
+        let mut all: HashMap<&Witness, Vec<Held<'_>>> = HashMap::new();
+        for (owner, plans) in &self.plans {
+            for (n, plan) in plans.iter().enumerate() {
+                let is_latest = n + 1 == plans.len();
+                for (slots, is_spare) in [(&plan.polls, false), (&plan.spare, true)] {
+                    for (witness, class, slot_s) in slots {
+                        let held = Held { owner, class: *class, slot_s: *slot_s, is_latest, is_spare };
+                        all.entry(witness).or_default().push(held);
+                    }
+                }
             }
         }
         all

@@ -1,18 +1,21 @@
 //! Which vantage polls which server how often, so that no server ever sees more than its budget from the whole fleet.
 //!
-//! The budget is a rate: one poll in `budget_s` from all vantages together. It holds in every mixture of vantages that
-//! follow the newest plan, follow an older one, or have none any more:
+//! The time of each server is cut into slots that are a little longer than its budget ([`slots`]). Each slot belongs to at
+//! most one vantage, in every mixture of vantages that follow the newest plan, follow an older one, or have none any more:
 //!
-//! - A vantage whose plan expired polls every server that its own file allows at the *fallback pace*, which shares a
-//!   reserved part of the budget among all vantages that may poll the server.
-//! - The planned rates share what the reserve leaves, counting every vantage without a plan at its fallback pace.
-//! - A vantage gets a faster rate only when the slower rates of the others are acknowledged or expired ([`Ledger`]).
+//! - Slots go round in a cycle of one more than `vantages_per_server`. The vantages that are chosen share all but the last,
+//!   which is kept for vantages without a valid plan.
+//! - Every vantage that may poll a server has a *spare* slot, one of the last of each cycle, for the time after its plan
+//!   expired. It keeps it.
+//! - A slot is given to another vantage only when its former holder follows a newer plan, or when that plan expired
+//!   ([`Ledger`]).
 //!
 //! A plan is valid for a duration after the agent *sent* the message that the plan answers (`answers`), on the agent's
 //! monotonic clock. However late a plan arrives, it expires no later than the hub assumes, because the hub counts the
 //! same duration from when it received that message.
 
 mod ledger;
+pub mod slots;
 
 pub use ledger::Ledger;
 
@@ -22,6 +25,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::witness::Witness;
+use ledger::Held;
+use slots::{Class, slot_s};
 
 /// What a planner may choose from; the defaults are those of the documentation.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +37,11 @@ pub struct PlanConfig {
     pub validity_s: f64,
     /// After how many seconds one of the vantages of each server gives way to the next one.
     pub rotation_s: f64,
-    /// The part of each budget that is kept for vantages without a valid plan, 0 to 1.
-    pub reserve: f64,
 }
 
 impl Default for PlanConfig {
     fn default() -> Self {
-        Self { vantages_per_server: 5, validity_s: 120.0, rotation_s: 3600.0, reserve: 0.25 }
+        Self { vantages_per_server: 5, validity_s: 120.0, rotation_s: 3600.0 }
     }
 }
 
@@ -49,7 +52,7 @@ pub struct PlanVantage {
     pub name: Arc<str>,
     /// The group that it belongs to, for spreading; empty when it belongs to none.
     pub group: Arc<str>,
-    /// Whether it is heard and was tested. Others keep their share of the reserve and get no plan of their own.
+    /// Whether it is heard and was tested. Others keep their spare slots and get no plan of their own.
     pub is_trusted: bool,
     /// What its own file allows it to poll.
     pub allows: BTreeSet<Witness>,
@@ -73,10 +76,12 @@ pub struct PlanServer {
 pub struct Assignment {
     /// The server.
     pub witness: Witness,
-    /// The interval between two polls, in seconds.
+    /// The mean interval between two polls, in seconds.
     pub interval_s: f64,
-    /// When to begin, in seconds after the plan arrived: vantages of one server do not poll it together.
-    pub first_after_s: f64,
+    /// The length of the slots, in seconds.
+    pub slot_s: f64,
+    /// The slots in which it is polled; empty for our own servers, which no budget applies to.
+    pub slots: Vec<Class>,
 }
 
 /// The pace without a valid plan, for one server.
@@ -86,6 +91,10 @@ pub struct Fallback {
     pub witness: Witness,
     /// The interval between two polls, in seconds.
     pub interval_s: f64,
+    /// The length of the slots, in seconds.
+    pub slot_s: f64,
+    /// The slots in which it is polled; `None` while none is free.
+    pub spare: Option<Class>,
 }
 
 /// The plan of one vantage.
@@ -106,18 +115,6 @@ pub struct PlanVersion {
     pub number: u64,
 }
 
-/// The pace of a vantage that has no valid plan, in seconds between two polls of a server with this budget, when
-/// `allowed` vantages may poll it.
-#[must_use]
-pub fn fallback_interval_s(budget_s: f64, allowed: usize, config: &PlanConfig) -> f64 {
-    let allowed = allowed.max(1) as f64;
-    let share = if allowed as usize <= config.vantages_per_server { 1.0 } else { config.reserve.clamp(0.01, 1.0) };
-    allowed * budget_s / share
-}
-
-/// Rates by vantage, in polls a second.
-type Rates<'a> = BTreeMap<&'a str, f64>;
-
 /// Plans for every vantage. `delay_s` is the median round trip of a vantage to a server, where it was measured; `turn`
 /// counts rotations (time divided by [`PlanConfig::rotation_s`]); `in_force` is what may still be polled by older plans.
 #[must_use]
@@ -132,30 +129,37 @@ pub fn plan(
     let mut plans: BTreeMap<_, _> =
         vantages.iter().map(|vantage| (Arc::clone(&vantage.name), VantagePlan::default())).collect();
     // Once for all servers, so that the time grows with the pairs of vantage and server and not with their square.
-    let (may_poll, rates) = (who_may_poll(vantages), in_force.rates());
-    let (nobody, none) = (Vec::new(), Rates::new());
+    let (may_poll, held) = (who_may_poll(vantages), in_force.held());
+    let (nobody, none) = (Vec::new(), Vec::new());
     for (at, server) in servers.iter().enumerate() {
         let allowed = may_poll.get(&server.witness).unwrap_or(&nobody);
         if server.is_own {
             own(server, allowed, &mut plans);
             continue;
         }
-        let fallback_s = fallback_interval_s(server.budget_s, allowed.len(), config).max(server.poll_s);
-        for vantage in allowed {
-            let fallback = Fallback { witness: server.witness.clone(), interval_s: fallback_s };
-            plans.entry(Arc::clone(&vantage.name)).or_default().fallback.push(fallback);
-        }
+        let held = held.get(&server.witness).map_or(none.as_slice(), Vec::as_slice);
+        let cycle = Cycle::of(server, allowed.len(), config);
+        let spare = cycle.spare(allowed, held);
         let delay = |vantage: &PlanVantage| delay_s(&vantage.name, &server.witness);
         let mut chosen = choose(allowed, &delay, turn.wrapping_add(at as u64), config.vantages_per_server);
-        // Each keeps its place in the interval while the same vantages are chosen.
+        // Each keeps its place in the cycle while the same vantages are chosen.
         chosen.sort_by(|a, b| a.name.cmp(&b.name));
-        let held = rates.get(&server.witness).unwrap_or(&none);
-        for (order, (vantage, interval_s)) in
-            intervals(server, &chosen, allowed, fallback_s, held).into_iter().enumerate()
-        {
-            let first_after_s = interval_s * order as f64 / chosen.len().max(1) as f64;
-            let poll = Assignment { witness: server.witness.clone(), interval_s, first_after_s };
-            plans.entry(vantage).or_default().polls.push(poll);
+        for (vantage, mut slots) in chosen.iter().zip(cycle.share(&chosen, held)) {
+            // Until a slot is free, what it has anyway.
+            if slots.is_empty() {
+                slots.extend(spare.get(&*vantage.name));
+            }
+            let interval_s = cycle.interval_s(&slots).max(server.poll_s);
+            let poll = Assignment { witness: server.witness.clone(), interval_s, slot_s: cycle.slot_s, slots };
+            if !poll.slots.is_empty() {
+                plans.entry(Arc::clone(&vantage.name)).or_default().polls.push(poll);
+            }
+        }
+        let interval_s = (cycle.slot_s * f64::from(cycle.slots * cycle.rows)).max(server.poll_s);
+        for vantage in allowed {
+            let spare = spare.get(&*vantage.name).copied();
+            let fallback = Fallback { witness: server.witness.clone(), interval_s, slot_s: cycle.slot_s, spare };
+            plans.entry(Arc::clone(&vantage.name)).or_default().fallback.push(fallback);
         }
     }
     plans
@@ -174,13 +178,12 @@ fn who_may_poll(vantages: &[PlanVantage]) -> HashMap<&Witness, Vec<&PlanVantage>
 
 /// Our own servers are polled by everybody who may, at the configured interval.
 fn own(server: &PlanServer, allowed: &[&PlanVantage], plans: &mut BTreeMap<Arc<str>, VantagePlan>) {
-    for (order, vantage) in allowed.iter().enumerate() {
+    for vantage in allowed {
         let plan = plans.entry(Arc::clone(&vantage.name)).or_default();
         let (witness, interval_s) = (server.witness.clone(), server.poll_s);
-        plan.fallback.push(Fallback { witness: witness.clone(), interval_s });
+        plan.fallback.push(Fallback { witness: witness.clone(), interval_s, slot_s: 0.0, spare: None });
         if vantage.is_trusted {
-            let first_after_s = interval_s * order as f64 / allowed.len() as f64;
-            plan.polls.push(Assignment { witness, interval_s, first_after_s });
+            plan.polls.push(Assignment { witness, interval_s, slot_s: 0.0, slots: Vec::new() });
         }
     }
 }
@@ -215,26 +218,98 @@ fn choose<'a>(
     order
 }
 
-/// The interval of each chosen vantage. Whatever each vantage may still be doing (the plan in force or the fallback pace)
-/// counts, so a vantage becomes faster only in the room that the others leave.
-fn intervals(
-    server: &PlanServer,
-    chosen: &[&PlanVantage],
-    allowed: &[&PlanVantage],
-    fallback_s: f64,
-    rates: &Rates,
-) -> Vec<(Arc<str>, f64)> {
-    let (budget, fallback) = (1.0 / server.budget_s, 1.0 / fallback_s);
-    let many = chosen.len().max(1) as f64;
-    let held = |name: &str| rates.get(name).map_or(fallback, |rate| rate.max(fallback));
-    let known: BTreeSet<&str> = allowed.iter().map(|vantage| &*vantage.name).collect();
-    let gone = rates.iter().filter(|(name, _)| !known.contains(*name));
-    let spent =
-        allowed.iter().map(|vantage| held(&vantage.name)).sum::<f64>() + gone.map(|(_, rate)| rate).sum::<f64>();
-    let room = (budget - spent).max(0.0) / many;
-    let target = (budget - (allowed.len() as f64 - many) * fallback) / many;
-    let rate = |vantage: &&PlanVantage| target.min(held(&vantage.name) + room).min(1.0 / server.poll_s);
-    chosen.iter().map(|vantage| (Arc::clone(&vantage.name), 1.0 / rate(vantage))).collect()
+/// How the slots of one server go round.
+struct Cycle {
+    slot_s: f64,
+    /// Slots of a cycle, with the last one, which is kept for spare slots.
+    slots: u32,
+    /// A spare slot comes once in so many cycles.
+    rows: u32,
+}
+
+impl Cycle {
+    fn of(server: &PlanServer, allowed: usize, config: &PlanConfig) -> Self {
+        let slots = u32::try_from(config.vantages_per_server.clamp(1, 1000)).unwrap_or(1) + 1;
+        let rows = u32::try_from(allowed.clamp(1, 1 << 16).next_power_of_two()).unwrap_or(1);
+        Self { slot_s: slot_s(server.budget_s), slots, rows }
+    }
+
+    fn column(&self, at: u32) -> Class {
+        Class { cycle: self.slots, at }
+    }
+
+    /// Whether they are slots of this length; the number was a text on the way.
+    fn is_of(&self, held: &Held) -> bool {
+        (held.slot_s - self.slot_s).abs() < 1e-9
+    }
+
+    /// Whether slots that are in use may meet those of a class. Slots of another length, from before the budget changed, meet
+    /// all of them; spare ones of another length are left out, because they could be held for ever.
+    fn meets(&self, held: &Held, class: Class) -> bool {
+        if self.is_of(held) { held.class.overlaps(class) } else { !held.is_spare }
+    }
+
+    fn row(&self, row: u32) -> Class {
+        Class { cycle: self.slots * self.rows, at: self.slots * row + self.slots - 1 }
+    }
+
+    /// The spare slot of each vantage. It has the one that it had, or a part of it when there are more vantages now. A new
+    /// vantage gets one when the others have given up enough.
+    fn spare<'a>(&self, allowed: &[&'a PlanVantage], held: &[Held]) -> BTreeMap<&'a str, Class> {
+        let mut had = BTreeMap::new();
+        for held in held.iter().filter(|held| held.is_spare && held.is_latest && self.is_of(held)) {
+            if held.class.cycle.is_multiple_of(self.slots) && held.class.at % self.slots == self.slots - 1 {
+                let cycle = held.class.cycle.max(self.slots * self.rows);
+                had.insert(held.owner, Class { cycle, at: held.class.at });
+            }
+        }
+        let known = |vantage: &&'a PlanVantage| Some((&*vantage.name, *had.get(&*vantage.name)?));
+        let mut spare: BTreeMap<_, _> = allowed.iter().filter_map(known).collect();
+        if spare.len() < allowed.len() {
+            let mut free: Vec<u32> = (0..self.rows).collect();
+            free.retain(|row| !held.iter().any(|held| self.meets(held, self.row(*row))));
+            let new = allowed.iter().filter(|vantage| !had.contains_key(&*vantage.name));
+            spare.extend(new.zip(free).map(|(vantage, row)| (&*vantage.name, self.row(row))));
+        }
+        spare
+    }
+
+    /// The slots of each chosen vantage: as many as the others have, and those that it had as far as possible. It leaves out
+    /// those that its own file makes too many.
+    fn share(&self, chosen: &[&PlanVantage], held: &[Held]) -> Vec<Vec<Class>> {
+        let mut shares = vec![Vec::new(); chosen.len()];
+        let (columns, many) = (self.slots as usize - 1, chosen.len().max(1));
+        let wants = |n: usize| columns / many + usize::from(n < columns % many);
+        let all = || (0..self.slots - 1).map(|at| self.column(at));
+        for class in all() {
+            let is_had = |held: &&Held| held.is_latest && !held.is_spare && self.is_of(held);
+            let had = held.iter().filter(is_had).find(|held| held.class == class);
+            let keeper = had.and_then(|held| chosen.iter().position(|vantage| *vantage.name == *held.owner));
+            if let Some(n) = keeper.filter(|n| shares[*n].len() < wants(*n)) {
+                shares[n].push(class);
+            }
+        }
+        for class in all() {
+            if shares.iter().flatten().any(|taken| *taken == class) {
+                continue;
+            }
+            let is_free = |n: usize| {
+                let others = held.iter().filter(|held| *held.owner != *chosen[n].name);
+                !others.clone().any(|held| self.meets(held, class))
+            };
+            let mut in_turn = (0..chosen.len()).map(|n| (n + class.at as usize) % many);
+            if let Some(n) = in_turn.find(|n| shares[*n].len() < wants(*n) && is_free(*n)) {
+                shares[n].push(class);
+            }
+        }
+        shares
+    }
+
+    /// The mean interval of these slots.
+    fn interval_s(&self, slots: &[Class]) -> f64 {
+        let rate: f64 = slots.iter().map(|class| 1.0 / f64::from(class.cycle)).sum();
+        self.slot_s / rate.max(f64::MIN_POSITIVE)
+    }
 }
 
 #[cfg(test)]
@@ -264,69 +339,97 @@ mod tests {
         name[1..].parse().ok()
     }
 
-    /// The rate that a server sees when every vantage does the fastest of what it may do.
-    fn worst_rate(server: &Witness, plans: &[&BTreeMap<Arc<str>, VantagePlan>]) -> f64 {
-        let names: BTreeSet<_> = plans.iter().flat_map(|plans| plans.keys()).collect();
-        let fastest = |name: &Arc<str>| {
-            let plans = plans.iter().filter_map(|plans| plans.get(name));
-            let each = plans.flat_map(|plan| {
-                let polls = plan.polls.iter().filter(|poll| poll.witness == *server).map(|poll| poll.interval_s);
-                polls.chain(plan.fallback.iter().filter(|pace| pace.witness == *server).map(|pace| pace.interval_s))
-            });
-            1.0 / each.fold(f64::INFINITY, f64::min)
-        };
-        names.into_iter().map(fastest).sum()
+    type Plans = BTreeMap<Arc<str>, VantagePlan>;
+
+    fn publish(ledger: &mut Ledger, plans: &Plans, number: u64, until_s: f64) {
+        for (name, plan) in plans {
+            ledger.publish(name, PlanVersion { lease: 1, number }, plan, until_s);
+        }
+    }
+
+    /// The slots that each vantage may use at one server, by a plan or after it.
+    fn classes(plans: &Plans, server: &Witness) -> Vec<(Arc<str>, Class)> {
+        let each = plans.iter().flat_map(|(name, plan)| {
+            let polls = plan.polls.iter().filter(|poll| poll.witness == *server).flat_map(|poll| poll.slots.clone());
+            let spare = plan.fallback.iter().filter(|pace| pace.witness == *server).filter_map(|pace| pace.spare);
+            polls.chain(spare).map(|class| (Arc::clone(name), class))
+        });
+        each.collect()
+    }
+
+    /// Whether two vantages may use one slot, whatever of these plans each follows.
+    fn collide(server: &Witness, plans: &[&Plans]) -> bool {
+        let all: Vec<_> = plans.iter().flat_map(|plans| classes(plans, server)).collect();
+        all.iter().any(|(a, class)| all.iter().any(|(b, other)| a != b && class.overlaps(*other)))
+    }
+
+    /// The part of the slots that the newest plan uses.
+    fn used(plans: &Plans) -> f64 {
+        let polls = plans.values().flat_map(|plan| &plan.polls).filter(|poll| poll.witness == witness(0));
+        polls.flat_map(|poll| &poll.slots).map(|class| 1.0 / f64::from(class.cycle)).sum()
     }
 
     #[test]
-    fn any_mixture_of_plan_and_fallback_stays_within_the_budget() {
-        for count in [1, 2, 5, 6, 20, 100] {
+    fn no_slot_belongs_to_two_vantages_with_or_without_plan() {
+        for count in [1, 2, 3, 5, 6, 20, 100] {
             let plans = plan(&vantages(count), &servers(4), &near, 3, &Ledger::default(), &PlanConfig::default());
-            for n in 0..4 {
-                let rate = worst_rate(&witness(n), &[&plans]);
-                assert!(rate <= 1.0 / 16.0 + 1e-12, "{count} vantages: {rate}");
-                // What the reserve leaves is used.
-                assert!(rate >= 0.99 / 16.0, "{count} vantages: {rate}");
-            }
+            assert!((0..4).all(|n| !collide(&witness(n), &[&plans])), "{count}");
+            assert!((used(&plans) - 5.0 / 6.0).abs() < 1e-9, "{count} vantages: {}", used(&plans));
+            assert!(plans.values().all(|plan| plan.fallback.iter().all(|pace| pace.spare.is_some())));
         }
     }
 
     #[test]
-    fn rotation_raises_nobody_before_the_older_plan_expired() {
+    fn rotation_gives_a_slot_away_only_after_the_plan_expired() {
         let (vantages, servers, config) = (vantages(9), servers(4), PlanConfig::default());
         let mut ledger = Ledger::default();
-        let mut older = plan(&vantages, &servers, &near, 0, &ledger, &config);
-        let mut worst = 0.0f64;
+        let mut older: Vec<Plans> = Vec::new();
         for turn in 0..50u64 {
             let now_s = turn as f64 * 50.0;
             ledger.expire(now_s);
-            let newer = plan(&vantages, &servers, &near, turn, &ledger, &config);
-            for (name, plan) in &newer {
-                ledger.publish(name, PlanVersion { lease: 1, number: turn }, plan, now_s + config.validity_s);
-            }
-            worst = worst.max(worst_rate(&witness(0), &[&older, &newer]));
-            older = newer;
+            let newer = plan(&vantages, &servers, &near, turn / 6, &ledger, &config);
+            publish(&mut ledger, &newer, turn, now_s + config.validity_s);
+            older.push(newer);
+            let latest = older.len().saturating_sub(3);
+            assert!((0..4).all(|n| !collide(&witness(n), &older[latest..].iter().collect::<Vec<_>>())), "{turn}");
         }
-        assert!(worst <= 1.0 / 16.0 + 1e-12, "{worst}");
+        let of = |plans: &Plans| classes(plans, &witness(0)).into_iter().collect::<BTreeSet<_>>();
+        assert_ne!(of(&older[5]), of(&older[11]));
+        assert!((used(&older[11]) - 5.0 / 6.0).abs() < 1e-9, "{}", used(&older[11]));
     }
 
     #[test]
-    fn acknowledged_plan_frees_what_the_older_one_allowed() {
+    fn acknowledged_plan_frees_the_slots_of_the_older_one() {
         let (vantages, servers, config) = (vantages(9), servers(1), PlanConfig::default());
         let mut ledger = Ledger::default();
         let first = plan(&vantages, &servers, &near, 0, &ledger, &config);
-        for (name, plan) in &first {
-            ledger.publish(name, PlanVersion { lease: 1, number: 0 }, plan, 120.0);
-        }
+        publish(&mut ledger, &first, 0, 120.0);
         let second = plan(&vantages, &servers, &near, 1, &ledger, &config);
-        for (name, plan) in &second {
-            ledger.publish(name, PlanVersion { lease: 1, number: 1 }, plan, 170.0);
-            ledger.acknowledge(name, PlanVersion { lease: 1, number: 1 });
-        }
-        let third = plan(&vantages, &servers, &near, 1, &ledger, &config);
-        let fastest = |plans: &BTreeMap<Arc<str>, VantagePlan>, name: &str| plans[name].polls[0].interval_s;
+        publish(&mut ledger, &second, 1, 170.0);
         let new = second.iter().find(|(name, plan)| !plan.polls.is_empty() && first[*name].polls.is_empty()).unwrap().0;
-        assert!(fastest(&second, new) > fastest(&third, new), "{} {}", fastest(&second, new), fastest(&third, new));
+        assert_eq!(second[new].polls[0].slots, [second[new].fallback[0].spare.unwrap()], "what it has anyway");
+        first.keys().for_each(|name| ledger.acknowledge(name, PlanVersion { lease: 1, number: 1 }));
+        let third = plan(&vantages, &servers, &near, 1, &ledger, &config);
+        assert_eq!(third[new].polls[0].slots[0].cycle, 6);
+    }
+
+    #[test]
+    fn spare_slots_are_kept_when_vantages_come() {
+        let (servers, config) = (servers(1), PlanConfig::default());
+        let mut ledger = Ledger::default();
+        let few = plan(&vantages(4), &servers, &near, 0, &ledger, &config);
+        publish(&mut ledger, &few, 0, 120.0);
+        // Their plans expire while they are cut off; then five more come.
+        ledger.expire(1000.0);
+        let many = plan(&vantages(9), &servers, &near, 0, &ledger, &config);
+        assert!(!collide(&witness(0), &[&many]));
+        let spare = |plans: &Plans, n: usize| plans[format!("v{n:03}").as_str()].fallback[0].spare;
+        assert!((0..4).all(|n| spare(&many, n).unwrap().at == spare(&few, n).unwrap().at));
+        assert!((4..9).all(|n| spare(&many, n).is_none()), "the four have all of them");
+        publish(&mut ledger, &many, 1, 1120.0);
+        few.keys().for_each(|name| ledger.acknowledge(name, PlanVersion { lease: 1, number: 1 }));
+        let later = plan(&vantages(9), &servers, &near, 0, &ledger, &config);
+        assert!((0..9).all(|n| spare(&later, n).is_some()) && !collide(&witness(0), &[&many, &later]));
     }
 
     #[test]
@@ -351,6 +454,21 @@ mod tests {
         let plans = plan(&vantages, &servers, &near, 0, &Ledger::default(), &PlanConfig::default());
         assert!(plans["v000"].polls.is_empty() && plans["v000"].fallback.len() == 4);
         assert!(plans["v001"].polls.iter().all(|poll| poll.witness != witness(2)));
+    }
+
+    #[test]
+    fn slots_of_another_length_wait_for_the_former_ones() {
+        let (vantages, config) = (vantages(5), PlanConfig::default());
+        let mut ledger = Ledger::default();
+        let before = plan(&vantages, &servers(1), &near, 0, &ledger, &config);
+        publish(&mut ledger, &before, 0, 120.0);
+        let changed = [PlanServer { budget_s: 32.0, ..servers(1)[0].clone() }];
+        let during = plan(&vantages, &changed, &near, 0, &ledger, &config);
+        assert!(classes(&during, &witness(0)).is_empty());
+        publish(&mut ledger, &during, 1, 170.0);
+        before.keys().for_each(|name| ledger.acknowledge(name, PlanVersion { lease: 1, number: 1 }));
+        let after = plan(&vantages, &changed, &near, 0, &ledger, &config);
+        assert!((used(&after) - 5.0 / 6.0).abs() < 1e-9);
     }
 
     #[test]
