@@ -3,11 +3,11 @@
 //! - Temporary failures are retried with jittered, doubling waits, never before the receiver's `Retry-After`.
 //! - A receiver that rejects the notifier itself (say, a wrong token) is tried once a minute; its queue is kept.
 //! - A rejected message is retried like any other failure. It is dropped after three rejections if other messages were
-//! accepted since the first one, because then the message is the cause. Later messages of the same rule wait for it;
-//! those of other rules do not.
+//!   accepted since the first one, because then the message is the cause. Later messages of the same rule wait for it;
+//!   those of other rules do not.
 //! - A message that was fully sent but not answered may have arrived. It is repeated with long waits and then dropped.
 //! - The parts of a message that a receiver has accepted are recorded, and a retry sends only the rest. If only some
-//! addresses of a mail are refused, other messages do not wait.
+//!   addresses of a mail are refused, other messages do not wait.
 //! - If the store cannot record a delivery, the record is retried, not the message.
 
 use std::collections::HashMap;

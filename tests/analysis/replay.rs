@@ -185,7 +185,7 @@ fn rows_that_cannot_be_read_are_named_and_the_rest_counts() {
 fn double_late_and_future_rows_are_refused_with_a_message() {
     let rows: Vec<_> = (0..40).map(|k| minimal(k * 64, "a", "0.001")).collect();
     let (report, said) = of_rows(&(rows.concat() + &rows[39]));
-    assert_eq!((report["servers"]["a"]["n"].as_u64(), said.contains("double")), (Some(40), true), "{said}");
+    assert_eq!((report["servers"]["a"]["n"].as_u64(), said.contains("duplicate")), (Some(40), true), "{said}");
 
     let mut future = rows.clone();
     future.insert(20, "2199-01-01T00:00:00Z,a,sample,0.001,0.02,0.001,0.001,2,0\n".to_owned());

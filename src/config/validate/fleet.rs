@@ -291,7 +291,7 @@ mod tests {
             ),
             (
                 vec![NATS, ROLE, ("NTP_MONITOR__NATS__USER", "u"), ("NTP_MONITOR__NATS__PASSWORD_FILE", OTHER)],
-                "on one line",
+                "exactly one line",
             ),
             (vec![NATS, ROLE, ("NTP_MONITOR__NATS__CREDS", "/nowhere.creds")], "cannot be read"),
             (vec![NATS, ROLE, ("NTP_MONITOR__NATS__CREDS", file)], "not a file of credentials"),

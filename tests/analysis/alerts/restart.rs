@@ -122,7 +122,7 @@ fn new_name_of_the_monitor_ends_alerts_under_the_old_one() {
         let [it] = &outcome.notifications[..] else { panic!("{outcome:?}") };
         let it = &it.notification;
         assert_eq!((it.status, it.vantage.as_str()), (Status::Resolved, "old"));
-        assert!(it.description.contains("is called \"new\" now"), "{}", it.description);
+        assert!(it.description.contains("is now called \"new\""), "{}", it.description);
         assert!(remembered(&[&outcomes[..], std::slice::from_ref(&outcome)].concat()).is_empty());
     }
     for engine in [&mut new, &mut old] {

@@ -84,9 +84,11 @@ pub struct Agent {
     follows: Option<(u64, u64)>,
     announced_s: f64,
     clock: AgentClock,
-    /// A document on its way: when it arrives, and the process and time of the announcement that it answers.
-    coming: Option<(f64, PlanDocument, Option<(u64, f64)>)>,
+    coming: Option<Coming>,
 }
+
+/// A document on its way: when it arrives, and the process and time of the announcement that it answers.
+type Coming = (f64, PlanDocument, Option<(u64, f64)>);
 
 impl Agent {
     fn new(rng: &mut StdRng) -> Self {

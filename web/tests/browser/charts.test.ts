@@ -1,6 +1,6 @@
 /** Charts at any span, the comparison, and links of the overview, with the mock. */
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { EventEntry, HistoryBody, HistorySeries } from "../../src/api/types";
 import { DESKTOP, launch, open, PHONE } from "./browser";
 import { ago, row, servers } from "./canned";
@@ -105,8 +105,7 @@ describe("a server", () => {
     const { page, close } = await opened("#/server/wild?span=6h");
     const over = page.locator('section[aria-label="Offset"] .u-over');
     await over.waitFor();
-    const box = await over.boundingBox();
-    if (!box) throw new Error("the chart has no size");
+    const box = await vi.waitUntil(() => over.boundingBox(), { timeout: 10_000 });
     await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
     await page.mouse.down();
     await page.mouse.move(box.x + box.width * 0.8, box.y + 80, { steps: 4 });

@@ -100,7 +100,8 @@ impl Slots {
         let length_s = self.length.as_secs_f64();
         let tolerance_s = tolerance_s(length_s);
         let now = ((from_s - line.zero_s) / length_s).floor();
-        if length_s <= 0.0 || !(now.abs() < 1e12) {
+        let is_countable = now.abs() < 1e12;
+        if length_s <= 0.0 || !is_countable {
             return None;
         }
         let span = |slot: i64| {
