@@ -63,5 +63,5 @@ fn verdict_and_its_event_survive_stops_and_kills() {
     drop(store);
     let mut monitor = home.start();
     assert_eq!(first_verdict(&mut monitor), wrong);
-    monitor.logged("computed again");
+    monitor.logged("has been recomputed");
 }

@@ -63,7 +63,7 @@ fn rollup_figures_agree_with_samples_within_their_accuracy() {
     }
     assert!(sums["judged_from"].is_null() && sums["verdicts"].as_array().unwrap().is_empty());
     assert!(told(&rolled, &[&["stats"], &WEEK_SPAN[..]].concat()).contains("no verdicts: they need samples"));
-    assert!(complaint(&rolled, &["export"]).contains("no samples are kept"));
+    assert!(complaint(&rolled, &["export"]).contains("the store has no samples"));
     // Charts and reports use the remaining rollups.
     let svg = told(&rolled, &[&["plot", "histogram", "--server", "ntp1"], &WEEK_SPAN[..]].concat());
     assert!(svg.contains("n = 9366"), "the sketches of all hours");
