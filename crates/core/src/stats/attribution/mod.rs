@@ -23,6 +23,7 @@ mod judge;
 mod noise;
 mod own;
 mod proof;
+mod reasons;
 mod robust;
 pub(super) mod saved;
 mod series;
