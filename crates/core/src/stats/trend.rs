@@ -96,7 +96,7 @@ const SPIKE: f64 = 5.0 * 1.4826;
 
 /// Half of the interval of the slope that the noise of the points about their line allows; `None` if it looks white, or
 /// if the points are too few or too uneven.
-fn wander_half_width(points: &[(f64, f64)], slope: f64) -> Option<f64> {
+pub(super) fn wander_half_width(points: &[(f64, f64)], slope: f64) -> Option<f64> {
     let mut points: Vec<_> = points.iter().map(|&(x, y)| (x, y - slope * x)).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (first, last) = (points.first()?.0, points.last()?.0);

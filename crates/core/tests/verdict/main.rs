@@ -245,10 +245,9 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
     for (k, party) in ["servers", "this host's clock"].iter().enumerate() {
         let (stated, held) = sums.iter().fold((0, 0), |all, sum| (all.0 + sum.rates[k].0, all.1 + sum.rates[k].1));
         println!("the last stated 95 % interval of a drift's rate held the true rate in {held} of {stated}: {party}\n");
-        // Twice what chance moves their number by. Nothing is known of the wander of a clock that drifts from the start:
-        // there the interval is too narrow, which is a limit in docs/ANALYSIS.md.
+        // Twice what chance moves their number by.
         let chance = 2.0 * (0.05 * 0.95 * stated as f64).sqrt();
-        let is_narrow = (held as f64) < 0.9 * stated as f64 - chance.max(1.0);
+        let is_narrow = (held as f64) < 0.95 * stated as f64 - chance.max(1.0);
         bad.extend(is_narrow.then_some("intervals of rates"));
     }
     println!("{}\n", alarms(&yardstick, wrong, quiet));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::course::Manner;
 use super::track::Track;
+use crate::stats::trend;
 use crate::stats::verdict::{Kind, When};
 
 /// Replies without a sighting after which a steady fault is over.
@@ -205,6 +206,7 @@ impl Finding {
         let half = half_width(&points, &line, track.slow_s());
         if line.rest < 0.5 * level && line.rate.abs() > 4.0 * half {
             self.since_s = self.since_s.min(first_s);
+            let half = half.max(wander(&points, &line));
             (self.kind, self.rate) = (Kind::Frequency, Some((line.rate, half)));
         }
     }
@@ -223,7 +225,8 @@ impl Finding {
                 let is_same =
                     self.rate.is_some_and(|(rate, half)| (line.rate - rate).abs() < (0.3 * rate.abs()).max(half));
                 if is_same {
-                    self.rate = Some((line.rate, half_width(&late, &line, track.slow_s())));
+                    let half = half_width(&late, &line, track.slow_s()).max(wander(&late, &line));
+                    self.rate = Some((line.rate, half));
                 }
             }
             self.size_s = points.last().map(|p| p.1);
@@ -273,7 +276,7 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> 
     let line = line(&robust);
     // A slope without a beginning: zero is then in the middle of it, or before all that is kept.
     if let Some(line) = line.filter(|l| l.rest < BETTER * step.0.min(hinge.0) && robust.len() >= 12) {
-        let rate = Some((line.rate, half_width(&robust, &line, slow_s)));
+        let rate = Some((line.rate, half_width(&robust, &line, slow_s).max(wander(&robust, &line))));
         let size_s = if whole { line.rate * span_s } else { line.at(last_s) };
         let onset_s = if whole { first_s } else { line.zero_s().min(first_s) };
         return Some(Shape { onset_s, size_s, rate, from_start: whole });
@@ -341,6 +344,13 @@ fn half_width(points: &[(f64, f64, f64)], line: &Line, slow_s: f64) -> f64 {
     let n = points.len() as f64;
     let (first_s, last_s) = (points[0].0, points[points.len() - 1].0);
     half(line.rest / n, slow_s, n * (last_s - first_s).powi(2) / 12.0)
+}
+
+/// Half of the 95 % interval of a rate by the wander of the values about the line. Where a clock drifts from the start,
+/// nothing else is known of its wander.
+fn wander(points: &[(f64, f64, f64)], line: &Line) -> f64 {
+    let points: Vec<_> = points.iter().map(|(t_s, y_s, _)| (*t_s, *y_s)).collect();
+    trend::wander_half_width(&points, line.rate).unwrap_or(0.0)
 }
 
 /// Each value between its neighbours' extremes where it exceeds them by more than `limit`: one odd reply is no step.
