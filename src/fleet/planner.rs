@@ -79,7 +79,7 @@ impl Planner {
     pub fn new(fleet: &Fleet) -> Self {
         let config = PlanConfig {
             vantages_per_server: fleet.vantages_per_server,
-            validity_s: fleet.plan_validity.as_secs_f64(),
+            validity_s: fleet.plan_ends_after().as_secs_f64(),
             ..PlanConfig::default()
         };
         Self {

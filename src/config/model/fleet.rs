@@ -91,6 +91,13 @@ impl Fleet {
     pub fn is_free(&self, server: &Server) -> bool {
         server.own && self.own_budget.is_none()
     }
+
+    /// How long a plan may be followed after the message that it answers. A quarter of `plan_validity` is left for messages
+    /// on their way, the next plan, and the next slot, so that another agent polls within `plan_validity`.
+    #[must_use]
+    pub fn plan_ends_after(&self) -> Duration {
+        self.plan_validity.mul_f64(0.75)
+    }
 }
 
 /// One entry of `allow`.

@@ -93,7 +93,8 @@ pub(in crate::config) struct Fleet {
     /// Hub: how many vantages poll each server.
     #[schemars(extend("default" = 5), range(min = 1, max = 1000))]
     pub vantages_per_server: u16,
-    /// Hub: how long a plan is valid without being renewed.
+    /// Hub: within this time, others take over the slots of an agent that fell silent. A plan that is not renewed ends after
+    /// three quarters of it.
     #[schemars(extend("default" = "120s"))]
     pub plan_validity: Span,
     /// Hub: a clock difference between two vantages that is proven to be larger than this raises an alert.

@@ -62,8 +62,8 @@ pub(super) fn fleet(
     rules.require(own_budget.is_none_or(|span| span >= Server::OWN_FLOOR), &key("own_budget"), || {
         "must be at least 100 ms".to_owned()
     });
-    rules.require(section.plan_validity.0 >= Duration::from_secs(30), &key("plan_validity"), || {
-        "must be at least 30 s".to_owned()
+    rules.require(section.plan_validity.0 >= Duration::from_secs(40), &key("plan_validity"), || {
+        "must be at least 40 s".to_owned()
     });
     let spans = [
         (section.skew_limit.0, "skew_limit"),

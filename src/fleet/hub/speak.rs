@@ -103,7 +103,7 @@ impl Hub {
         (plan.clock, plan.line) = (Some(clock), line);
         let now = Instant::now();
         if let Some(last) = speaker.written.get(vantage) {
-            let renewal = self.fleet.plan_validity.div_f64(3.0);
+            let renewal = self.fleet.plan_ends_after().div_f64(3.0);
             let is_news = !last.plan.says_the_same(&plan) && now - last.at >= TELL_EVERY;
             if !is_news && last.plan.asks_the_same(&plan) && now - last.at < renewal {
                 return Ok(());
@@ -134,7 +134,7 @@ impl Hub {
             clock: None,
             line: None,
             group: Some(planner.group(&vantage.into()).to_string()),
-            validity_s: self.fleet.plan_validity.as_secs_f64(),
+            validity_s: self.fleet.plan_ends_after().as_secs_f64(),
             servers: current.map(|current| current.planned.clone()),
             stored: stored.into_iter().map(as_stored).collect(),
             caught_up: view.is_caught_up,

@@ -376,13 +376,14 @@ impl World {
     fn plan(&mut self, s: f64) {
         let (now, now_s) = (self.at(s), self.quartz.at(s));
         self.planner.turn(&self.view, &self.judge.roster(), now, now_s);
+        let validity_s = self.config.fleet.as_ref().unwrap().plan_ends_after().as_secs_f64();
         for (name, agent) in &mut self.agents {
             let Some(current) = self.planner.current(name).cloned() else { continue };
             let (clock, line) = self.planner.times(name, now_s);
             let is_due = self.documents.get(name).is_none_or(|(document, written_s)| {
                 (document.revision, document.number) != (self.lease, current.number)
                     || document.line.is_some() != line.is_some()
-                    || s >= written_s + 40.0
+                    || s >= written_s + validity_s / 3.0
             });
             if is_due {
                 self.planner.written(name, self.lease, self.view.vantages[name].announced, now);
@@ -395,7 +396,7 @@ impl World {
                     clock: Some(clock),
                     line,
                     group: None,
-                    validity_s: 120.0,
+                    validity_s,
                     servers: Some(current.planned),
                     stored: Vec::new(),
                     caught_up: true,
