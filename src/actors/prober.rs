@@ -16,7 +16,7 @@ use super::sheets::Sheets;
 use super::succession::Succession;
 use crate::config::{EngineChoice, Server};
 use crate::messages::lifecycle::StopNow;
-use crate::probe::poll::{PollReport, ask, poll};
+use crate::probe::poll::{Limits, PollReport, ask, poll};
 use crate::probe::schedule::Schedule;
 use crate::probe::{ProbeEngine, ProbeReport, ProbeSession};
 use crate::stages::{Stage, measure};
@@ -82,6 +82,14 @@ impl Prober {
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let due_ns = self.assignment.pacing.look(self.assignment.clock.now()).next_poll(rand::random());
         self.wait(due_ns, None, ctx);
+    }
+
+    fn arm_or_stop(&mut self, ctx: &mut Context<Self>) {
+        if self.retired {
+            ctx.stop();
+        } else {
+            self.arm(ctx);
+        }
     }
 
     /// Waits for the question of the day if there is one, and for the next poll otherwise. Only a server that has just
@@ -155,19 +163,21 @@ impl Prober {
                 self.assignment.sheets.answered(&self.assignment.key(), question, reaction, now, poll_s);
             }
         }
-        if self.retired {
-            ctx.stop();
-        } else {
-            self.arm(ctx);
-        }
+        self.arm_or_stop(ctx);
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) {
         let now = self.assignment.clock.now();
-        self.schedule().requested(now.mono_ns);
+        let latest_ns = {
+            let mut schedule = self.schedule();
+            let slot_end = schedule.slot_end(now.mono_ns);
+            schedule.requested(now.mono_ns);
+            slot_end
+        };
         let Assignment { server, session, engine, clock, .. } = &*self.assignment;
         let (engine, session, clock) = (Arc::clone(engine), Arc::clone(session), Arc::clone(clock));
-        let poll = poll(engine, session, server.timeout, server.samples_per_poll, clock);
+        let limits = Limits { timeout: server.timeout, requests: server.samples_per_poll, latest_ns };
+        let poll = poll(engine, session, limits, clock);
         let (poll, abort) = guarded(poll);
         self.under_way = Some(abort);
         ctx.spawn(poll.into_actor(self).map(Self::end));
@@ -177,6 +187,10 @@ impl Prober {
         this.under_way = None;
         let now = this.assignment.clock.now();
         let report = report.unwrap_or_else(|why| why.at(now));
+        if report.best.is_late {
+            // No poll took place.
+            return this.arm_or_stop(ctx);
+        }
         let poll_s = {
             let mut schedule = this.schedule();
             let interval = schedule.interval();

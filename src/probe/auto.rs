@@ -69,7 +69,8 @@ impl ProbeEngine for AutoEngine {
     fn probe(&self, query: Query) -> ProbeFuture {
         let engine = self.clone();
         Box::pin(async move {
-            let (needs, again) = (special(&query), Query::plain(query.address, query.timeout));
+            let (needs, plain) = (special(&query), Query::plain(query.address, query.timeout));
+            let again = Query { latest_ns: query.latest_ns, ..plain };
             if needs.is_none() && !engine.refusal().worth_trying(Instant::now()) {
                 return engine.sntp.probe(query).await;
             }

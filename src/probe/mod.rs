@@ -49,19 +49,27 @@ pub struct Query {
     pub question: Option<Question>,
     /// The exchange that the request builds on in interleaved mode; without one it is basic.
     pub continued: Option<Box<Continued>>,
+    /// After this monotonic time, in nanoseconds, the request is not sent any more: its slot at a shared server is over.
+    pub latest_ns: Option<i64>,
 }
 
 impl Query {
     /// A query without authentication.
     #[must_use]
     pub const fn plain(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, timeout, ticket: None, continued: None, question: None }
+        Self { address, timeout, ticket: None, continued: None, question: None, latest_ns: None }
     }
 
     /// A question about the protocol, without authentication.
     #[must_use]
     pub fn asking(question: Question, address: SocketAddr, timeout: Duration) -> Self {
         Self { question: Some(question), ..Self::plain(address, timeout) }
+    }
+
+    /// Whether it is too late to send the request.
+    #[must_use]
+    pub fn is_late(&self, now: Stamp) -> bool {
+        self.latest_ns.is_some_and(|latest_ns| now.mono_ns > latest_ns)
     }
 }
 
@@ -90,6 +98,8 @@ pub struct ProbeReport {
     pub nts: NtsNews,
     /// What the next request in interleaved mode may build on.
     pub interleaving: Ended,
+    /// Whether no request was sent because it was too late: see [`Query::latest_ns`].
+    pub is_late: bool,
 }
 
 /// What the replies to one authenticated request bring besides a measurement.
@@ -133,7 +143,15 @@ impl ProbeReport {
             rejected_count: 0,
             nts: NtsNews::default(),
             interleaving: Ended::default(),
+            is_late: false,
         }
+    }
+
+    /// The report of a query that came too late to be sent.
+    #[must_use]
+    pub fn late(at: Stamp) -> Self {
+        let outcome = Outcome::Fault("this host was too busy to send the request in its slot".into());
+        Self { is_late: true, ..Self::failed(at, outcome) }
     }
 }
 

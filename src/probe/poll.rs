@@ -25,23 +25,37 @@ pub struct PollReport {
     pub lost: u16,
 }
 
+/// What a poll may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long to wait for each reply.
+    pub timeout: Duration,
+    /// The number of requests at most.
+    pub requests: u16,
+    /// See [`Query::latest_ns`].
+    pub latest_ns: Option<i64>,
+}
+
 /// Makes up to `requests` queries of `session`, [`BURST_SPACING`] apart, and keeps the best report. A refusal or a
-/// kiss-o'-death ends the burst, and so does the lack of a cookie.
+/// kiss-o'-death ends the burst, and so does the lack of a cookie, or the end of a slot.
 pub async fn poll(
     engine: Arc<dyn ProbeEngine>,
     session: Arc<ProbeSession>,
-    timeout: Duration,
-    requests: u16,
+    limits: Limits,
     clock: Arc<dyn Clock>,
 ) -> PollReport {
+    let Limits { timeout, requests, latest_ns } = limits;
     session.prepare().await;
     let mut so_far: Option<PollReport> = None;
     loop {
         let mut report = match session.query(timeout) {
-            Ok(query) => single(&*engine, query, &*clock).await,
+            Ok(query) => single(&*engine, Query { latest_ns, ..query }, &*clock).await,
             Err(outcome) => return so_far.unwrap_or_else(|| PollReport::unready(clock.now(), outcome)),
         };
         session.absorb(&mut report);
+        if report.is_late {
+            return so_far.unwrap_or(PollReport { best: report, sent: 0, lost: 0 });
+        }
         let goes_on = goes_on(&report.outcome);
         let poll = match so_far {
             None => PollReport { sent: 1, lost: lost(&report), best: report },
@@ -191,7 +205,8 @@ mod tests {
         let requests = u16::try_from(reports.len()).unwrap();
         let (session, timeout) = (ProbeSession::plain(([192, 0, 2, 1], 123).into()), Duration::from_secs(1));
         let engine = Arc::new(Scripted(Mutex::new(reports)));
-        poll(engine, Arc::new(session), timeout, requests, Arc::new(SystemClock)).await
+        let limits = Limits { timeout, requests, latest_ns: None };
+        poll(engine, Arc::new(session), limits, Arc::new(SystemClock)).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -207,6 +222,14 @@ mod tests {
             let report = burst([measured(0.1), ended(end), measured(0.1)]).await;
             assert_eq!((report.sent, report.best.outcome), (2, outcome));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn burst_ends_with_its_slot_and_counts_what_was_sent() {
+        let report = burst([measured(0.1), ProbeReport::late(crate::clock::now()), measured(0.1)]).await;
+        assert_eq!((report.sent, report.lost, report.best.outcome), (1, 0, Outcome::Sample));
+        let report = burst([ProbeReport::late(crate::clock::now())]).await;
+        assert_eq!((report.sent, report.lost, report.best.is_late), (0, 0, true));
     }
 
     #[tokio::test(start_paused = true)]

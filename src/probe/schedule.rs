@@ -228,6 +228,12 @@ impl Schedule {
         Some((((begin_s * 1e9) as i64).max(limit), (end_s * 1e9) as i64))
     }
 
+    /// When a request that may be sent at `now` must have been sent, if it is polled in slots, in monotonic nanoseconds.
+    #[must_use]
+    pub fn slot_end(&self, now: i64) -> Option<i64> {
+        self.slot(now).map(|(_, end)| end)
+    }
+
     /// Whether it is polled in slots. The time of the next poll is known for the near future only then.
     #[must_use]
     pub fn is_slotted(&self) -> bool {

@@ -229,6 +229,8 @@ fn polls_are_sent_in_the_middle_of_slots_only() {
         let due = schedule.next_poll(0.5);
         assert!(schedule.permitted_at(due) <= due && schedule.permitted_at(due - S) > due - S, "a manual poll");
         assert!(schedule.permitted_at(due + S) > due + 16 * S, "a late one waits for the next slot");
+        let end = schedule.slot_end(due).unwrap();
+        assert!(schedule.permitted_at(end - 1) < end && schedule.permitted_at(end + 1) > end + 16 * S, "the end");
         schedule.requested(due);
         assert!(schedule.permitted_at(due) > due, "a slot is used once");
         polls_s.push((due + S / 2) / S);

@@ -73,6 +73,9 @@ impl ProbeEngine for SntpEngine {
             let config =
                 Config::default().bind_address(any_local(query.address)).timeout(query.timeout).connect_ip(true);
             let sent = uninterrupted_stamp();
+            if query.is_late(sent) {
+                return ProbeReport::late(sent);
+            }
             if let Some(fault) = unfit_clock(sent) {
                 return ProbeReport::failed(sent, fault);
             }

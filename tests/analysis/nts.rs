@@ -8,7 +8,7 @@ use std::time::Duration;
 use ntp_monitor::clock::SystemClock;
 use ntp_monitor::config::{Host, Nts};
 use ntp_monitor::key_exchange::{Target, Trust, exchange};
-use ntp_monitor::probe::poll::poll;
+use ntp_monitor::probe::poll::{Limits, poll};
 use ntp_monitor::probe::resolve::system::SystemResolver;
 use ntp_monitor::probe::{KernelEngine, NtsTools, ProbeEngine, ProbeReport, ProbeSession, Query};
 use ntp_monitor_core::clock::{Clock, Stamp};
@@ -31,6 +31,10 @@ fn session(server: &NtsServer, authority: &Authority) -> ProbeSession {
     let key_server = Some((Host::Name("localhost".into()), server.key_exchange.port()));
     let nts = Nts { key_server, ca_pem: Some(authority.pem().into()), ca_file: None };
     ProbeSession::with_nts(&nts, &Host::Name("localhost".into()), server.chronyd.address, &tools())
+}
+
+const fn limits(timeout: Duration) -> Limits {
+    Limits { timeout, requests: 1, latest_ns: None }
 }
 
 async fn ask(engine: &KernelEngine, session: &ProbeSession) -> ProbeReport {
@@ -185,7 +189,7 @@ async fn server_that_cannot_exchange_keys_is_not_asked() {
     let authority = Authority::new();
     let server = Chronyd::start_with_nts("127.0.0.1", "other.example", &authority);
     let session = Arc::new(session(&server, &authority));
-    let report = poll(Arc::new(KernelEngine::new()), session.clone(), PATIENCE, 1, Arc::new(SystemClock)).await;
+    let report = poll(Arc::new(KernelEngine::new()), session.clone(), limits(PATIENCE), Arc::new(SystemClock)).await;
     let Outcome::Fault(why) = report.best.outcome else { panic!("{report:?}") };
     assert!(why.contains("the certificate is for") && why.contains("localhost"), "{why}");
     assert_eq!((report.sent, session.nts().unwrap().failures_in_row), (0, 1));
@@ -227,7 +231,7 @@ async fn outcomes(session: &Arc<ProbeSession>, polls: usize) -> Vec<(Outcome, u1
     let mut outcomes = Vec::new();
     for _ in 0..polls {
         let timeout = Duration::from_millis(300);
-        let report = poll(engine.clone(), Arc::clone(session), timeout, 1, clock.clone()).await;
+        let report = poll(engine.clone(), Arc::clone(session), limits(timeout), clock.clone()).await;
         outcomes.push((report.best.outcome, report.sent));
     }
     outcomes

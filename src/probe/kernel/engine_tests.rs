@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::*;
+use crate::probe::SntpEngine;
 use crate::probe::responder::{PATIENCE, Responder, answer, changed};
 use ntp_monitor_core::ntp::{Check, KissCode, Leap, NtpShort, NtpTimestamp, Packet, RefId, StatusCode};
 use ntp_monitor_core::sample::Timestamping;
@@ -41,6 +42,20 @@ async fn good_reply_has_kernel_timestamps_on_both_families() {
         let accepted = report.accepted.unwrap();
         assert_eq!((accepted.checks.first_failure(), accepted.hop_limit), (None, Some(64)));
     }
+}
+
+#[tokio::test]
+async fn request_that_missed_its_slot_is_not_sent() {
+    let server = Responder::start("127.0.0.1:0", |request| vec![answer(request).to_bytes().to_vec()]);
+    let query = |latest_ns| Query { latest_ns: Some(latest_ns), ..Query::plain(server.address, PATIENCE) };
+    let (engine, now_ns) = (KernelEngine::new(), crate::clock::now().mono_ns);
+    for engine in [&engine as &dyn ProbeEngine, &SntpEngine::new()] {
+        assert!(engine.probe(query(now_ns - 1)).await.is_late);
+    }
+    // The server answers one request only: it was not one of the late ones.
+    let report = engine.probe(query(now_ns + 1_000_000_000_000)).await;
+    assert_eq!((report.is_late, report.outcome), (false, Outcome::Sample));
+    assert_eq!(server.further_requests(), 0);
 }
 
 #[tokio::test]

@@ -272,6 +272,10 @@ impl Poller {
         }
         let mut error = None;
         for _ in 0..SEND_ATTEMPTS {
+            let now = crate::clock::now();
+            if order.query.is_late(now) {
+                return self.answers.push((order.answer, Ok(ProbeReport::late(now))));
+            }
             match self.try_send(id, &order) {
                 Ok((number, carried, sent)) => {
                     self.pool.hold(id);

@@ -42,6 +42,7 @@ type Behaviour = Arc<dyn Fn(SocketAddr, usize) -> Act + Send + Sync>;
 
 enum Act {
     End(Outcome),
+    Late,
     Panic,
     Hang,
 }
@@ -65,6 +66,7 @@ impl ProbeEngine for FakeEngine {
         async move {
             match act {
                 Act::End(outcome) => ProbeReport::failed(now, outcome),
+                Act::Late => ProbeReport::late(now),
                 Act::Panic => panic!("the script makes the engine panic"),
                 Act::Hang => std::future::pending().await,
             }

@@ -66,6 +66,15 @@ async fn kiss_that_answers_a_question_is_heeded() {
 }
 
 #[actix_rt::test]
+async fn request_that_came_too_late_for_its_slot_is_no_poll() {
+    let world = World::start(vec![server(A)], |_, n| if n % 2 == 1 { Act::Late } else { Act::End(Outcome::Sample) });
+    world.pass(Duration::from_secs(3600)).await;
+    let asked = world.requests(A).len();
+    assert!(asked > 50, "{asked}");
+    assert_eq!(world.outcomes(A), vec![Outcome::Sample; asked / 2]);
+}
+
+#[actix_rt::test]
 async fn a_week_at_the_floor_never_goes_below_it() {
     let fast = Server { poll_interval: Duration::from_secs(1), ..server(A) };
     let world = World::start(vec![fast], |_, n| Act::End(if n % 3 == 0 { Outcome::Timeout } else { Outcome::Sample }));

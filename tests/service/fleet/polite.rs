@@ -78,26 +78,33 @@ fn simulated_fleet_stays_within_the_budget_through_every_fault() {
     assert!(used > 0.6, "{used}");
 }
 
-/// With one vantage for each server, another must take over what a dead one polled.
-#[test]
-fn servers_of_a_dead_agent_are_taken_over_in_time() {
-    let mut world = World::new(5, "vantages_per_server = 1", 3);
-    (0..1800).for_each(|s| world.step(s));
+/// The longest wait for the next poll of a server whose only vantage died, in seconds.
+fn longest_takeover_s(seed: u64) -> f64 {
+    let mut world = World::new(5, "vantages_per_server = 1", seed);
+    let dies = 1800 + seed % 97;
+    (0..dies).for_each(|s| world.step(s));
     let polled = |world: &World, name: &str| -> Vec<Arc<str>> {
         let targets = world.agents[name].targets.iter().filter(|(_, target)| target.is_polled);
         targets.map(|(server, _)| Arc::clone(server)).collect()
     };
     let dead = world.agents.keys().find(|name| !polled(&world, name).is_empty()).unwrap().clone();
     let servers = polled(&world, &dead);
-    world.kill_agent(&dead, 1800.0, f64::INFINITY);
-    (1800..2400).for_each(|s| world.step(s));
+    world.kill_agent(&dead, dies as f64, f64::INFINITY);
+    (dies..dies + 600).for_each(|s| world.step(s));
     let gap = |server: &Arc<str>| {
-        let later = world.arrivals_s[&**server].iter().find(|at_s| **at_s > 1800.0);
-        later.map_or(f64::INFINITY, |at_s| at_s - 1800.0)
+        let later = world.arrivals_s[&**server].iter().find(|at_s| **at_s > dies as f64);
+        later.map_or(f64::INFINITY, |at_s| at_s - dies as f64)
     };
-    let longest = servers.iter().map(gap).fold(0.0, f64::max);
-    eprintln!("{} servers, the last one is polled again after {longest} s", servers.len());
-    assert!(longest <= 120.0 + 2.0 * BUDGET_S, "{longest} s");
+    servers.iter().map(gap).fold(0.0, f64::max)
+}
+
+/// With one vantage for each server, another must take over what a dead one polled.
+#[test]
+fn servers_of_a_dead_agent_are_taken_over_in_time() {
+    let mut all_s: Vec<f64> = (0..8).map(longest_takeover_s).collect();
+    all_s.sort_by(f64::total_cmp);
+    eprintln!("polled again after {:.0} s in the median, {:.0} s at most", all_s[4], all_s[7]);
+    assert!(all_s[7] <= 120.0 + 2.0 * BUDGET_S, "{all_s:?}");
 }
 
 /// For how long the real fleet runs; `FLEET_POLITE_FOR=10m` makes the long run.
@@ -112,7 +119,7 @@ fn real_fleet_stays_within_a_budget_of_100_ms() {
     let Some(mut nats) = Nats::start() else { return };
     let playground = Playground::open();
     let server = playground.server(Script::good());
-    let budget = "groups = [\"here\"]\nown_budget = \"100ms\"\nfallback_interval = \"16s\"\nplan_validity = \"30s\"\n";
+    let budget = "groups = [\"here\"]\nown_budget = \"100ms\"\nfallback_interval = \"16s\"\nplan_validity = \"40s\"\n";
     let hub_home = home(&format!("{}{budget}", member("hub1", "hub", &nats)));
     let homes: Vec<Home> = (0..AGENTS)
         .map(|n| home(&format!("{}{}{budget}", own("s", server.address()), member(&format!("v{n}"), "agent", &nats))))
@@ -148,9 +155,9 @@ fn real_fleet_stays_within_a_budget_of_100_ms() {
     let worst = excess(&all[begin..], 0.1);
     let used = (all.len() - begin) as f64 / ((all[all.len() - 1] - all[begin]) / 0.1);
     eprintln!("{} requests, {:.0} % of the budget; the worst window has {worst:.2} too many", all.len(), 100.0 * used);
-    // One, and two for requests and time-stamps that wait for a busy processor for 0.2 s: the scripted server takes the
-    // stamp when its thread runs. Rates without slots have five.
-    assert!(worst <= 3.0, "{worst}");
+    // One, and one for a machine so busy that a request leaves later than the clock was read before it. Rates without slots
+    // have five.
+    assert!(worst <= 2.0, "{worst}");
     assert!(used > 0.4, "{used}");
     assert!(agents.iter_mut().all(|agent| agent.stop() == 0) && hub.stop() == 0);
 }
