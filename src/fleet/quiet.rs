@@ -1,4 +1,4 @@
-//! Whether an agent notifies about servers, or leaves that to its hub. Pure.
+//! Decides whether an agent notifies about servers, or leaves that to its hub. Pure.
 
 use std::time::Duration;
 
