@@ -34,7 +34,7 @@ struct Inner {
     length: u64,
     /// Increases whenever the open readers must not be used any more.
     generation: u64,
-    // Before the lock: closing the locked file would release SQLite's locks.
+    // Declared before `lock`, so that it is dropped first: closing the locked file would release SQLite's locks.
     idle: Vec<Reader>,
     lock: InstanceLock,
 }
@@ -50,12 +50,12 @@ impl Location {
         Ok(location)
     }
 
-    /// Where connections are opened.
+    /// The path at which connections are opened.
     pub(super) fn path(&self) -> PathBuf {
         self.inner().path.clone()
     }
 
-    /// What readers and the writer could not decode.
+    /// The faults that readers and the writer found.
     pub(super) fn damage(&self) -> Damage {
         self.damage.clone()
     }
@@ -77,7 +77,7 @@ impl Location {
         self.inner().metadata()
     }
 
-    /// Whether the file has a name still, at any path.
+    /// Whether the file still has a name, at any path.
     pub(super) fn has_a_name(&self) -> bool {
         self.metadata().is_some_and(|meta| meta.nlink() > 0)
     }
@@ -95,7 +95,7 @@ impl Location {
         }
     }
 
-    /// Makes `store`, which is locked, the store, at the same path or at another.
+    /// Uses the locked file `store` as the store from now on, at the same path or at another.
     pub(super) fn move_to(&self, path: Option<&Path>, store: File) {
         self.renew_readers();
         let mut inner = self.inner();

@@ -13,7 +13,7 @@ fn store() -> Connection {
     conn
 }
 
-/// A poll at a minute since 1970, with these counters: key exchanges, failed ones, NAKs, plain replies, cookies.
+/// A poll at this minute since 1970, with these counters: key exchanges, failed ones, NAKs, plain replies, cookies.
 fn poll(minute: i64, [exchanges, failures, naks, downgrades, cookies]: [u64; 5]) -> Sample {
     let at = Stamp::new(minute * 60_000_000_000, 0, 0);
     let fault = (failures > 0).then(|| KeyFault { label: "refused", text: "".into() });

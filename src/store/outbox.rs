@@ -1,4 +1,5 @@
-//! The outbox on disk: lines for InfluxDB, from the transaction of their samples until they are acknowledged.
+//! The outbox on disk: lines for InfluxDB, written in the transaction of their samples and kept until they are
+//! acknowledged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

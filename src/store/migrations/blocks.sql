@@ -20,7 +20,7 @@ CREATE TABLE block (
 
 CREATE UNIQUE INDEX block_by_series ON block (series_id, first_ns);
 
--- The last kiss RATE of each series. What a server asked for holds across a restart, however many samples came since.
+-- The last kiss RATE of each series. It must be obeyed after a restart, even if samples followed.
 CREATE TABLE rate_kiss (
     series_id INTEGER PRIMARY KEY,
     wall_ns   INTEGER NOT NULL,

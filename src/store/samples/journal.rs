@@ -1,5 +1,5 @@
-//! The journal: each batch of samples is one row, until its samples are packed into blocks. While that happens step by step,
-//! a row still has samples that are in blocks already; nobody sees those here ([`Packed`]).
+//! The journal: each batch of samples is one row, until its samples are packed into blocks. While the journal is packed
+//! in steps, a row still has samples that are already in blocks; they are not read from here ([`Packed`]).
 
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -30,7 +30,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// What is recorded; `None` unless the journal is being packed.
+    /// The recorded progress; `None` unless the journal is being packed.
     pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Self>> {
         let Some(page) = meta::number(conn, meta::PACKED_PAGE)? else { return Ok(None) };
         Ok(meta::number(conn, meta::PACKED_SERIES)?.map(|series| Self { page, series }))
@@ -79,7 +79,7 @@ pub(super) fn pages(conn: &Connection, span: (i64, i64), mut each: impl FnMut(Pa
     .map(drop)
 }
 
-/// A page without a sample of the series `ids` comes without records.
+/// As [`pages`], until `each` breaks. A page without a sample of the series `ids` is passed without records.
 fn until(
     conn: &Connection,
     ids: &RangeInclusive<i64>,
