@@ -207,8 +207,8 @@ impl Reporter {
     }
 }
 
-/// Makes one attempt to send a report. A notifier that is no longer configured counts as done. Returns who will never
-/// get it, and what the receiver has.
+/// Makes one attempt to send a report. A notifier that is no longer configured counts as done. Returns the reason if
+/// some receivers will never get it, and the progress to record.
 async fn send(
     config: &Config,
     name: &str,

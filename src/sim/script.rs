@@ -115,7 +115,7 @@ impl Script {
         self
     }
 
-    /// A path with the delays `request` there and `reply` back.
+    /// A path with the delay `request` to the server and `reply` back.
     #[must_use]
     pub fn delayed(mut self, request: Duration, reply: Duration) -> Self {
         self.request_delay = request;

@@ -9,8 +9,8 @@ use ntp_monitor_core::sample::Evidence;
 /// Number of rejected replies kept per series.
 pub const KEPT_PER_SERIES: usize = 16;
 
-/// Stores a rejected reply, and deletes those beyond the limit: the oldest of the kind that has the most. Replies that are
-/// later than this one were stored before the wall clock was set back, so they are the oldest.
+/// Stores a rejected reply, and deletes those beyond the limit: the oldest of the kind that has the most. Replies that
+/// are later than this one were stored before the wall clock was set back, so they are the oldest.
 pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> rusqlite::Result<()> {
     let (made, failed) = evidence.checks.to_bits();
     let datagram = evidence.datagram.get(..Evidence::MAX_BYTES).unwrap_or(&evidence.datagram);

@@ -63,8 +63,8 @@ pub(super) enum InPlaceOf {
     EmptyFile,
 }
 
-/// Renames the copy at `part` to `path`. First removes the log of the previous file, because SQLite would apply it to the
-/// copy. Does not replace a file that another program put there meanwhile.
+/// Renames the copy at `part` to `path`. First removes the log of the previous file, because SQLite would apply it to
+/// the copy. Does not replace a file that another program put there meanwhile.
 pub(super) fn put(part: &Path, path: &Path, what: InPlaceOf) -> Result<(), StoreError> {
     for end in LOG {
         remove(&beside(path, end))?;

@@ -2,9 +2,10 @@
 //! source of every query and chart.
 //!
 //! One thread writes ([`Writer`], driven by [`crate::sinks::worker`]): a batch is one transaction of a journal row and
-//! InfluxDB lines, and writing the same sample twice has no effect. The journal is packed into blocks later (`samples`). Rollups on disk are up to five minutes behind,
-//! which readers compensate for (`pending`). Readers ([`read::Reader`]) have their own connections. Only one service at
-//! a time can use a store; any number of processes can read it.
+//! InfluxDB lines, and writing the same sample twice has no effect. The journal is packed into blocks later
+//! (`samples`). Rollups on disk are up to five minutes behind, which readers compensate for (`pending`). Readers
+//! ([`read::Reader`]) have their own connections. Only one service at a time can use a store; any number of processes
+//! can read it.
 //!
 //! Limits: a crash of the process loses no committed data; a power failure may lose the last commits, never the file.
 //! Tags of servers are not stored, because they belong to the configuration.

@@ -9,7 +9,8 @@ use ntp_monitor_core::sample::Sample;
 /// Maximum number of samples kept; they take about 2 MB.
 const CAPACITY: usize = 4096;
 
-/// The last samples, and counts of those that the store may lose. Shared with a successor of the writer; cheap to clone.
+/// The last samples, and counts of those that the store may lose. Shared with a successor of the writer; cheap to
+/// clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RecentSamples(Arc<Mutex<Inner>>);
 

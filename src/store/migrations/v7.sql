@@ -1,5 +1,5 @@
--- Version 7: a series belongs to a vantage ('' is this host), and a sample says how long the host was suspended, how the
--- reply was authenticated, in which mode it was exchanged, and how old the server's reference was.
+-- Version 7: a series belongs to a vantage ('' is this host), and a sample says how long the host was suspended, how
+-- the reply was authenticated, in which mode it was exchanged, and how old the server's reference was.
 CREATE TABLE series_7 (
     id            INTEGER PRIMARY KEY,
     vantage       TEXT NOT NULL DEFAULT '',

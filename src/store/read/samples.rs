@@ -89,8 +89,8 @@ impl Reader {
         Since { reader: self, next_ns: from_ns, width_ns: FIRST_SLICE_NS, slice: Vec::new().into_iter(), ended: false }
     }
 
-    /// A slice of at most `width_ns` that starts no later than the first sample at or after `from_ns`; `None` if there is
-    /// no such sample.
+    /// A slice of at most `width_ns` that starts no later than the first sample at or after `from_ns`; `None` if there
+    /// is no such sample.
     fn slice(&self, from_ns: i64, width_ns: i64) -> Result<Option<Slice>, StoreError> {
         self.run_on_samples("read samples", |samples| {
             let Some(first_ns) = samples.first_from(from_ns)? else { return Ok(None) };
