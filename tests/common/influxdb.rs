@@ -24,7 +24,7 @@ pub struct Influx {
     _started: Option<Started>,
 }
 
-/// A server of our own, ended with the test.
+/// A server that the test started, ended with the test.
 struct Started {
     child: Child,
     _data: TempDir,

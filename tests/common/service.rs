@@ -169,7 +169,7 @@ impl Running {
 }
 
 impl Events {
-    /// The next event; comments are passed over.
+    /// The next event; comments are skipped.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some((one, rest)) = self.text.split_once("\n\n") {

@@ -124,7 +124,7 @@ fn container_created_again_keeps_its_name() {
             home.data()
         ));
     };
-    // The host name of the first container, as far as the store can tell.
+    // To the store, this is the host name of the first container.
     write("vantage = \"3f2a9c1b7d04\"\n");
     let mut first = home.start();
     first.http();
