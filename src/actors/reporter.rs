@@ -228,7 +228,7 @@ async fn send(
     (sent, progress.recorded())
 }
 
-/// A report that was sent whole and not answered may have arrived, so it is not repeated for ever.
+/// A report that was sent completely but not answered may have arrived, so the number of repetitions is limited.
 fn unanswered(failure: &Failure, progress: &mut Progress) -> Result<Option<String>, String> {
     progress.unanswered += u32::from(failure.retry == Retry::Unanswered);
     if progress.unanswered < MOST_UNANSWERED {

@@ -60,9 +60,9 @@ pub struct Agent {
     pub state: Arc<AgentState>,
     /// The latest plan. A valid plan is not replaced by an older one.
     pub plan: watch::Sender<Option<Arc<Arrived>>>,
-    /// What is polled. The agent acknowledges a plan once it is polled by.
+    /// The servers that are polled. A plan is acknowledged once it is in effect here.
     pub enforced: watch::Receiver<Arc<Enforced>>,
-    /// What to announce.
+    /// Makes the content of an announcement.
     pub announce: Arc<dyn Fn() -> Presence + Send + Sync>,
     pub log: Logger,
 }

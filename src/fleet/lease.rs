@@ -59,7 +59,7 @@ enum Answer {
     Mine(u64),
     /// Another hub has it.
     Theirs,
-    /// The server did not say.
+    /// There was no answer, or an error.
     Unknown,
 }
 

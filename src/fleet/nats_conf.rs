@@ -1,4 +1,4 @@
-//! Generates the configuration of the NATS server with the least rights: each vantage has an account of its own and may
+//! Generates the configuration of the NATS server with the least rights: each vantage has its own account and may
 //! publish its samples and its announcement and read its plan, nothing else. The account must not be shared: a client
 //! chooses the subject to which the server answers, so it could make the server write into another vantage's plan.
 //! Pure.

@@ -51,7 +51,7 @@ pub struct Planner {
     ahead_s: Option<f64>,
 }
 
-/// What is known of the clock of a vantage.
+/// The relation of a vantage's clock to this hub's clock.
 #[derive(Debug, Clone, Default)]
 struct VantageClock {
     id: String,

@@ -77,7 +77,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Some kernels return a name for every number, so the name must lead back to it.
+/// The name of an interface. Some kernels return a name for every number, so the name is translated back and compared.
 fn interface_name(index: u32) -> Option<CString> {
     if_indextoname(index).ok().filter(|name| if_nametoindex(name.as_c_str()) == Ok(index))
 }

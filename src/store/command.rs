@@ -103,7 +103,7 @@ pub enum Command {
     /// Stores the samples of other vantages, with the position in the stream, in one transaction.
     FleetReceive {
         batch: Batch,
-        /// Replies with what was new in it.
+        /// Replies with the new samples.
         reply: Reply<Accepted>,
     },
     /// Deletes all expired rows at once.

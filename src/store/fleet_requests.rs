@@ -127,7 +127,7 @@ impl Reader {
         self.run("read the size of the fleet's samples", raw::gauge)
     }
 
-    /// What the hub knows of every vantage.
+    /// The hub's counters of every vantage.
     ///
     /// # Errors
     /// When the store cannot be read.

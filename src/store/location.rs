@@ -65,7 +65,7 @@ impl Location {
         self.inner().real.clone()
     }
 
-    /// Compares what is at the path now with the file that is the store.
+    /// Compares the file that is now at the path with the store's open file.
     pub(super) fn look(&self) -> Result<AtPath, StoreError> {
         let inner = self.inner();
         let Some(store) = inner.lock.store() else { return Ok(AtPath::Nothing) };

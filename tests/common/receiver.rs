@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 pub enum Answer {
     /// Status, more headers (each with its line end), body.
     Status(u16, &'static str, String),
-    /// No response, for ever.
+    /// Never any response.
     Hang,
     /// The connection is reset.
     Reset,

@@ -52,7 +52,7 @@ fn health_check_follows_file_with_tls_and_tokens() {
         return;
     }
     let server = playground.server(Script::good());
-    // Each test has a variable of its own, as each container does.
+    // Each test sets a variable of its own, as each container does.
     let variables = [("NTP_MONITOR__MONITOR__VANTAGE", home.path().to_str().unwrap())];
     home.write(&format!(
         "[monitor]\ndata_dir = {:?}\n[http]\nlisten = \"0.0.0.0:0\"\n[http.tls]\ncertificate = \"one.pem\"\n\

@@ -42,7 +42,7 @@ pub struct Position {
     pub sequence: u64,
 }
 
-/// What a hub has read from a stream.
+/// Messages that a hub has read from a stream.
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub position: Position,
@@ -53,7 +53,7 @@ pub struct Batch {
     pub own: Option<Arc<str>>,
 }
 
-/// What was new in a [`Batch`].
+/// The result of storing a [`Batch`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Accepted {
     /// The samples that were not stored before.
@@ -64,7 +64,7 @@ pub struct Accepted {
     pub lost: u64,
 }
 
-/// What a hub knows of a vantage.
+/// A hub's counters of a vantage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VantageRow {
     pub vantage: String,

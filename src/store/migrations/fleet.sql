@@ -38,7 +38,7 @@ CREATE TABLE fleet_position (
     sequence    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A hub: what it knows of each vantage.
+-- A hub: its counters of each vantage.
 CREATE TABLE fleet_vantage (
     vantage     TEXT    PRIMARY KEY,
     received    INTEGER NOT NULL DEFAULT 0,
