@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn pause_of_key_exchange_survives_removal_and_a_time_without_nts() {
+    fn key_exchange_pause_survives_removal_and_time_without_nts() {
         let ledger = Ledger::default();
         let tools = NtsTools {
             resolver: Arc::new(crate::probe::resolve::system::SystemResolver::new(Duration::from_secs(1))),

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_plan_the_fallback_pace_applies_to_servers_of_others() {
+    fn without_a_plan_shared_servers_have_the_fallback_pace() {
         let mut config = config("");
         let fleet = config.fleet.clone().unwrap();
         config.servers[1] = Arc::new(Server { own: true, ..(*config.servers[1]).clone() });
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_own_file_allows_is_polled_and_each_refusal_is_named() {
+    fn servers_that_the_file_does_not_allow_are_refused_by_name() {
         let config = config("192.0.2.0/24,time.example,fd00::/8");
         let fleet = config.fleet.clone().unwrap();
         let asked = [

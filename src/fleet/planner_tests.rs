@@ -41,7 +41,7 @@ fn rate(planner: &Planner, view: &HubView, of: impl Fn(&Planned) -> Option<f64>)
 }
 
 #[test]
-fn all_agents_together_stay_within_the_budget_with_and_without_plans() {
+fn all_agents_keep_the_budget_with_and_without_plans() {
     let now = Instant::now();
     let (view, roster) = agents(8, false, now);
     let mut planner = Planner::new(&fleet());

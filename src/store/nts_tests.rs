@@ -103,7 +103,7 @@ fn counters_of_a_new_session_start_from_zero() {
 }
 
 #[test]
-fn transaction_that_fails_counts_nothing_and_a_repeated_poll_once() {
+fn failed_transaction_counts_nothing_and_a_repeated_poll_once() {
     let (conn, mut counters) = (store(), NtsCounters::default());
     let sample = poll(1, [1, 0, 0, 0, 8]);
     conn.execute_batch("BEGIN").unwrap();

@@ -174,7 +174,7 @@ fn tls(dir: &Path, name: &str, identity: &Identity, ca: &Path) -> String {
 }
 
 #[test]
-fn client_certificates_name_the_members_and_bad_ones_are_explained() {
+fn client_certificates_name_members_and_bad_ones_are_explained() {
     if program().is_none() {
         eprintln!("skipped: there is no nats-server; run scripts/install-dependencies.sh test");
         return;
