@@ -6,7 +6,6 @@ use crate::store::JournalRow;
 /// Largest number of bytes of rows that are joined into one message.
 const JOIN_BYTES: usize = 80 << 10;
 
-/// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// The last row of the journal that it carries.

@@ -26,7 +26,6 @@ pub struct Presence {
     pub number: u64,
     /// Revision and number of the plan that the vantage follows.
     pub follows: Option<(u64, u64)>,
-    /// The version of the program.
     pub version: String,
     pub role: String,
     pub groups: Vec<String>,

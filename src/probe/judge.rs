@@ -102,7 +102,6 @@ pub enum Verdict {
 pub struct Judgement {
     /// The result of every check that was possible.
     pub row: CheckRow,
-    /// The result of the validation.
     pub verdict: Verdict,
     /// Which exchange the timestamps of the reply belong to.
     pub mode: sample::Mode,

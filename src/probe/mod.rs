@@ -39,7 +39,6 @@ use ntp_monitor_core::sheet::Question;
 /// One request to send. A [`ProbeSession`] creates it and uses its report for later ones.
 #[derive(Debug)]
 pub struct Query {
-    /// The address to query.
     pub address: SocketAddr,
     /// How long to wait for an acceptable reply, counted from the request on the monotonic clock.
     pub timeout: Duration,

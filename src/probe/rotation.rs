@@ -177,7 +177,6 @@ impl Rotation {
         self.polled.iter().map(|polled| polled.address)
     }
 
-    /// Whether no address is polled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.polled.is_empty()

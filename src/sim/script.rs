@@ -13,7 +13,6 @@ use ntp_monitor_core::ntp::{KissCode, Leap, RefId};
 /// The behaviour of a scripted server. All parts can be combined; start with [`Script::good`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
-    /// The clock of the server.
     pub clock: ServerClock,
     /// Its description of itself.
     pub header: Header,

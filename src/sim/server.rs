@@ -76,7 +76,6 @@ impl ScriptedServer {
         Ok(Self { address, shared, task })
     }
 
-    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -36,7 +36,6 @@ pub enum AlertCommand {
     AddSilence(Box<Silence>),
     /// Ends a silence at this wall time.
     EndSilence {
-        /// The number of the silence.
         id: i64,
         now: Timestamp,
     },

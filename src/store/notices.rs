@@ -75,11 +75,10 @@ pub struct Due {
     pub behind: BTreeSet<String>,
 }
 
-/// Commands about the queues.
+/// Commands about the queues; `id` is the number of a notification.
 #[derive(Debug)]
 pub enum NoticeCommand {
     Delivered {
-        /// The number of the notification.
         id: i64,
         /// Whether the other notifications of the notifier become due at once, because the receiver can be reached
         /// again.
@@ -87,7 +86,6 @@ pub enum NoticeCommand {
     },
     /// Records a failed attempt.
     Failed {
-        /// The number of the notification.
         id: i64,
         /// The time of the next attempt, in nanoseconds since 1970.
         next_ns: i64,
@@ -96,11 +94,7 @@ pub enum NoticeCommand {
         progress: Option<String>,
     },
     /// Records that a notification was dropped.
-    GivenUp {
-        /// The number of the notification.
-        id: i64,
-        why: String,
-    },
+    GivenUp { id: i64, why: String },
 }
 
 /// Adds a notification to the queue of `notifier`, at the wall time `now_ns`. If one with the same key exists, even a

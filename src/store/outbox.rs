@@ -18,7 +18,6 @@ const DROP_CHUNK: usize = 256;
 pub(super) struct Totals(Arc<Mutex<OutboxGauge>>);
 
 impl Totals {
-    /// The fill level as of the last commit.
     pub(super) fn get(&self) -> OutboxGauge {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

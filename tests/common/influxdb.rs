@@ -117,7 +117,6 @@ impl Influx {
         [&self.base, &self.token, &self.org]
     }
 
-    /// Writes line protocol.
     pub async fn write(&self, lines: &[u8]) {
         let place = [("org", &self.org), ("bucket", &self.bucket)];
         self.send(self.request(Method::POST, "write").query(&place).body(lines.to_vec())).await;
@@ -131,7 +130,6 @@ impl Influx {
         csv.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
     }
 
-    /// Removes the bucket.
     pub async fn clean_up(self) {
         self.remove_bucket(&self.bucket_id).await;
     }

@@ -96,7 +96,6 @@ impl KeyServer {
         Self { address, connections }
     }
 
-    /// Connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

@@ -22,7 +22,6 @@ pub struct Running {
     client: reqwest::Client,
 }
 
-/// An answer of the service.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,

@@ -70,7 +70,6 @@ impl Victoria {
         until("the end of victoria-metrics", || child.try_wait().unwrap().is_some());
     }
 
-    /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -35,7 +35,6 @@ pub(super) struct DayFile {
     pub(super) date: Date,
     /// 1 for the first file of a day.
     pub(super) number: u32,
-    /// Whether it is compressed.
     pub(super) compressed: bool,
 }
 

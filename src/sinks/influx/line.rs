@@ -53,7 +53,6 @@ impl Point {
         if value.is_finite() { self.field(name, FieldValue::F64(value)) } else { self }
     }
 
-    /// Sets a number if it is present.
     #[must_use]
     pub fn maybe_number(self, name: &str, value: Option<f64>) -> Self {
         match value {

@@ -141,7 +141,6 @@ impl<C> WriterHandle<C> {
         settled
     }
 
-    /// The current state of the writer.
     #[must_use]
     pub fn gauge(&self) -> WriterGauge {
         self.state.gauge()

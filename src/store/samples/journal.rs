@@ -11,7 +11,6 @@ use crate::store::damage::Damage;
 use crate::store::meta;
 use crate::store::record::Record;
 
-/// Appends a batch.
 pub(super) fn append(conn: &Connection, records: &[Record]) -> rusqlite::Result<()> {
     let mut insert =
         conn.prepare_cached("INSERT INTO journal (first_ns, last_ns, samples, data) VALUES (?1, ?2, ?3, ?4)")?;
@@ -47,7 +46,6 @@ impl Packed {
     }
 }
 
-/// The last page.
 pub(super) fn last_page(conn: &Connection) -> rusqlite::Result<i64> {
     conn.prepare_cached("SELECT ifnull(max(id), 0) FROM journal")?.query_row([], |row| row.get(0))
 }
@@ -161,7 +159,6 @@ pub(super) fn scan_to(
     .map(drop)
 }
 
-/// Deletes pages.
 pub(super) fn delete(conn: &Connection, ids: &[i64]) -> rusqlite::Result<()> {
     let mut delete = conn.prepare_cached("DELETE FROM journal WHERE id = ?1")?;
     ids.iter().try_for_each(|id| delete.execute([id]).map(drop))

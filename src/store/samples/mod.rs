@@ -20,9 +20,7 @@ pub(super) use known::Known;
 pub use moving::MoveGauge;
 pub(super) use moving::{Mover, Progress};
 
-/// Every series.
 pub(super) const ALL_SERIES: RangeInclusive<i64> = i64::MIN..=i64::MAX;
-/// Every instant.
 pub(super) const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
 /// Largest number of samples in one step of packing the journal, unless a single series has more.
 pub(super) const PACK_AT_ONCE: usize = 32_768;

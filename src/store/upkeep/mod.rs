@@ -35,7 +35,6 @@ pub enum Depth {
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Checked {
-    /// The version of its schema.
     pub version: i64,
     /// The version that this release writes; the service migrates an older store when it starts.
     pub newest: i64,
