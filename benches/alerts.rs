@@ -22,7 +22,7 @@ use ntp_monitor_core::world::World;
 const RULES: usize = 20;
 
 fn main() {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     let (servers, rounds) = if std::env::args().any(|arg| arg == "--bench") { (10_000, 20) } else { (10, 2) };
     let (idents, snapshot) = fleet(servers);
     let health = Health::default();

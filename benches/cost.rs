@@ -1,5 +1,5 @@
-//! The processor time of a probe, stage by stage from the timer to store, CSV and InfluxDB line, compared with `rsntp`
-//! and a CSV line.
+//! The processor time of a probe, stage by stage from the timer to store, CSV and InfluxDB line, compared with a query
+//! with `rsntp` that is written as a CSV line.
 //!
 //! `cargo bench --bench cost`; takes about three minutes. Each stage runs in a separate process of this program. The
 //! servers and the database that it uses run in the main process, so that their work is not counted.
@@ -93,7 +93,7 @@ fn main() -> Result<(), Failure> {
 // ---- this process: peers and table ----
 
 fn compare() -> Result<(), Failure> {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     let rounds = if std::env::args().any(|arg| arg == "--bench") { number("--rounds", ROUNDS)? } else { 0 };
     let only = option("--only").unwrap_or_default();
     if option("--under").is_some() {
@@ -197,7 +197,7 @@ struct Spent {
     probes: f64,
     cpu_us: f64,
     wall_us: f64,
-    /// How often threads began to wait; each wait ends with a wake-up.
+    /// Number of times that threads began to wait; each wait ends with a wake-up.
     waits: f64,
     /// Bytes that reached the disk.
     stored: f64,
@@ -232,7 +232,7 @@ fn run_stage(stage: &str, around: &Around) -> Result<Spent, Failure> {
 
 fn measure(stage: &str) -> Result<(), Failure> {
     let port = std::env::var(PORT)?.parse()?;
-    // The whole service too, with `--late`.
+    // With `--late`, the stages with probers and the whole service also use the delayed servers.
     let paced_port = if std::env::args().any(|arg| arg == "--late") { late_port()? } else { port };
     let dir = tempfile::tempdir()?;
     match STAGES.iter().position(|known| *known == stage) {
@@ -342,7 +342,7 @@ async fn engine_loop(port: u16) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Queries at the pace of the service, due at common instants as in its schedule, without the other parts.
+/// Queries at the rate of the service, due at common instants as in its schedule, without the other parts.
 async fn engine_paced(port: u16) -> Result<(), Failure> {
     let (samples, engines) = Counted::engines();
     let engine = engines.choose(EngineChoice::Kernel);

@@ -1,10 +1,11 @@
 //! The cost of a hub: the verdict of a round, and receiving samples. `cargo bench --bench fleet`
 //!
-//! Every server is seen by every vantage (servers of our own), and by five vantages (the usual plan). Times of verdicts
-//! are processor time, the best of some rounds. What a hub receives takes the way of the program behind NATS: messages
-//! are decoded, stored with their position in one transaction, and observed; then a verdict is made every 16 s. The
-//! goal is in the last column. `FLEET_INGEST_S` says for how many seconds a hub receives 20,000 samples a second, and
-//! what five vantages a server send in the same way (default 60).
+//! Each measurement is made with every server seen by every vantage (own servers) and by five vantages (the usual
+//! plan). Times of verdicts are processor time, the best of some rounds. Received messages are processed as in the
+//! program, but without NATS: they are decoded, stored with their position in one transaction, and observed; a verdict
+//! is made every 16 s. The goal is in the last column. `FLEET_INGEST_S` is the number of seconds (default 60) for which
+//! a hub receives one sample per second of each server from each vantage that sees it: 20,000 samples per second, or
+//! those of five vantages per server.
 
 #![allow(clippy::print_stdout, reason = "a table on stdout is what this program is for")]
 
@@ -36,7 +37,7 @@ fn main() {
     let all = |_: usize, _: usize| true;
     let plan = |vantage: usize, server: usize| (vantage + 100 - server % 100).is_multiple_of(20);
     let seconds = std::env::var("FLEET_INGEST_S").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
-    // First, so that the worlds of the rounds are not in the memory that is printed.
+    // This comes first, so that the printed memory does not include the data of the rounds.
     for (what, sees) in [("all see all", &all as Sees), ("five see each", &plan)] {
         if let Err(why) = ingest(what, sees, seconds) {
             println!("{what}: {why}");
@@ -52,8 +53,8 @@ fn main() {
 
 type Sees<'a> = &'a dyn Fn(usize, usize) -> bool;
 
-/// A hub that receives what 100 vantages measured of 200 servers, sixteen times as fast as at 16 s. Messages are made
-/// while the clock is stopped.
+/// A hub that receives the samples of 100 vantages of 200 servers, one per second each, which is 16 times the usual
+/// rate. The time to make the messages is not counted.
 fn ingest(what: &str, sees: Sees, seconds: u64) -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("ntp-monitor.db");
@@ -174,7 +175,7 @@ fn messages(vantage: usize, second: u64, at_ns: i64, sees: Sees) -> Vec<(String,
     all.chunks(50).enumerate().map(message).collect()
 }
 
-/// All plans of a hub, for servers that are not our own, while agents may still follow the plans before.
+/// All plans of a hub for servers that are not the user's own, while agents may still follow the previous plans.
 fn plans(sees: Sees) -> Result<(), Failure> {
     let settings = [
         ("NTP_SERVER", "a"),

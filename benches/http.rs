@@ -1,6 +1,6 @@
 //! The cost of the heaviest responses: the list of 10,000 servers, their metrics, one day of one server, 1000 streams.
 //!
-//! `cargo bench --bench http`; takes about a minute. The program runs as a process of its own, with a day of samples in
+//! `cargo bench --bench http`; takes about a minute. The program runs in a separate process, with a day of samples in
 //! its store; the servers that it polls run in this process.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
@@ -31,7 +31,7 @@ const POLL_S: f64 = 16.0;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn main() -> Result<(), Failure> {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }
@@ -120,7 +120,7 @@ impl Measured for Program {
         Ok(stream)
     }
 
-    /// Readers of the stream, each of which has got its first event.
+    /// Readers of the stream that have each received their first event.
     fn streams(&self) -> Result<Vec<BufReader<TcpStream>>, Failure> {
         let mut readers = Vec::new();
         for _ in 0..STREAMS {

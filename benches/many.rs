@@ -1,7 +1,7 @@
 //! The cost of the analysis of many servers: memory for each server, time for each sample, and the duration of
 //! operations on all servers. `cargo bench --bench many -- --servers 10000`; takes about a minute.
 //!
-//! Nothing is sent: the polls of an hour at 16 s are simulated. Each part runs in a process of its own, because its
+//! Nothing is sent: the polls of an hour at 16 s are simulated. Each part runs in a separate process, because its
 //! memory is measured as the growth of the resident set.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
@@ -28,7 +28,7 @@ type Failure = Box<dyn std::error::Error>;
 const SERVERS: usize = 2000;
 const POLL_S: f64 = 16.0;
 const SPAN_S: f64 = 3600.0;
-/// Polls of the outage in which half of the servers do not answer.
+/// Number of polls of each server during the outage, in which half of the servers do not answer.
 const OUTAGE: u32 = 16;
 /// Servers that a reload removes.
 const REMOVED: usize = 1000;
@@ -50,7 +50,7 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         }
-        // `cargo test --benches` only wants to know that it builds and starts.
+        // `cargo test --benches` only checks that it builds and starts.
         Err(_) => Ok(()),
     }
 }

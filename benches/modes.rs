@@ -1,6 +1,6 @@
-//! Plain polls, polls with NTS, and polls in interleaved mode without and with NTS: the offset error and the processor time
-//! of each, beside a chronyd that polls the same server in the same way at the same time. Server and clients are on this
-//! host, so the true offset is zero. Then what the key exchange of many servers costs in time and memory.
+//! Plain polls, polls with NTS, and polls in interleaved mode without and with NTS: the offset error and the processor
+//! time of each, compared with a chronyd that polls the same server in the same way at the same time. Server and
+//! clients are on this host, so the true offset is zero. Then the time and memory of the key exchanges of many servers.
 //!
 //! `cargo bench --bench modes`. Needs chronyd and chronyc.
 
@@ -56,7 +56,7 @@ struct Figures {
 }
 
 fn main() {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     let polls = if std::env::args().any(|arg| arg == "--bench") { POLLS } else { 20 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let authority = Authority::new();
@@ -179,7 +179,7 @@ impl Figures {
         self.offsets_s.iter().sum::<f64>() / self.offsets_s.len() as f64 * 1e6
     }
 
-    /// The deviation without the worst twentieth on each side, which other processes cause.
+    /// The standard deviation without the most extreme twentieth on each side, which other processes cause.
     fn deviation_us(&self) -> f64 {
         let mut sorted = self.offsets_s.clone();
         sorted.sort_by(f64::total_cmp);

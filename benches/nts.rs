@@ -1,5 +1,5 @@
-//! The start of the real program with many servers with NTS: how its key exchanges are spread, how long they take, and
-//! the memory and processor time of NTS for each server, compared with the same servers without NTS.
+//! The start of the real program with many NTS servers: how its key exchanges are distributed in time, how long they
+//! take, and the memory and processor time of NTS per server, compared with the same servers without NTS.
 //!
 //! `cargo bench --bench nts -- --servers 10000`; takes some minutes. A chronyd answers at every address of 127.0.0.0/8 and
 //! makes all key exchanges. Needs chronyd and chronyc.
@@ -19,13 +19,13 @@ use support::{Failure, Setting, addresses};
 
 const SERVERS: usize = 10_000;
 const POLL: &str = "64s";
-/// Each server is polled three times before memory is read.
+/// Average number of polls of each server before memory is read.
 const ROUNDS: usize = 3;
 const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(1200);
 
 fn main() -> Result<(), Failure> {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }

@@ -1,8 +1,8 @@
-//! How long the page takes in Chromium, with 1,000 servers and 90 days of history of 64 of them.
+//! The loading and drawing times of the page in Chromium, with 1,000 servers and 90 days of history of 64 of them.
 //!
-//! `make bench-page` (or `cargo bench --bench page` after a build of the page); takes about two minutes. The program runs as
-//! a process of its own, the servers that it polls live in this process, and `web/scripts/page-times.mjs` drives the
-//! browser and prints the table.
+//! `make bench-page` (or `cargo bench --bench page` after a build of the page); takes about two minutes. The program
+//! runs in a separate process, the servers that it polls run in this process, and `web/scripts/page-times.mjs` drives
+//! the browser and prints the table.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a bench prints its table and has no callers")]
 
@@ -25,15 +25,15 @@ use support::{Setting, addresses};
 type Failure = Box<dyn std::error::Error>;
 
 const MANY: usize = 1000;
-/// The number of servers that the heat map draws.
+/// Number of servers with history, as many as the heat map draws.
 const WITH_HISTORY: usize = 64;
 const HISTORY_S: f64 = 90.0 * 86_400.0;
-/// Charts of 90 days are made of hourly sums, whose number does not depend on the interval.
+/// Charts of 90 days use hourly rollups, whose number does not depend on the poll interval.
 const POLL_S: f64 = 600.0;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<(), Failure> {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }

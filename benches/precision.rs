@@ -34,7 +34,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     let rounds = if std::env::args().any(|arg| arg == "--bench") { ROUNDS } else { 1 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let authority = Authority::new();
@@ -98,7 +98,7 @@ async fn burst(engine: &dyn ProbeEngine, chronyd: &Chronyd, tally: &mut Tally) {
     }
 }
 
-/// As many probes as [`burst`], but only as many at once as there are cookies. Only authentic replies count.
+/// As many probes as [`burst`] makes, but only as many at once as there are cookies. Only authentic replies count.
 async fn authentic_burst(engine: &KernelEngine, session: &ProbeSession, tally: &mut Tally) {
     for _ in 0..PROBES_AT_ONCE / FULL_STOCK {
         session.prepare().await;

@@ -18,7 +18,7 @@ use ntp_monitor_core::world::World;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     let days = if std::env::args().any(|arg| arg == "--bench") { 365.0 } else { 1.0 };
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("year.csv");

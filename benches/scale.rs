@@ -1,8 +1,8 @@
 //! The cost of many and of few servers for the real program: processor time, memory, start, and reload.
 //!
-//! `cargo bench --bench scale`; takes about four minutes. The program runs as a process of its own; the servers that it
-//! polls live in this one. Goals, 10,000 servers at 16 s: at most 3 % of a core and 110 MB, 0.5 s to the first sample,
-//! a reload within 2 s that disturbs no other server; 10 servers at 64 s: at most 20 MB.
+//! `cargo bench --bench scale`; takes about four minutes. The program runs in a separate process; the servers that it
+//! polls run in this one. Goals, 10,000 servers at 16 s: at most 3 % of a core and 110 MB, 0.5 s to the first sample, a
+//! reload within 2 s that delays no poll of an unchanged server; 10 servers at 64 s: at most 20 MB.
 //!
 //! `-- --removal` removes 1,000 of 50,000 servers at 64 s by a reload instead; `-- --renaming` also renames the other 49,000.
 //! `-- --soak MINUTES` watches 2,000 servers (`--servers`) at 16 s for this time and prints a row each minute.
@@ -24,17 +24,17 @@ const MANY: usize = 10_000;
 /// The number of servers that a reload moves to another address.
 const MOVED: usize = 100;
 const POLL: Duration = Duration::from_secs(16);
-/// Polls are spread over up to a sixteenth more than the interval.
+/// Jitter makes an interval up to a sixteenth longer.
 const LONGEST_GAP: Duration = Duration::from_secs(17);
 const SPAN: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The number of servers in the soak, in the removal, and the number removed.
+/// Number of servers in the soak, number of servers before the removal, and number of servers removed.
 const SOAKED: usize = 2000;
 const MOST: usize = 50_000;
 const REMOVED: usize = 1000;
 
 fn main() -> Result<(), Failure> {
-    // `cargo test --benches` only wants to know that it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }
@@ -93,7 +93,7 @@ fn many(servers: &Servers) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A reload that removes servers, and whether any poll waits for it.
+/// A reload that removes servers: how long it delays polls of the others.
 fn removal(servers: &Servers) -> Result<(), Failure> {
     println!("{MOST} servers at 64 s, {REMOVED} of them removed by a reload");
     let dir = tempfile::tempdir()?;
@@ -108,7 +108,8 @@ fn removal(servers: &Servers) -> Result<(), Failure> {
     say_silence("longest time without any request", &servers.arrivals(requests));
 
     let requests = servers.count();
-    // Names are numbers: without the last ones, the others keep their names; without the first ones, all get another.
+    // Names are numbers by position: without the last servers the others keep their names, without the first ones none
+    // does.
     let (kept, gone) = match std::env::args().any(|arg| arg == "--renaming") {
         false => asked.split_at(MOST - REMOVED),
         true => {

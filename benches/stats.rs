@@ -35,7 +35,7 @@ fn per_sample() {
         }
         windows
     });
-    // The plain way: keep a week of values and forget the oldest.
+    // The simple implementation: keep a week of values and drop the oldest.
     let peer = best_of(5, || {
         let mut values = VecDeque::new();
         for sample in &week {
@@ -68,7 +68,7 @@ fn memory() {
             for sample in &samples {
                 server.observe(sample).expect("the samples are in order");
             }
-            // The plain way: time, offset and delay of every poll of the window.
+            // The simple implementation: time, offset and delay of every poll of the window.
             let peer = window.length_s() / poll_s * 24.0;
             let what = format!("memory of a server, windows to {}, poll {poll_s} s (list), bytes", window.label());
             row(&what, server.memory_bytes() as f64, peer);

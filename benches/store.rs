@@ -43,7 +43,7 @@ fn options(path: &Path) -> Options {
     }
 }
 
-/// A pseudo-random number in [0, 1): offsets of one value only would make every format look better than it is.
+/// A pseudo-random number in [0, 1): constant offsets would make every format look better than it is.
 fn noise(n: i64) -> f64 {
     let mixed = n.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1_u64 << 53) as f64
@@ -55,11 +55,11 @@ fn ticks(seconds: f64, per_second: f64) -> f64 {
 }
 
 const FRACTIONS: f64 = 4_294_967_296.0;
-/// The delay and dispersion that servers state have 16 bits after the point.
+/// The root delay and dispersion that servers report have 16 fractional bits.
 const SHORT: f64 = 65_536.0;
 
-/// A poll as the service records it: the root distance holds the delay, what the server claims, and the time of the
-/// exchange.
+/// A poll as the service records it: the root distance includes the delay, the server's root delay and dispersion, and
+/// the duration of the exchange.
 fn sample(server: &Arc<ServerIdent>, wall_ns: i64) -> Sample {
     let x = noise(wall_ns);
     let wall_ns = wall_ns + (noise(wall_ns + 1) * 1e9) as i64;
@@ -102,7 +102,7 @@ fn idents(count: usize) -> Vec<Arc<ServerIdent>> {
     (0..count).map(|n| ServerIdent::named(&format!("server-{n:05}"))).collect()
 }
 
-/// All servers, round by round, as the service sees them.
+/// Samples of all servers, round by round, as the service records them.
 fn rounds(idents: &[Arc<ServerIdent>], rounds: i64) -> Vec<Arc<Sample>> {
     let step = POLL / idents.len() as i64;
     let one = |round: i64| {
@@ -147,7 +147,8 @@ fn written() -> Result<u64, Failure> {
     Ok(bytes.parse()?)
 }
 
-/// The peer: the same raw numbers into one plain table, a transaction a batch; no rollups, no outbox, not idempotent.
+/// For comparison: the same raw numbers in one plain table, one transaction per batch, without rollups and outbox, and
+/// not idempotent.
 fn write_plain(path: &Path, samples: &[Arc<Sample>]) -> Result<Duration, Failure> {
     let mut conn = rusqlite::Connection::open(path)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;

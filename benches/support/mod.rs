@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The settings of a bench; the others have their defaults.
+/// The settings of a bench; other settings have their defaults.
 pub struct Setting<'a> {
     pub data_dir: &'a Path,
     pub servers: &'a [Ipv4Addr],

@@ -1,4 +1,4 @@
-//! The processor time of a query in other programs, as far as they are installed.
+//! The processor time of a query in other programs, if they are installed.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -14,7 +14,7 @@ use super::servers::Servers;
 
 /// Queries of a peer; Python needs a fifth of a millisecond for each.
 const EXCHANGES: u64 = 3000;
-/// Servers that chronyd asks.
+/// Number of servers that chronyd polls.
 const CHRONYD_SERVERS: usize = 50;
 
 /// The processor time of a query, user and system.
@@ -99,7 +99,7 @@ impl Drop for Running {
     }
 }
 
-/// The cost of a query of a chronyd that asks each of some servers once a second.
+/// The cost of a query of a chronyd that polls some servers once a second each.
 fn of_chronyd(servers: &Servers, asked: &[Ipv4Addr], dir: &Path) -> Result<Option<f64>, Failure> {
     let config = dir.join("chrony.conf");
     let mut text = format!("pidfile {}/pid\nbindcmdaddress /\ncmdport 0\nport 0\n", dir.display());

@@ -1,4 +1,4 @@
-//! The program as a process of its own.
+//! The program in a separate process.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The running program; killed and reaped when dropped.
 pub struct Program {
     child: Child,
-    /// Where it answers HTTP.
+    /// The address on which it answers HTTP.
     pub address: SocketAddr,
 }
 

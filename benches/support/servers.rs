@@ -1,5 +1,5 @@
 //! An NTP server at every loopback address: one socket and one thread, which records the address and time of each
-//! request. It answers from the polled address, because the engines accept no other; at once, or after a random delay.
+//! request. It answers at once or after a random delay, from the polled address, because the engines accept no other.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -41,7 +41,7 @@ pub struct Alerter {
     pub silences: Receiver<u64>,
     pub publish: Arc<Sender<Arc<AlertStatus>>>,
     pub store: StoreHandle,
-    /// What a hub knows of its fleet.
+    /// The state of the fleet, for the rules of a hub.
     pub fleet: Fleet,
     pub clock: Arc<dyn Clock>,
     pub log: Logger,
@@ -55,7 +55,7 @@ struct AlerterState {
     status: AlertStatus,
     waiting: Outcome,
     not_recorded: Option<String>,
-    /// Those in the store.
+    /// The silences in the store.
     silences: Vec<Silence>,
     silences_read: Option<Instant>,
 }
@@ -124,7 +124,7 @@ impl Alerter {
         }
         if !Arc::ptr_eq(&config, &state.config) {
             let before = std::mem::replace(&mut state.config, config);
-            // With a long list of servers this takes time, and this thread is that of the probers.
+            // Dropping a long list of servers takes time and would delay the probers, which run on this thread.
             tokio::task::spawn_blocking(move || drop(before));
         }
     }

@@ -29,7 +29,7 @@ use ntp_monitor_core::sample::Sample;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Number of consecutive state changes of one server that are all logged.
+/// The first state changes of one server, up to this number, are all logged.
 const TURNS_AT_ONCE: u32 = 4;
 /// After that, one state change per server is logged in this time, in nanoseconds.
 const TURN_REFILL_NS: i64 = 600_000_000_000;

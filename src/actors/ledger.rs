@@ -31,14 +31,14 @@ pub struct Ledger(Arc<Mutex<LedgerState>>);
 pub(super) struct LedgerState {
     pub(super) servers: Vec<Arc<Server>>,
     pacings: HashMap<SocketAddr, PollPacing>,
-    /// What each address needs from poll to poll.
+    /// The state of each address that is kept from poll to poll.
     sessions: HashMap<SocketAddr, Arc<ProbeSession>>,
     /// The last poll of each address, from earlier processes.
     past: HashMap<SocketAddr, Past>,
-    /// When addresses were asked that no prober polls, on the monotonic clock in nanoseconds.
+    /// When single requests were permitted by [`Ledger::reserve`], on the monotonic clock in nanoseconds.
     tested: HashMap<SocketAddr, i64>,
     unclean: Option<UncleanShutdown>,
-    /// Where the slots of a fleet are.
+    /// The position of the slots of a fleet.
     slot_line: Arc<Mutex<SlotLine>>,
     /// Which addresses of each server are polled.
     pub(super) selections: HashMap<Arc<str>, Selection>,
@@ -61,7 +61,7 @@ pub struct PollPacing {
 }
 
 impl PollPacing {
-    /// The schedule, with the slots where they are now.
+    /// The schedule, with the position of the slots updated.
     pub(super) fn look(&self, now: Stamp) -> MutexGuard<'_, Schedule> {
         let line = *self.slot_line.lock().unwrap_or_else(PoisonError::into_inner);
         let mut schedule = self.schedule();
@@ -96,7 +96,7 @@ struct UncleanShutdown {
 }
 
 impl UncleanShutdown {
-    /// When the last request may have been sent that was not recorded, on the monotonic clock in nanoseconds.
+    /// When the last unrecorded request may have been sent, on the monotonic clock in nanoseconds.
     fn asked_at(self) -> i64 {
         self.over_at(Duration::ZERO)
     }
@@ -112,8 +112,9 @@ impl UncleanShutdown {
 }
 
 impl LedgerState {
-    /// When an earlier process may last have exchanged keys with this address, on the monotonic clock: a key exchange comes
-    /// just before a poll. After an unclean shutdown, polls may be missing. `None` if the address was never polled.
+    /// When an earlier process may last have exchanged keys with this address, on the monotonic clock in nanoseconds:
+    /// the time of its last poll, because a key exchange precedes a poll. After an unclean shutdown, polls may be
+    /// missing. `None` if the address was never polled.
     fn last_activity_ns(&self, address: SocketAddr, now: Stamp) -> Option<i64> {
         let polled = self.past.get(&address).map(|past| past.ended_ns(now));
         polled.max(self.unclean.map(UncleanShutdown::asked_at))
@@ -144,12 +145,12 @@ impl Ledger {
         self.with(|state| !state.pacings.values().any(PollPacing::is_followed))
     }
 
-    /// For how long polling has stopped, in monotonic nanoseconds; negative when no poll is late, `None` when no address
-    /// is polled.
+    /// For how long polling has stopped, in monotonic nanoseconds; negative when no poll is late, `None` when no
+    /// address is polled.
     ///
-    /// A single dead prober is late alone, while others poll on. Polling has stopped when all polls are late, or when a
-    /// poll that fell due after the last request of any prober is late by its own interval. So a server that is polled
-    /// once a day, or not before tomorrow because it denied service, hides nothing.
+    /// A single dead prober is late alone, while others continue to poll. Polling has stopped when all polls are late,
+    /// or when a poll that fell due after the last request of any prober is late by its own interval. So a server that
+    /// is polled once a day, or that denied service until tomorrow, does not hide that polling has stopped.
     #[must_use]
     pub fn stopped_ns(&self, now: Stamp) -> Option<i64> {
         self.with(|state| {
@@ -197,11 +198,11 @@ impl Ledger {
         }
     }
 
-    /// Permits one request to `address` at `now`, whether it is configured or not. A prober that begins to poll it waits
-    /// for its minimum interval.
+    /// Permits one request to `address` at `now`, whether it is configured or not. A prober that begins to poll it
+    /// waits for its minimum interval.
     ///
     /// # Errors
-    /// When the minimum interval of servers that are not one's own has not passed since the last request to it.
+    /// When [`Server::FLOOR`] has not passed since the last request to it.
     pub fn reserve(&self, address: SocketAddr, now: i64) -> Result<(), NotNow> {
         let floor_ns = i64::try_from(Server::FLOOR.as_nanos()).unwrap_or(i64::MAX);
         self.with(|state| {
@@ -227,7 +228,7 @@ impl Ledger {
         self.with(|state| state.servers = servers);
     }
 
-    /// Sets where the slots of a fleet are. Probers that did not know it look again.
+    /// Sets the position of the slots of a fleet. If it became known or unknown, all probers are woken.
     pub fn set_slot_line(&self, line: SlotLine) {
         self.with(|state| {
             let before = std::mem::replace(&mut *state.slot_line.lock().unwrap_or_else(PoisonError::into_inner), line);
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn pause_of_key_exchange_survives_removal_and_a_time_without_nts() {
+    fn key_exchange_pause_survives_removal_and_time_without_nts() {
         let ledger = Ledger::default();
         let tools = NtsTools {
             resolver: Arc::new(crate::probe::resolve::system::SystemResolver::new(Duration::from_secs(1))),
@@ -344,7 +345,7 @@ mod tests {
         let with_nts = Server { nts: Some(crate::config::Nts::default()), ..server(64) };
         let address = SocketAddr::from(([192, 0, 2, 1], 123));
         let now = SystemClock.now().mono_ns;
-        // The process before polled it a moment ago.
+        // The previous process polled it a moment ago.
         ledger.with(|state| state.unclean = Some(UncleanShutdown { age_ns: 0, now: SystemClock.now() }));
         let held_ns = ledger.session(&with_nts, address, &tools).earliest_exchange_ns();
         assert!(held_ns >= now + 59 * S, "{}", held_ns - now);

@@ -1,4 +1,5 @@
-//! Publishes samples: each at once to the queue of the store, and together to the actors that process samples. Never waits.
+//! Publishes samples: each sample at once to the queue of the store, and in batches to the actors that process samples.
+//! Never waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -24,15 +24,15 @@ use ntp_monitor_core::clock::{Clock, Stamp};
 use ntp_monitor_core::sample::{Outcome, Sample, SeriesKey};
 use ntp_monitor_core::sheet::Question;
 
-/// Where slots are is looked at this often, because clocks run at different rates.
+/// The position of slots is updated at least this often, because clocks run at different rates.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What a prober needs. Its supervisor keeps it too, for the next prober of the address.
+/// The inputs of a prober. The factory of the child keeps them for the next prober of the address.
 pub struct Assignment {
     pub server: Arc<Server>,
     pub address: SocketAddr,
     pub pacing: PollPacing,
-    /// What the target needs from poll to poll; it outlives the prober.
+    /// The state of the target that is kept from poll to poll; it outlives the prober.
     pub session: Arc<ProbeSession>,
     pub engine: Arc<dyn ProbeEngine>,
     pub outlet: Outlet,
@@ -92,8 +92,8 @@ impl Prober {
         }
     }
 
-    /// Waits for the question of the day if there is one, and for the next poll otherwise. Only a server that has just
-    /// answered a poll is asked.
+    /// Waits for the question of the protocol sheet that is due, if there is one, otherwise for the next poll. Only a
+    /// server whose last poll gave a sample is asked.
     fn arm_after(&mut self, outcome: &Outcome, ctx: &mut Context<Self>) {
         let Assignment { server, sheets, clock, .. } = &*self.assignment;
         let may_ask = server.sheet && server.engine == EngineChoice::Kernel && outcome.is_success();
@@ -115,7 +115,7 @@ impl Prober {
         let due = async move {
             tokio::select! {
                 () = tokio::time::sleep(wait) => question,
-                // A requested poll goes first.
+                // A manual poll has priority over the question.
                 () = nudge.notified() => None,
             }
         };
@@ -150,7 +150,7 @@ impl Prober {
     fn end_question(&mut self, question: Question, report: Result<ProbeReport, NoReport>, ctx: &mut Context<Self>) {
         self.under_way = None;
         let now = self.assignment.clock.now();
-        // An engine that panicked says nothing about the server.
+        // If the engine panicked, nothing is known about the server.
         if let Ok(report) = report {
             let poll_s = {
                 let mut schedule = self.schedule();
@@ -228,8 +228,8 @@ impl NoReport {
     }
 }
 
-/// The same work, which can be aborted. An engine that panics fails this poll and not the prober. A task for each poll
-/// would do that too, but costs an allocation and a wake-up more.
+/// Makes `poll` abortable and catches its panics, so that an engine that panics fails this poll and not the prober. A
+/// task for each poll would have the same effect, but costs another allocation and wake-up.
 fn guarded<T>(poll: impl Future<Output = T>) -> (impl Future<Output = Result<T, NoReport>>, AbortHandle) {
     let (poll, abort) = abortable(AssertUnwindSafe(poll).catch_unwind());
     let ended = poll.map(|ended| match ended {

@@ -207,8 +207,8 @@ impl Reporter {
     }
 }
 
-/// Makes one attempt to send a report. A notifier that is no longer configured counts as done. Returns who will never
-/// get it, and what the receiver has.
+/// Makes one attempt to send a report. A notifier that is no longer configured counts as done. Returns the reason if
+/// some receivers will never get it, and the progress to record.
 async fn send(
     config: &Config,
     name: &str,
@@ -228,7 +228,7 @@ async fn send(
     (sent, progress.recorded())
 }
 
-/// A report that was sent whole and not answered may have arrived, so it is not repeated for ever.
+/// A report that was sent completely but not answered may have arrived, so the number of repetitions is limited.
 fn unanswered(failure: &Failure, progress: &mut Progress) -> Result<Option<String>, String> {
     progress.unanswered += u32::from(failure.retry == Retry::Unanswered);
     if progress.unanswered < MOST_UNANSWERED {

@@ -6,8 +6,8 @@ use std::time::Duration;
 const MANY: usize = 500;
 const PERIOD_OF_MANY: Duration = Duration::from_secs(10);
 
-/// An evaluation of all alert rules costs most of all, so it pauses at least this long for each series: ten seconds with
-/// 20,000 of them.
+/// An evaluation of all alert rules costs most of all, so it pauses at least this long for each series: ten seconds
+/// with 20,000 of them.
 const EVALUATION_OF_EACH: Duration = Duration::from_micros(500);
 
 /// The interval between two evaluations of the alert rules: `usual`, or longer with many series.

@@ -1,5 +1,5 @@
-//! The protocol sheets of all servers, shared by the probers, which ask the questions, the statistician, which sees
-//! every poll, and the web server. It outlives the actors.
+//! The protocol sheets of all servers. They are shared by the probers, which ask the questions, the statistician, which
+//! receives every poll, and the web server, and outlive the actors.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use ntp_monitor_core::sample::{Sample, SeriesKey};
 use ntp_monitor_core::sheet::{Book, Change, Kept, Question, Reaction, Sheet, Trait, Value};
 use ntp_monitor_core::stats::events::{Event, sheet_changed};
 
-/// Events that wait for the statistician; while it is down, more are dropped.
+/// Largest number of events that wait for the statistician; while it is down, further ones are dropped.
 const WAITING: usize = 4096;
 
 /// Keeps sheets for the next process. Must not block.
@@ -22,7 +22,7 @@ pub struct Sheets(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     book: Book,
-    /// What changed, for the one recorder of events.
+    /// Changes that the statistician has not recorded yet.
     events: Vec<(Event, Stamp)>,
 }
 
@@ -49,11 +49,11 @@ impl Sheets {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A sheet that misses one observation is as good as before.
+        // If an observation is lost, the sheet is still valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes polls, in order.
+    /// Updates the sheets from polls, in order.
     pub fn observe(&self, polls: &[Arc<Sample>]) {
         let mut state = self.state();
         for sample in polls {

@@ -1,5 +1,5 @@
-//! Passes every batch of polls to the analysis and publishes its snapshot, every second (every ten with many series). Events go
-//! to an [`EventSink`], the state of the verdict each minute to a [`StateSink`].
+//! Passes every batch of polls to the analysis and publishes its snapshot, every second (every ten with many series).
+//! Events go to an [`EventSink`], the state of the verdict each minute to a [`StateSink`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +23,9 @@ use ntp_monitor_core::stats::snapshot::Snapshot;
 use ntp_monitor_core::stats::verdict::State;
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// The state of the verdict is kept this often …
+/// The state of the verdict is saved this often, …
 const KEPT_EACH: Duration = Duration::from_secs(60);
-/// … and for each series beyond a thousand so much less often, because it grows with them.
+/// … and this much later for each series beyond a thousand, because its size grows with them.
 const KEPT_LATER: Duration = Duration::from_millis(60);
 
 /// Receives events that began, changed or ended. Must not block.
@@ -77,7 +77,7 @@ impl Statistician {
         ctx.run_later(period, Self::picture);
     }
 
-    /// Records what changed in the protocol sheets, and keeps them.
+    /// Records changes of the protocol sheets as events, and saves the sheets.
     fn note_sheets(&mut self) {
         let News { events, kept } = self.outlets.sheets.take();
         events.into_iter().for_each(|(event, at)| self.analysis.note(event, at));

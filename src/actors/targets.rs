@@ -34,9 +34,9 @@ mod names;
 /// otherwise take longer than one poll interval.
 const STAGGER: Duration = Duration::from_millis(10);
 /// A series is forgotten this long after the last possible poll of a stopped prober: its last sample may still be in a
-/// queue, and a server that was only changed returns at once.
+/// queue, and if only the configuration of the server changed, the series continues at once.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
-/// A change of many servers is made in so many steps at a time, with a pause after them in which polls go on.
+/// A change of many servers is made in batches of this many steps, with a pause after each in which polls continue.
 const STEPS_AT_ONCE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -46,7 +46,7 @@ pub struct Tools {
     pub supervisor: Addr<Supervisor>,
     pub resolver: Arc<dyn Resolve>,
     pub engines: Engines,
-    /// Whom key exchanges trust.
+    /// The authorities that key exchanges trust.
     pub trust: Arc<Trust>,
     pub outlet: Outlet,
     /// The listener of the outlet through which this actor learns how polls end.
@@ -54,7 +54,7 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// The state that outlives the actor.
     pub ledger: Ledger,
-    /// The protocol sheets, which say when a server is asked a question.
+    /// The protocol sheets, which determine when a server is asked a question.
     pub sheets: Sheets,
     pub log: Logger,
 }
@@ -76,7 +76,7 @@ struct Remaining {
     steps: VecDeque<Step>,
     /// The timer of the next steps.
     timer: Option<SpawnHandle>,
-    /// Series of dropped servers, and the longest timeout of these.
+    /// Series of dropped servers, and the longest timeout of these servers.
     ended: Vec<SeriesKey>,
     timeout: Duration,
 }
@@ -126,8 +126,9 @@ impl Targets {
         self.go_on(ctx);
     }
 
-    /// The order of a change: a server whose address is known starts just after those that hold its address or its name are
-    /// dropped, so that a renamed server misses no poll. Names, which may resolve to any address, come last.
+    /// The order of a change: a server with a literal address is added just after the servers with this address or its
+    /// name are dropped, so that a renamed server misses no poll. Servers with host names, which may resolve to any
+    /// address, come last.
     fn steps(&self, mut dropped: HashSet<Arc<str>>, new: Vec<Arc<Server>>) -> VecDeque<Step> {
         let count = new.len();
         let (mut steps, mut named) = (VecDeque::new(), Vec::new());
@@ -146,7 +147,7 @@ impl Targets {
         steps
     }
 
-    /// Makes the next steps of a change.
+    /// Makes the next batch of steps of a change.
     fn go_on(&mut self, ctx: &mut Context<Self>) {
         let steps: Vec<Step> = self.change.steps.drain(..self.change.steps.len().min(STEPS_AT_ONCE)).collect();
         for step in steps {
@@ -249,7 +250,7 @@ impl Targets {
         let assignment = Arc::new(Assignment {
             server: Arc::clone(server),
             address,
-            // Before the schedule, which takes what is known of earlier processes.
+            // Must come before `pacing`, which removes the last poll of an earlier process from the ledger.
             session: self.tools.ledger.session(server, address, &self.nts_tools()),
             pacing: self.tools.ledger.pacing(server, address, first, &*self.tools.clock),
             engine: self.tools.engines.choose(server.engine),
@@ -301,7 +302,8 @@ fn stagger(place: usize, count: usize, interval: Duration) -> Duration {
     STAGGER.min(interval.div_f64(count as f64)).mul_f64(place as f64 + rand::random::<f64>())
 }
 
-/// Forgets these series, except those that are polled again by then. `timeout` is the longest of their servers'.
+/// Forgets these series later, except those that are polled again by then. `timeout` is the longest one of their
+/// servers.
 fn forget_later(keys: Vec<SeriesKey>, timeout: Duration, ctx: &mut Context<Targets>) {
     if keys.is_empty() {
         return;

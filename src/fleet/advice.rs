@@ -1,6 +1,6 @@
-//! What an error of NATS means, and what to do about it.
+//! Explains errors of NATS and says what to do about them.
 
-/// Why there is no connection.
+/// Explains why connecting failed.
 #[must_use]
 pub fn connection(error: &str) -> String {
     let has = |part: &str| error.contains(part);
@@ -44,7 +44,8 @@ pub fn too_old(version: &str) -> String {
 /// The server's JetStream is off.
 pub const NO_JETSTREAM: &str = "JetStream is off: add a jetstream block to nats.conf, and to the account of the hub";
 
-/// What a failed request means. `complaint` is what the server reported beside it, which alone names a missing right.
+/// Explains a failed request. `complaint` is the error that the server reported separately; only it names a missing
+/// right.
 #[must_use]
 pub fn request(error: &str, complaint: Option<&str>) -> String {
     if let Some(complaint) = complaint.filter(|text| text.to_ascii_lowercase().contains("permissions violation")) {

@@ -1,9 +1,9 @@
-//! The agent: sends the journal of the store, announces itself, and receives its plan, over one connection.
+//! The agent: sends the rows of the store's journal, announces itself, and receives its plan, over one connection.
 //!
-//! A row stays in the journal until a hub says that it is stored. Rows are sent in order, at most [`WINDOW`] messages at a
-//! time. After any failure the connection is dropped and sending resumes behind the last acknowledged row. When the stream
-//! lost messages (it was deleted, or no hub read it for too long), what no hub has stored is sent again; the hub recognises
-//! repetitions.
+//! A row stays in the journal until a hub reports that it is stored. Rows are sent in order, at most [`WINDOW`]
+//! messages at a time. After any failure the agent connects again and resumes after the last acknowledged row. If the
+//! stream lost messages (it was deleted, or no hub read it for too long), the agent sends again every row that no hub
+//! has stored; hubs skip the rows that they already have.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,65 +28,66 @@ use super::state::AgentState;
 use crate::config::Fleet;
 use crate::store::StoreHandle;
 
-/// How often the journal is looked at.
+/// How often the journal is checked for new rows.
 const LOOK: Duration = Duration::from_millis(500);
-/// A hub that has read everything stores a message within this time, or the stream has lost it.
+/// A hub that has read the whole stream has stored a message this long after its acknowledgement, or the stream lost
+/// it.
 const STORED_WITHIN: Duration = Duration::from_secs(30);
-/// How many instants are remembered with what was acknowledged by then.
+/// Number of past states of the acknowledgements that are remembered.
 const MARKS: usize = 32;
-/// How often a plan is kept for the next process though it says the same.
+/// How often an unchanged plan is stored again for the next process.
 const KEEP_EVERY: Duration = Duration::from_secs(300);
-/// How many announcements are remembered. A plan that answers an older one has expired.
+/// Number of announcements that are remembered. A plan that answers an older one is not valid.
 const ANNOUNCED: usize = 64;
-/// The longest time between two repetitions.
+/// The longest wait between two repetitions of everything that is not stored.
 const LONGEST_REPEAT: Duration = Duration::from_secs(600);
 
-/// A plan that came.
+/// A plan that this agent received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrived {
     pub plan: PlanDocument,
-    /// When the announcement was sent that it answers, on the monotonic clock: it is valid from here. `None` when it answers
-    /// none of this process.
+    /// When this process sent the announcement that the plan answers: the validity begins here. `None` if it answers no
+    /// announcement of this process.
     pub since: Option<Instant>,
-    /// How long this machine had been suspended when that announcement was sent, in nanoseconds.
+    /// How long this machine had been suspended since boot when that announcement was sent, in nanoseconds.
     pub asleep_ns: i64,
 }
 
-/// What an agent needs.
+/// The inputs and outputs of an agent.
 pub struct Agent {
     pub fleet: Fleet,
     pub store: StoreHandle,
     pub state: Arc<AgentState>,
-    /// The latest plan that is not older than the one before.
+    /// The latest plan. A valid plan is not replaced by an older one.
     pub plan: watch::Sender<Option<Arc<Arrived>>>,
-    /// What is polled. A plan is acknowledged when it is.
+    /// The servers that are polled. A plan is acknowledged once it is in effect here.
     pub enforced: watch::Receiver<Arc<Enforced>>,
-    /// What to announce.
+    /// Makes the content of an announcement.
     pub announce: Arc<dyn Fn() -> Presence + Send + Sync>,
     pub log: Logger,
 }
 
-/// What outlives a connection.
+/// State that is kept from one connection to the next.
 #[derive(Debug, Default)]
 struct Progress {
-    /// The last row that the server has acknowledged, with all before it.
+    /// The server has acknowledged all rows up to this one.
     acknowledged: i64,
-    /// The last row that was ever sent by this process.
+    /// The last row that this process has sent.
     sent: i64,
-    /// The last row that the journal had when this began; an earlier process may have sent it.
+    /// The last row of the journal when this process started; an earlier process may have sent rows up to it.
     inherited: i64,
     /// The sequence of the last acknowledgement. A lower one means that the stream was created again.
     sequence: u64,
-    /// How far was acknowledged when.
+    /// The values of `acknowledged` at past instants.
     marks: VecDeque<(i64, Instant)>,
     repeat_after: Duration,
     repeated: Option<Instant>,
     session: String,
     /// The latest announcements, by number.
     announced: VecDeque<Announced>,
-    /// What the next announcement says of clocks.
+    /// The clock readings for the next announcement.
     clock: AgentClock,
-    /// When a plan was last kept for the next process, and which.
+    /// When a plan was last stored for the next process, with its revision and number.
     kept: Option<(Instant, (u64, u64))>,
 }
 
@@ -131,10 +132,10 @@ impl Member for Sender {
 }
 
 impl Agent {
-    /// Runs until it is dropped. Nothing is lost by that: what was not stored by a hub stays in the journal.
+    /// Runs until it is dropped. No sample is lost then: rows that no hub has stored stay in the journal.
     pub async fn run(self) {
         let session = format!("{:016x}", rand::random::<u64>());
-        // Unless it can be read, every row may have been sent before.
+        // If the journal cannot be read, assume that an earlier process sent every row.
         let inherited = self.store.read(|reader| reader.fleet_journal_last()).await.unwrap_or(i64::MAX);
         let clock = AgentClock { id: crate::clock::boot_id().to_owned(), ..AgentClock::default() };
         let progress = Progress { session, inherited, clock, ..Progress::default() };
@@ -142,7 +143,7 @@ impl Agent {
         member::run(Sender { agent: self, progress }).await;
     }
 
-    /// Takes the plan that the process before kept: it is not valid, but it says the spare slots.
+    /// Loads the plan that the previous process stored. It is not valid, but it contains the spare slots.
     async fn recall(&self) {
         let kept = self.store.read(|reader| reader.fleet_plan()).await.ok().flatten();
         if let Some(plan) = kept.and_then(|kept| PlanDocument::parse(&kept).ok()) {
@@ -188,7 +189,7 @@ impl Agent {
                 _ = look.tick() => {}
                 why = link.ended() => return Err(why),
             }
-            // The hub gives others what this vantage no longer polls once it knows.
+            // Announced at once: the hub then assigns the servers that this vantage no longer polls to other vantages.
             if self.follows() != follows {
                 follows = self.follows();
                 self.announce(link, progress).await?;
@@ -212,7 +213,7 @@ impl Agent {
         info!(self.log, "connected to the fleet"; "after_failure" => was_lost);
     }
 
-    /// The next messages behind a row.
+    /// The next messages after the row `after`.
     async fn read(&self, after: i64, messages: usize) -> Result<Vec<Outgoing>, LinkError> {
         let rows =
             self.store.read(move |reader| reader.fleet_journal(after, messages * MAX_SAMPLES, messages << 16)).await;
@@ -268,7 +269,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Sends everything again that no hub has stored.
+    /// Starts to send again every row that no hub has stored.
     fn repeat(&self, progress: &mut Progress, why: &str) {
         progress.acknowledged = 0;
         progress.marks.clear();
@@ -276,7 +277,7 @@ impl Agent {
         info!(self.log, "sending again what no hub has stored"; "reason" => why);
     }
 
-    /// Takes a plan; returns whether everything that is not stored must be sent again.
+    /// Handles a received plan; returns whether every row that is not stored must be sent again.
     async fn on_plan(&self, bytes: &[u8], progress: &mut Progress) -> Result<bool, LinkError> {
         let (now, stamp) = (Instant::now(), crate::clock::now());
         let plan = match PlanDocument::parse(bytes) {
@@ -325,7 +326,7 @@ impl Agent {
         Ok(self.is_lost(progress, oldest, is_caught_up, now))
     }
 
-    /// Whether the stream lost what was acknowledged: a hub that has read everything has not stored it.
+    /// Whether the stream lost acknowledged messages: a hub that has read the whole stream has not stored them.
     fn is_lost(&self, progress: &mut Progress, oldest: Option<i64>, is_caught_up: bool, now: Instant) -> bool {
         let Some(oldest) = oldest else {
             progress.repeat_after = Duration::ZERO;
@@ -349,7 +350,7 @@ impl Agent {
         true
     }
 
-    /// Revision and number of the valid plan.
+    /// Revision and number of the valid plan, if this agent polls by it.
     fn follows(&self) -> Option<(u64, u64)> {
         let arrived = self.plan.borrow().clone().filter(|arrived| arrived.is_valid(Instant::now()))?;
         let version = (arrived.plan.revision, arrived.plan.number);
@@ -376,7 +377,7 @@ impl Agent {
     }
 }
 
-/// A message on its way.
+/// A message that was sent and is not yet acknowledged.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     last_id: i64,
@@ -391,7 +392,7 @@ type Outcome = Result<
 >;
 
 impl Arrived {
-    /// Whether the plan is in force.
+    /// Whether the plan is valid at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Instant) -> bool {
         self.expires().is_some_and(|end| now < end)

@@ -1,8 +1,9 @@
-//! Which servers an agent polls and how often: its own file sets the limits, a plan chooses within them. Pure.
+//! Which servers an agent polls and how often: its configuration file sets the limits, a plan chooses within them.
+//! Pure.
 //!
-//! A plan never makes an agent poll faster than its file and the floor say, nor anything that its file does not name.
-//! Without a valid plan every server that is not the user's own is polled at the fallback pace, so that all agents together
-//! stay within the budget while they cannot hear from a hub.
+//! A plan never makes an agent poll faster than its file and the minimum interval permit, nor any server that its file
+//! does not name or allow. Without a valid plan, every server that is not the user's own is polled at the fallback
+//! interval, so that all agents together stay within the budget while no hub can reach them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -17,22 +18,23 @@ use ntp_monitor_core::fleet::plan::slots::{Class, Slots};
 use ntp_monitor_core::interleaved::Policy;
 use ntp_monitor_core::sample::ServerIdent;
 
-/// Refusals that are shown one by one.
+/// Refusals that are listed; the others are only counted.
 const MOST_REFUSALS: usize = 20;
 
-/// The result.
+/// The servers that an agent polls.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Enforced {
     pub servers: Vec<Arc<Server>>,
-    /// What of the plan was not done, with the reason.
+    /// The entries of the plan that are not followed, with the reason.
     pub refusals: Vec<String>,
-    /// Whether a plan decides.
+    /// Whether a valid plan chose the servers.
     pub is_planned: bool,
     /// Revision and number of the plan.
     pub version: Option<(u64, u64)>,
 }
 
-/// What an agent polls under the last `plan`, while it is valid and after; `own` are the servers of its file.
+/// The servers that an agent polls. `plan` is the last plan, valid or expired; `own` are the servers of the agent's
+/// file.
 #[must_use]
 pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, is_valid: bool) -> Enforced {
     if fleet.plan == PlanSource::Local {
@@ -54,7 +56,7 @@ pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, 
             Err(why) => refused.push(format!("{}: {why}", planned.name)),
         }
     }
-    // What is the user's own is nobody else's budget.
+    // The user's own servers do not count towards any budget.
     let free = own.iter().filter(|server| fleet.is_free(server) && !taken.contains(&server.ident.name));
     result.servers.extend(free.cloned());
     let more = refused.len().saturating_sub(MOST_REFUSALS);
@@ -66,7 +68,8 @@ pub fn enforce(fleet: &Fleet, own: &[Arc<Server>], plan: Option<&PlanDocument>, 
     result
 }
 
-/// A server without a valid plan: in the spare slots of the last plan, at its pace, or at that of the file.
+/// A server while no plan is valid: polled in the spare slots of the last plan and at its fallback interval, or else at
+/// that of the file.
 fn fallback(fleet: &Fleet, server: &Arc<Server>, known: &[Planned]) -> Arc<Server> {
     let planned = known.iter().find(|planned| *planned.name == *server.ident.name);
     let slots = planned.map(|planned| slots(planned, &|slots| slots.spare.into_iter().collect())).unwrap_or_default();
@@ -80,7 +83,7 @@ fn fallback_interval(fleet: &Fleet, planned: Option<&Planned>) -> Duration {
     seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(fleet.fallback_interval)
 }
 
-/// The slots at each address that has some.
+/// The slots of each address, without addresses that have none.
 fn slots(planned: &Planned, which: &dyn Fn(&AddressSlots) -> Vec<Class>) -> BTreeMap<SocketAddr, Slots> {
     let length = planned.slot_s.and_then(|slot_s| Duration::try_from_secs_f64(slot_s).ok()).unwrap_or_default();
     let first = planned.address.clone().map(|address| AddressSlots {
@@ -96,8 +99,8 @@ fn slots(planned: &Planned, which: &dyn Fn(&AddressSlots) -> Vec<Class>) -> BTre
     each.collect()
 }
 
-/// The same server, polled in these slots and no faster than its file says, unless it is the user's own. A burst would pass
-/// the budget.
+/// The same server, polled in these slots and no faster than its file permits, without bursts, which would exceed the
+/// budget. A server of the user's own is returned unchanged.
 fn slowed(fleet: &Fleet, server: &Arc<Server>, interval: Duration, pace: Pace) -> Arc<Server> {
     if fleet.is_free(server) {
         return Arc::clone(server);
@@ -105,14 +108,14 @@ fn slowed(fleet: &Fleet, server: &Arc<Server>, interval: Duration, pace: Pace) -
     let (least, otherwise) = (server.poll_interval, server.poll_interval.max(pace.otherwise));
     let pace = Some(Arc::new(Pace { least, otherwise, ..pace }));
     let poll_interval = server.poll_interval.max(interval);
-    // Questions are beside the plan.
+    // The plan does not account for the queries of the protocol sheet.
     Arc::new(Server { poll_interval, samples_per_poll: 1, sheet: false, pace, ..(**server).clone() })
 }
 
 fn server(fleet: &Fleet, own: &[Arc<Server>], planned: &Planned, interval_s: f64) -> Result<Arc<Server>, String> {
     let interval = Duration::try_from_secs_f64(interval_s).map_err(|_| "its interval cannot be".to_owned())?;
     let slots = slots(planned, &|slots| slots.slots.clone());
-    // Hubs of earlier releases know no slots, and their interval is a minimum.
+    // Hubs of earlier releases do not assign slots, and their interval is a minimum.
     let otherwise = if planned.slot_s.is_some() { fallback_interval(fleet, Some(planned)) } else { interval };
     let pace = Pace { slots, least: Server::FLOOR, otherwise, is_planned: true };
     if let Some(server) = own.iter().find(|server| *server.ident.name == *planned.name) {
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_plan_the_fallback_pace_applies_to_servers_of_others() {
+    fn without_a_plan_shared_servers_have_the_fallback_pace() {
         let mut config = config("");
         let fleet = config.fleet.clone().unwrap();
         config.servers[1] = Arc::new(Server { own: true, ..(*config.servers[1]).clone() });
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_own_file_allows_is_polled_and_each_refusal_is_named() {
+    fn servers_that_the_file_does_not_allow_are_refused_by_name() {
         let config = config("192.0.2.0/24,time.example,fd00::/8");
         let fleet = config.fleet.clone().unwrap();
         let asked = [

@@ -1,8 +1,8 @@
-//! The message that carries samples: Protocol Buffers, whose fields are never renumbered. Readers of other releases skip
-//! fields that they do not know; numbers that a reader does not know are counted as junk and never guessed.
+//! The message that carries samples: Protocol Buffers, whose fields are never renumbered. Readers of other releases
+//! skip fields that they do not know; a message with an unknown value of an enumeration is rejected.
 //!
-//! A message carries consecutive samples of one vantage. `incarnation` is random and new at each start of an agent, and
-//! together with the number of a sample names it for ever, so that a repeated message changes nothing.
+//! A message carries consecutive samples of one vantage. `incarnation` is random and new at each start of an agent.
+//! Together with the number of a sample it identifies the sample permanently, so a repeated message changes nothing.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use ntp_monitor_core::sample::{Authentication, Measure, Mode, Outcome, Reply, Sa
 
 /// The version of the format. A reader refuses greater ones.
 const VERSION: u32 = 1;
-/// Largest message, in bytes; the stream refuses larger ones than 128 KiB.
+/// Largest message that an agent sends, in bytes. The stream and [`decode`] accept up to 128 KiB.
 pub const MAX_BYTES: usize = 96 << 10;
 /// Largest number of samples in one message.
 pub const MAX_SAMPLES: usize = 500;
@@ -46,7 +46,8 @@ pub struct Envelope {
     pub base_ns: i64,
     #[prost(sint64, tag = "6")]
     pub base_mono_ns: i64,
-    /// How many numbers directly before `first_seq` the agent dropped because its journal was full or too old.
+    /// How many samples directly before `first_seq` the agent dropped because its journal was full or they were too
+    /// old.
     #[prost(uint64, tag = "7")]
     pub lost_before: u64,
     #[prost(message, repeated, tag = "8")]
@@ -75,12 +76,12 @@ pub struct Row {
     pub wall_ns: i64,
     #[prost(sint64, tag = "3")]
     pub mono_ns: i64,
-    /// Not a difference: as in the store.
+    /// The absolute value, not a difference.
     #[prost(sfixed64, tag = "4")]
     pub raw_ns: i64,
     #[prost(sint64, tag = "5")]
     pub boot_ns: i64,
-    /// The label of the outcome; empty for `sample`, which is nearly all.
+    /// The label of the outcome; empty for `sample`, the most frequent one.
     #[prost(string, tag = "6")]
     pub outcome: String,
     #[prost(string, tag = "7")]
@@ -95,7 +96,7 @@ pub struct Row {
     pub measure: Option<Numbers>,
     #[prost(message, optional, tag = "12")]
     pub reply: Option<Header>,
-    /// 1 kernel, 2 kernel-rx, 3 userland; 0 where no timestamp was taken.
+    /// 1 kernel, 2 kernel-rx, 3 userland; 0 if no timestamp was taken.
     #[prost(uint32, tag = "13")]
     pub timestamping: u32,
     /// 0 none, 1 NTS.
@@ -106,7 +107,7 @@ pub struct Row {
     pub mode: u32,
 }
 
-/// What was measured, in seconds.
+/// The measured values, in seconds.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct Numbers {
     #[prost(double, tag = "1")]
@@ -117,7 +118,7 @@ pub struct Numbers {
     pub root_distance_s: f64,
 }
 
-/// What the server says about itself.
+/// The header fields of the server's reply.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct Header {
     #[prost(uint32, tag = "1")]
@@ -136,7 +137,7 @@ pub struct Header {
     pub reference_age_s: Option<f64>,
 }
 
-/// Why a message is not accepted.
+/// Why a message is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Junk {
     #[error("is not a message of ntp-monitor")]
@@ -151,7 +152,7 @@ pub enum Junk {
     Value(&'static str),
 }
 
-/// Numbers at the beginning of a message.
+/// The fields at the beginning of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
     pub vantage: &'a str,
@@ -160,8 +161,7 @@ pub struct Head<'a> {
     pub lost_before: u64,
 }
 
-/// Joins messages of one incarnation whose numbers follow each other, under the name of `vantage`. `None` if one of them is
-/// not a message.
+/// Joins consecutive messages of one incarnation, under the name of `vantage`. `None` if one of them cannot be decoded.
 #[must_use]
 pub fn join(vantage: &str, lost_before: u64, bodies: &[&[u8]]) -> Option<Vec<u8>> {
     let mut all: Option<Envelope> = None;
@@ -263,16 +263,16 @@ fn row(sample: &Sample, server: u32, base_ns: i64, base_mono_ns: i64) -> Row {
     }
 }
 
-/// A text of at most [`MAX_TEXT`] bytes.
+/// The beginning of `text`, at most [`MAX_TEXT`] bytes.
 fn cut(text: &str) -> &str {
     let end = (0..=text.len().min(MAX_TEXT)).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }
 
-/// Decodes a message that came under the subject of `vantage`.
+/// Decodes a message that arrived under the subject of `vantage`.
 ///
 /// # Errors
-/// Why it is not accepted; nothing of it is used then.
+/// Why the whole message is rejected.
 pub fn decode(vantage: &str, bytes: &[u8]) -> Result<Received, Junk> {
     if bytes.len() > 128 << 10 {
         return Err(Junk::TooLarge(bytes.len()));

@@ -1,4 +1,4 @@
-//! What the rest of the service sees of the fleet.
+//! The state of the fleet that the rest of the service reads.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::config;
 use ntp_monitor_core::alert::facts::FleetFacts;
 use ntp_monitor_core::alert::silence::Silence;
 
-/// When this process began to be part of a fleet.
+/// When this process started.
 #[derive(Debug, Clone, Copy)]
 pub struct Started(Instant);
 
@@ -26,7 +26,7 @@ impl Default for Started {
     }
 }
 
-/// The boards of the fleet. Cheap to clone.
+/// What agent, hub and judge publish. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     pub started: Started,
@@ -36,15 +36,16 @@ pub struct Fleet {
     pub plan: watch::Sender<Option<Arc<Arrived>>>,
     /// What this agent polls.
     pub enforced: watch::Sender<Arc<Enforced>>,
-    /// What this hub wrote for each vantage.
+    /// The plan that this hub last wrote for each vantage.
     pub plans: watch::Sender<Arc<Plans>>,
     pub judge: Arc<Judge>,
-    /// What this hub makes of all vantages.
+    /// This hub's latest analysis of all vantages.
     pub picture: watch::Sender<Arc<Picture>>,
 }
 
 impl Fleet {
-    /// The silence of an agent whose hub notifies about servers. It ends by itself when no hub is heard any more.
+    /// The silence of an agent whose hub notifies about servers. It ends [`quiet::ALONE_AFTER`] after the agent last
+    /// heard a hub.
     #[must_use]
     pub fn silence(&self, config: &config::Config, now_ns: i64) -> Option<Silence> {
         let fleet = config.fleet.as_ref().filter(|fleet| fleet.alerts == config::FleetAlerts::Hub)?;
@@ -65,7 +66,7 @@ impl Fleet {
         })
     }
 
-    /// What the rules of a hub evaluate; `None` elsewhere.
+    /// The facts that the alert rules of a hub evaluate; `None` on other instances.
     #[must_use]
     pub fn facts(&self, config: &config::Fleet) -> Option<FleetFacts> {
         let (view, picture, now) = (self.hub.view(), self.picture.borrow().clone(), Instant::now());
@@ -104,7 +105,7 @@ impl Fleet {
     }
 }
 
-/// What all vantages say about NTS.
+/// The NTS states that all vantages announced, summed up.
 #[derive(Default)]
 struct NtsFacts {
     failing: Vec<String>,

@@ -1,8 +1,8 @@
-//! The hub: reads the samples of all vantages, keeps the lease, listens to announcements, and writes plans.
+//! The hub: reads the samples of all vantages, takes or renews the lease, reads announcements, and writes plans.
 //!
-//! Its position in the stream is in its own store, in the transaction of the samples, so that a kill at any instant, a
-//! restored backup and a message that comes twice are all harmless. The consumer on the server holds no state that matters:
-//! it is created again at each connection.
+//! The hub stores its position in the stream in the same transaction as the samples, so that a kill at any instant, a
+//! restored backup and a repeated message are all harmless. The consumer on the server is created again at each
+//! connection.
 
 mod consume;
 mod speak;
@@ -24,18 +24,18 @@ use super::state::HubState;
 use crate::config::Fleet;
 use crate::store::StoreHandle;
 
-/// The latest document of each vantage.
+/// The latest plan document of each vantage.
 pub type Plans = BTreeMap<String, PlanDocument>;
 
-/// What a hub needs.
+/// The inputs and outputs of a hub.
 pub struct Hub {
     pub fleet: Fleet,
     pub store: StoreHandle,
     pub state: Arc<HubState>,
-    /// What this hub wrote while it has the lease.
+    /// The plans that this hub wrote while it had the lease.
     pub plans: watch::Sender<Arc<Plans>>,
     pub judge: Arc<Judge>,
-    /// Wakes the part that writes plans when a vantage is new, or follows another plan.
+    /// Wakes the task that writes plans when a vantage has started, or follows another plan.
     pub news: Notify,
     pub log: Logger,
 }
@@ -101,7 +101,7 @@ impl Hub {
     }
 
     fn announced(&self, vantage: &str, bytes: &[u8]) {
-        // A key whose time is over.
+        // The key has expired.
         if bytes.is_empty() {
             return;
         }

@@ -1,4 +1,5 @@
-//! What a hub makes of the samples of all vantages: the verdict of the fleet, the skew matrix, and who sees which server.
+//! Analyses the samples of all vantages on a hub: the verdict of the fleet, the skew matrix, and which vantage sees
+//! which server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,27 +15,27 @@ use ntp_monitor_core::fleet::witness::Witness;
 use ntp_monitor_core::fleet::{Fleet, FleetConfig, Weight};
 use ntp_monitor_core::sample::Sample;
 
-/// Most vantages that are judged; others are stored only.
+/// Largest number of vantages that are judged; samples of others are only stored.
 const MOST_VANTAGES: usize = 1000;
-/// Most servers of one vantage that are judged.
+/// Largest number of servers of one vantage that are judged.
 const MOST_SERVERS: usize = 10_000;
-/// Samples that are older than this come too late for the verdict of the present; they are history.
+/// Samples that are older than this are stored but do not count for the current verdict.
 const LATE_NS: i64 = 600 * 1_000_000_000;
-/// A clock that is this far off is corrected before the samples of vantages are put on one time scale.
+/// The times of samples are corrected if the clock of their vantage is further off than this.
 const FAR_OFF_NS: i64 = 1_000_000_000;
-/// Samples that a vantage must have sent before it counts.
+/// Number of polls that a vantage must have sent before it votes.
 const TESTED: u64 = 3;
 
-/// What was computed last.
+/// The latest analysis.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// When, on this host's wall clock.
+    /// The time of the analysis on this host's wall clock.
     pub at_ns: i64,
     pub verdict: FleetVerdict,
     pub skew: Vec<Skew>,
-    /// Samples that came too late to be judged.
+    /// Number of samples that arrived too late to be judged.
     pub late: u64,
-    /// What all places together see of each server.
+    /// From how many vantages servers look wrong or are reached.
     pub quorum: Quorum,
 }
 
@@ -50,7 +51,7 @@ struct Inner {
     late: u64,
 }
 
-/// Shared by the part that reads samples and the part that judges.
+/// The state of the analysis, shared by the task that reads samples and the task that judges.
 pub struct Judge(Mutex<Inner>);
 
 impl Default for Judge {
@@ -71,7 +72,7 @@ impl Judge {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes samples that were stored just now.
+    /// Adds samples that were just stored.
     pub fn observe(&self, samples: &[Arc<Sample>], view: &HubView, now_ns: i64) {
         let mut inner = self.lock();
         for sample in samples {
@@ -86,7 +87,7 @@ impl Judge {
         }
     }
 
-    /// Weighs the vantages and judges, if a round is over.
+    /// Decides which vantages vote, and computes the verdict.
     #[must_use]
     pub fn judge(&self, view: &HubView, silent_after: Duration, now: Instant, now_ns: i64) -> Picture {
         let mut inner = self.lock();
@@ -103,7 +104,7 @@ impl Judge {
         Picture { at_ns: now_ns, verdict, skew: inner.fleet.skew().pairs().to_vec(), late: inner.late, quorum }
     }
 
-    /// Who sees which server.
+    /// Which vantage sees which server.
     #[must_use]
     pub fn roster(&self) -> Roster {
         self.lock().roster.clone()
@@ -125,7 +126,7 @@ impl Inner {
     }
 }
 
-/// Whether a vantage said something lately.
+/// Whether a vantage announced itself or sent samples within `silent_after`.
 #[must_use]
 pub fn is_heard(known: &VantageView, silent_after: Duration, now: Instant) -> bool {
     known.heard.is_some_and(|heard| now.duration_since(heard) < silent_after)
@@ -138,7 +139,8 @@ pub fn group(vantage: &Arc<str>, known: Option<&VantageView>) -> Arc<str> {
     named.map_or_else(|| Arc::clone(vantage), |group| group.as_str().into())
 }
 
-/// What is taken off the times of a vantage. Small errors are left alone, because they are what is judged.
+/// What to subtract from the times of a vantage's samples. Smaller clock errors are not corrected, because they are
+/// what the fleet judges.
 fn correction_ns(known: Option<&VantageView>) -> i64 {
     known.and_then(|known| known.clock_ahead_ns).filter(|ahead_ns| ahead_ns.abs() > FAR_OFF_NS).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
-//! The lease of the hub that speaks: it alone writes plans and notifies. The key of the lease expires on the server; the
-//! holder stops by its own monotonic clock, earlier than that, so that two hubs never speak at once. Nothing rests on the
-//! server's clock, which may be set: plans carry the revision of the lease, and agents ignore a lower one; a lease that
-//! was not renewed for its whole life is taken over though its key is still there.
+//! The lease: only the hub that has it writes plans and notifies. The key of the lease expires on the server. The
+//! holder stops earlier than that by its own monotonic clock, so that two hubs are never active at once. The server's
+//! clock may be set, so nothing depends on it alone: plans carry the revision of the lease, and agents ignore a lower
+//! one; a lease that was not renewed for [`LEASE_TTL`] is taken over even if its key still exists.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use super::link::{LEASE_TTL, Link, LinkError, WITHIN};
 
 /// Time between two renewals.
 pub const RENEW: Duration = Duration::from_secs(4);
-/// How long before the key expires its holder stops.
+/// How long before the key expires the holder stops.
 const MARGIN: Duration = Duration::from_secs(3);
 const KEY: &str = "leader";
 
-/// What a hub knows of its own lease.
+/// A hub's own lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lease {
     /// The revision under which it was taken; 0 without the lease.
     pub revision: u64,
-    /// Until when it may speak.
+    /// Until when the hub may write plans and notify.
     until: Option<Instant>,
 }
 
 impl Lease {
-    /// The revision, while this hub may speak.
+    /// The revision, while this hub has the lease.
     #[must_use]
     pub fn held(self, now: Instant) -> Option<u64> {
         self.until.is_some_and(|until| now < until).then_some(self.revision)
@@ -35,7 +35,7 @@ impl Lease {
 }
 
 impl Lease {
-    /// Until when it is held, whatever happens to this process meanwhile.
+    /// Until when this hub has the lease, even if the process is stopped meanwhile.
     #[must_use]
     pub fn until(self) -> Option<Instant> {
         self.until
@@ -53,13 +53,13 @@ pub struct Holder {
     rival: Option<(u64, Instant)>,
 }
 
-/// What a request for the lease showed.
+/// The result of a request for the lease.
 enum Answer {
-    /// This hub has it, by this revision.
+    /// This hub has it, with this revision.
     Mine(u64),
     /// Another hub has it.
     Theirs,
-    /// The server did not say.
+    /// There was no answer, or an error.
     Unknown,
 }
 
@@ -74,9 +74,9 @@ impl Holder {
         Ok(Self { bucket, name: name.to_owned(), lease: Lease::default(), last: 0, rival: None })
     }
 
-    /// Renews the lease, or takes it if it is free. Returns what is known after that.
+    /// Renews the lease, or takes it if it is free. Returns this hub's lease.
     pub async fn turn(&mut self) -> Lease {
-        // Counted from before the request: the server may have handled it at once.
+        // The lease is counted from before the request, because the server may have handled it at once.
         let began = Instant::now();
         let held = self.lease.held(began).is_some();
         let answer = tokio::time::timeout(WITHIN, self.ask(held)).await.unwrap_or(Answer::Unknown);
@@ -99,14 +99,14 @@ impl Holder {
         }
         match self.bucket.update(KEY, value, self.last).await {
             Ok(revision) => Answer::Mine(revision),
-            // The server freed it too early: its clock was set.
+            // Another hub has the key: the server freed it too early, because its clock was set.
             Err(why) if why.kind() == UpdateErrorKind::WrongLastRevision => Answer::Theirs,
             Err(_) => Answer::Unknown,
         }
     }
 
-    /// Takes the lease if its key is gone, if an earlier process of this hub has it, or if no hub has renewed it for its
-    /// whole life by this host's clock: a server whose clock was set back does not free it.
+    /// Takes the lease if its key is gone, if an earlier process of this hub has it, or if no hub has renewed it for
+    /// [`LEASE_TTL`] by this host's clock: a server whose clock was set back does not free it in time.
     async fn take(&mut self, value: Bytes) -> Answer {
         if let Ok(revision) = self.bucket.create(KEY, value.clone()).await {
             return Answer::Mine(revision);

@@ -1,4 +1,4 @@
-//! The connection to NATS, the names of streams, buckets and subjects, and what an error means.
+//! The connection to NATS, and the names and configurations of streams, buckets and subjects.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,19 +11,19 @@ use tokio::sync::watch;
 use super::advice;
 use crate::config::{Hidden, Login, Nats};
 
-/// Messages that wait for their acknowledgement at a time.
+/// Largest number of messages that were sent and are not yet acknowledged.
 pub const WINDOW: usize = 16;
-/// How long one request may take.
+/// Timeout of one request.
 pub const WITHIN: Duration = Duration::from_secs(5);
 /// The oldest release of the NATS server that is supported.
 pub const OLDEST_SERVER: (i64, i64, i64) = (2, 11, 0);
-/// Largest message of the stream of samples, in bytes.
+/// Largest message of any stream of the fleet, in bytes.
 const MAX_MESSAGE: i32 = 128 << 10;
-/// How long the key of the lease lives on the server.
+/// The key of the lease expires on the server this long after its last renewal.
 pub const LEASE_TTL: Duration = Duration::from_secs(15);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The names of everything that a fleet has on the server.
+/// The names of the streams, buckets and subjects of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     prefix: String,
@@ -45,7 +45,7 @@ impl Names {
         format!("{}_SAMPLES", self.upper())
     }
 
-    /// The subject of one vantage, or of all with `*`.
+    /// The subject for the samples of one vantage, or of all with `*`.
     #[must_use]
     pub fn samples(&self, vantage: &str) -> String {
         format!("{}.samples.{vantage}", self.prefix)
@@ -63,7 +63,7 @@ impl Names {
         format!("{}_PLAN", self.upper())
     }
 
-    /// Where a new plan of a vantage is repeated for its agent.
+    /// The subject on which the server republishes a new plan for its agent.
     #[must_use]
     pub fn plan(&self, vantage: &str) -> String {
         format!("{}.plan.{vantage}", self.prefix)
@@ -75,13 +75,13 @@ impl Names {
         format!("{}_PRESENCE", self.upper())
     }
 
-    /// The bucket of the lease of the hub that speaks.
+    /// The bucket of the lease.
     #[must_use]
     pub fn lease(&self) -> String {
         format!("{}_LEASE", self.upper())
     }
 
-    /// The subject that asks for the current value of a key without any right to consume.
+    /// The subject that requests the current value of a key. It needs no right to create a consumer.
     #[must_use]
     pub fn get(bucket: &str, key: &str) -> String {
         format!("$JS.API.DIRECT.GET.KV_{bucket}.$KV.{bucket}.{key}")
@@ -99,7 +99,7 @@ impl Names {
 #[error("{0}")]
 pub struct LinkError(pub String);
 
-/// A connection. It is used until its first failure; then a new one is made.
+/// A connection. It is used until its first failure; then the caller makes a new one.
 #[derive(Debug, Clone)]
 pub struct Link {
     pub client: Client,
@@ -114,7 +114,7 @@ impl Link {
     /// Connects as `name`.
     ///
     /// # Errors
-    /// What a person can do about it.
+    /// Why it failed, and what a person can do about it.
     pub async fn connect(nats: &Nats, name: &str) -> Result<Self, LinkError> {
         let complaint = Arc::new(Mutex::new(None));
         let (ended, is_ended) = watch::channel(false);
@@ -145,14 +145,14 @@ impl Link {
         LinkError("the connection to NATS ended".to_owned())
     }
 
-    /// What failed while `doing`, in words that help.
+    /// The error text for a failure while `doing`, with advice.
     #[must_use]
     pub fn fault(&self, doing: &str, why: &dyn std::error::Error) -> LinkError {
         let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
         LinkError(format!("cannot {doing}: {}", advice::request(&full(why), complaint.as_deref())))
     }
 
-    /// Creates what the fleet needs on the server, unless it exists.
+    /// Creates the streams of the fleet on the server, unless they exist.
     ///
     /// # Errors
     /// When the server refuses.
@@ -206,7 +206,7 @@ fn options(
     })
 }
 
-/// Says who this instance is. Files are read again, because secrets are exchanged while the service runs.
+/// Adds the credentials. Their files are read again, because secrets may be replaced while the service runs.
 fn logged_in(options: ConnectOptions, login: &Login) -> Result<ConnectOptions, LinkError> {
     let current = |hidden: &Hidden| {
         let mut hidden = hidden.clone();
@@ -219,14 +219,14 @@ fn logged_in(options: ConnectOptions, login: &Login) -> Result<ConnectOptions, L
             options.user_and_password(name.clone(), current(password).expose().to_owned())
         }
         Login::Creds(creds) => options
-            // The client does not recognise the last line without its end, which a secret has not.
+            // The client needs a line end after the last line, and secrets are read without it.
             .credentials(&format!("{}\n", current(creds).expose()))
             .map_err(|why| LinkError(format!("nats.creds is not a file of credentials: {why}")))?,
         Login::Nkey(seed) => options.nkey(current(seed).expose().to_owned()),
     })
 }
 
-/// An error with its causes, which say what happened.
+/// The text of an error and of its causes.
 fn full(why: &dyn std::error::Error) -> String {
     let mut text = why.to_string();
     let mut cause = why.source();

@@ -9,12 +9,12 @@ use super::link::{Link, LinkError};
 use super::pace::Backoff;
 use crate::config::Fleet;
 
-/// After a connection that lasted this long, the next one is tried soon.
+/// After a connection that lasted this long, the wait before the next one starts at its minimum again.
 const GOOD: Duration = Duration::from_secs(30);
 
 /// One side of the fleet.
 pub(super) trait Member {
-    /// What it means to have no connection, for the log.
+    /// The consequence of having no connection, for the log.
     const WITHOUT: &'static str;
 
     fn fleet(&self) -> &Fleet;
@@ -24,7 +24,7 @@ pub(super) trait Member {
     /// Works over one connection; returns why it ended.
     fn session(&mut self, link: &Link) -> impl Future<Output = LinkError> + Send;
 
-    /// Publishes that there is no connection; returns whether that or the reason is new.
+    /// Publishes that there is no connection; returns whether this must be logged: it is new or has another reason.
     fn disconnected(&self, why: &LinkError) -> bool;
 }
 

@@ -1,9 +1,9 @@
-//! The fleet: agents send their samples through NATS JetStream; hubs receive them, judge all vantages together and write
-//! poll plans.
+//! The fleet: agents send their samples through NATS JetStream; hubs receive them, judge all vantages together and
+//! write poll plans.
 //!
-//! [`envelope`] is the message format and [`link`] the connection, with the names of streams and subjects. An instance that
-//! measures runs an [`agent`], which empties the journal of the store; an instance that judges runs a [`hub`], which stores
-//! what it reads together with its position. Polling never waits for any of this.
+//! [`envelope`] is the message format and [`link`] the connection, with the names of streams and subjects. An instance
+//! that measures runs an [`agent`], which sends the journal of the store; an instance that judges runs a [`hub`], which
+//! stores the samples that it reads together with its position. Polling never waits for any of this.
 
 mod advice;
 pub mod agent;

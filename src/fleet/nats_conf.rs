@@ -1,23 +1,24 @@
-//! Generates the configuration of the NATS server with the least rights: each vantage has an account of its own and may
-//! publish its samples and its announcement and read its plan, nothing else. A shared account would not do: a client names
-//! the subject of the answer, so it could make the server write into another's plan. Pure.
+//! Generates the configuration of the NATS server with the least rights: each vantage has its own account and may
+//! publish its samples and its announcement and read its plan, nothing else. The account must not be shared: a client
+//! chooses the subject to which the server answers, so it could make the server write into another vantage's plan.
+//! Pure.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::link::Names;
 
-/// What is generated.
+/// The contents of the generated file.
 #[derive(Debug, Clone)]
 pub struct NatsConf {
     pub prefix: String,
-    /// Where the server listens, such as `0.0.0.0:4222`.
+    /// The address on which the server listens, such as `0.0.0.0:4222`.
     pub listen: String,
-    /// Where the server keeps its streams.
+    /// The directory in which the server keeps its streams.
     pub storage: PathBuf,
     pub hubs: Vec<Member>,
     pub vantages: Vec<Member>,
-    /// Certificate, key and authority; with them the users are the client certificates.
+    /// TLS files of the server. With them, users log in with client certificates.
     pub tls: Option<Tls>,
 }
 
@@ -110,7 +111,7 @@ fn user(kind: &str, member: &Member) -> String {
     }
 }
 
-/// The account of a vantage; names of accounts in the file have no hyphen in front.
+/// The account of a vantage. The prefix is needed because the name of an account cannot begin with a hyphen.
 fn account(vantage: &str) -> String {
     format!("V_{vantage}")
 }
@@ -123,7 +124,7 @@ fn list(text: &mut String, what: &str, subjects: &[String]) {
     text.push_str("        ] }\n");
 }
 
-/// What a vantage may publish.
+/// The subjects that a vantage may publish to.
 fn shared(names: &Names, vantage: &str) -> Vec<String> {
     let (plans, presence) = (names.plans(), names.presence());
     let get = match vantage {
@@ -152,7 +153,7 @@ fn hub_publishes(names: &Names, hub: &str) -> Vec<String> {
         format!("$JS.API.DIRECT.GET.KV_{lease}.>"),
         Names::put(&plans, "*"),
         Names::put(&lease, "leader"),
-        // A hub that measures too is a vantage of the same name.
+        // A hub that also measures is a vantage of the same name.
         names.samples(hub),
         Names::put(&presence, hub),
         "$JS.FC.>".to_owned(),

@@ -1,17 +1,16 @@
-//! Turns rows of the journal into messages: neighbours are joined, and dropped samples are announced. Pure.
+//! Turns rows of the journal into messages: consecutive rows are joined, and dropped samples are reported. Pure.
 
 use super::envelope::{self, Head, MAX_SAMPLES};
 use crate::store::JournalRow;
 
-/// Bytes of rows that are joined into one message.
+/// Largest number of bytes of rows that are joined into one message.
 const JOIN_BYTES: usize = 80 << 10;
 
-/// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// The last row of the journal that it carries.
     pub last_id: i64,
-    /// Names its content, so that the server drops an immediate repetition.
+    /// Identifies the content, so that the server drops a message that is repeated within two minutes.
     pub message_id: String,
     pub samples: u64,
     pub body: Vec<u8>,
@@ -24,7 +23,7 @@ struct Group<'a> {
     rows: Vec<&'a JournalRow>,
     samples: u64,
     bytes: usize,
-    /// The row behind the last one, in numbers of its incarnation.
+    /// The number of the sample after the last row, within its incarnation.
     end: u64,
     last: Option<&'a JournalRow>,
 }
@@ -33,7 +32,7 @@ impl<'a> Group<'a> {
     fn admits(&self, row: &JournalRow) -> bool {
         let follows = self.last.is_some_and(|last| last.incarnation == row.incarnation && self.end == row.first_seq);
         let fits = self.samples + row.samples <= MAX_SAMPLES as u64 && self.bytes + row.body.len() <= JOIN_BYTES;
-        // What was dropped can only be announced in front of samples.
+        // A message can only report samples that were dropped before its own.
         let is_in_order = self.rows.is_empty() || !row.body.is_empty();
         follows && is_in_order && (fits || row.body.is_empty())
     }
@@ -55,7 +54,7 @@ impl<'a> Group<'a> {
         let first_seq = self.end - self.samples;
         let bodies: Vec<&[u8]> = self.rows.iter().map(|row| row.body.as_slice()).collect();
         let joined = if bodies.is_empty() { None } else { envelope::join(vantage, self.lost, &bodies) };
-        // A body that cannot be read back counts as lost, or it would be tried for ever.
+        // Rows that cannot be decoded count as lost, or they would be tried again and again.
         let unread = if joined.is_none() { self.samples } else { 0 };
         let head = Head {
             vantage,

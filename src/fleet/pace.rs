@@ -1,4 +1,4 @@
-//! Waits between two attempts to connect: jittered and doubling.
+//! The wait between two attempts to connect: it doubles with each failure and has jitter.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub struct Backoff(u32);
 
 impl Backoff {
-    /// The wait after another failure; `random` is from 0 to 1.
+    /// The wait after another failure; `random` is between 0 and 1.
     #[must_use]
     pub fn next(&mut self, random: f64) -> Duration {
         let wait = FIRST.saturating_mul(1 << self.0.min(10)).min(LONGEST);
@@ -18,7 +18,7 @@ impl Backoff {
         wait.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// The last attempt was a success.
+    /// Starts again at the shortest wait, after a success.
     pub fn reset(&mut self) {
         self.0 = 0;
     }

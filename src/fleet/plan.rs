@@ -6,33 +6,34 @@ use serde::{Deserialize, Serialize};
 use crate::store::Seqs;
 use ntp_monitor_core::fleet::plan::slots::{Class, Line};
 
-/// The version of the document. An agent ignores greater ones.
+/// The version of the document. An agent ignores documents of a later version.
 pub const VERSION: u32 = 1;
 /// Largest document, in bytes.
 const MAX_BYTES: usize = 120 << 10;
-/// Most servers that an agent takes from a plan.
+/// Largest number of servers in a plan; an agent ignores larger plans.
 pub const MAX_SERVERS: usize = 10_000;
 
-/// What a hub tells one vantage.
+/// The plan for one vantage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanDocument {
     pub v: u32,
     /// The hub that wrote it.
     pub hub: String,
-    /// The revision of the hub's lease. While a plan is valid, its agent ignores a lower one.
+    /// The revision of the hub's lease. While a plan is valid, its agent ignores plans of a lower revision.
     pub revision: u64,
     /// Counts the plans of that hub.
     #[serde(default)]
     pub number: u64,
-    /// The announcement that it answers. Without one of this process the plan is not valid.
+    /// The announcement that the plan answers. An agent process follows only plans that answer one of its own
+    /// announcements.
     #[serde(default)]
     pub answers: Option<Answers>,
-    /// How long it is valid, counted by the agent's monotonic clock from when it sent the announcement.
+    /// How long the plan is valid, counted by the agent's monotonic clock from when it sent the announcement.
     pub validity_s: f64,
     /// When the hub wrote it, on its own clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<HubClock>,
-    /// Where the agent finds the slots on its own clock.
+    /// The position of the slots on the agent's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<AgentLine>,
     /// The group in which the private addresses of the vantage are unique, as the hub knew it.
@@ -41,10 +42,10 @@ pub struct PlanDocument {
     /// Which servers to poll; `None` when the hub does not plan.
     #[serde(default)]
     pub servers: Option<Vec<Planned>>,
-    /// What of this vantage is stored: the agent may delete it.
+    /// The samples of this vantage that the hub has stored: the agent may delete them.
     #[serde(default)]
     pub stored: Vec<Stored>,
-    /// Whether the hub has read everything that the stream has.
+    /// Whether the hub has read the whole stream.
     #[serde(default)]
     pub caught_up: bool,
 }
@@ -52,17 +53,18 @@ pub struct PlanDocument {
 /// One server of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
-    /// The name of a server in the agent's configuration, or for a server that only `[fleet] allow` covers, any name.
+    /// The name of a server in the agent's configuration, or any name for a server that only `[fleet] allow` covers.
     pub name: String,
     /// `192.0.2.1:123`, for a server that is not in the agent's configuration.
     #[serde(default)]
     pub address: Option<String>,
-    /// The mean interval while the plan is valid; `None` when others poll the server. Agents that know no slots keep it.
+    /// The mean interval in seconds while the plan is valid; `None` if only others poll the server. Agents of earlier
+    /// releases, which do not know slots, poll at this interval.
     pub interval_s: Option<f64>,
-    /// The interval once the plan has expired.
+    /// The interval in seconds once the plan has expired.
     #[serde(default)]
     pub fallback_s: Option<f64>,
-    /// The length of the slots; absent in plans of earlier releases, which have none.
+    /// The length of the slots in seconds; absent in plans of earlier releases, which have no slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot_s: Option<f64>,
     /// The slots in which it is polled while the plan is valid.
@@ -89,21 +91,21 @@ pub struct AddressSlots {
 /// An instant on the clock of a hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HubClock {
-    /// Names the clock.
+    /// Identifies the clock.
     pub id: String,
     pub sent_s: f64,
 }
 
-/// Where the slots are on the clock of an agent.
+/// The position of the slots on the clock of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgentLine {
-    /// Names the clock, as its announcement did.
+    /// The identifier of the clock from the agent's announcement.
     pub clock: String,
     #[serde(flatten)]
     pub line: Line,
 }
 
-/// One announcement of one process.
+/// Identifies one announcement of one agent process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
     pub session: String,
@@ -117,7 +119,7 @@ impl Planned {
     }
 }
 
-/// Numbers that are stored.
+/// A range of stored samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
     pub incarnation: String,
@@ -126,7 +128,7 @@ pub struct Stored {
 }
 
 impl PlanDocument {
-    /// As JSON. Servers beyond what one message carries are left out: their agent does not poll them.
+    /// The plan as JSON. Servers that do not fit into one message are left out: the agent does not poll them.
     ///
     /// # Errors
     /// Never for this type.
@@ -143,7 +145,7 @@ impl PlanDocument {
     /// Parses a document.
     ///
     /// # Errors
-    /// Why it is ignored.
+    /// Why the document is ignored.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let plan: Self = serde_json::from_slice(bytes).map_err(|why| format!("the plan is malformed: {why}"))?;
         if plan.v > VERSION {
@@ -159,13 +161,13 @@ impl PlanDocument {
         Ok(plan)
     }
 
-    /// Whether it tells its agent nothing new, beside a longer validity.
+    /// Whether both plans differ only in when their validity ends.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.asks_the_same(other) && self.stored == other.stored && self.caught_up == other.caught_up
     }
 
-    /// Whether it asks the same process for the same polls.
+    /// Whether both plans ask the same agent process for the same polls.
     #[must_use]
     pub fn asks_the_same(&self, other: &Self) -> bool {
         let session = |plan: &Self| plan.answers.as_ref().map(|answers| answers.session.clone());
@@ -175,7 +177,7 @@ impl PlanDocument {
             && clock(self) == clock(other)
     }
 
-    /// What is stored, as the journal wants it.
+    /// The stored ranges in the type that the journal takes.
     #[must_use]
     pub fn committed(&self) -> Vec<Seqs> {
         let seqs =

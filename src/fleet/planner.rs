@@ -1,5 +1,5 @@
-//! Makes the plans of a hub: who polls which server how often, within the budget of each server. The arithmetic is the
-//! core's; this keeps account of what was written and what is known of each vantage.
+//! Makes the plans of a hub: which vantage polls which server how often, within the budget of each server. The
+//! arithmetic is in the core crate; this module tracks which plans were written and what is known of each vantage.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use ntp_monitor_core::fleet::plan::{
 };
 use ntp_monitor_core::fleet::witness::Witness;
 
-/// A vantage takes a server over when its delay is below this part of the other's, less this many seconds.
+/// A vantage takes a server over from another one if its delay is below the other's delay times this factor, minus
+/// [`NEARER_S`].
 const NEARER: f64 = 0.8;
 const NEARER_S: f64 = 0.001;
 
@@ -26,34 +27,35 @@ const NEARER_S: f64 = 0.001;
 pub struct Planner {
     config: PlanConfig,
     budget_s: f64,
-    /// The budget of one's own servers, where they have one.
+    /// The budget of the user's own servers; `None` if they have none.
     own_budget_s: Option<f64>,
     silent_after: Duration,
     ledger: Ledger,
     began: Instant,
-    /// Counts changed plans.
+    /// The number of the last plan that differed from the one before.
     number: u64,
     current: BTreeMap<Arc<str>, Current>,
-    /// Until then the plans of the hub before are renewed as they are: agents may still follow earlier ones of it, which
-    /// left room for these only.
+    /// Until then, the plans of the previous hub are renewed without changes: agents may still follow its earlier
+    /// plans, and only its last plans are known to stay within the budget together with those.
     adopted_until: Option<Instant>,
-    /// Names the clock on which this hub keeps the line of the slots.
+    /// Identifies the clock to which this hub relates the slots.
     clock: String,
     /// The clocks of the vantages.
     clocks: BTreeMap<String, VantageClock>,
-    /// The group of each vantage, also of those that were not heard since this hub began.
+    /// The group of each vantage, including those that this hub has not heard since it started.
     groups: BTreeMap<Arc<str>, Arc<str>>,
-    /// The line less this hub's clock. A hub that takes over finds it by the agents that know the line; once it gives slots
-    /// out itself, it does not change any more.
+    /// The time scale of the slots minus this hub's clock, in seconds. A hub that takes over computes it from the
+    /// agents that know the scale.
     ahead: Relation,
+    /// The estimate of `ahead` that is used. It is fixed once this hub assigns slots itself.
     ahead_s: Option<f64>,
 }
 
-/// What is known of the clock of a vantage.
+/// The relation of a vantage's clock to this hub's clock.
 #[derive(Debug, Clone, Default)]
 struct VantageClock {
     id: String,
-    /// Its latest announcement that was used.
+    /// The latest announcement that was used: its session and number.
     announcement: Option<(String, u64)>,
     relation: Relation,
 }
@@ -64,7 +66,7 @@ pub struct Current {
     pub number: u64,
     pub planned: Vec<Planned>,
     plan: VantagePlan,
-    /// The line as the hub before said it.
+    /// The position of the slots as the previous hub wrote it.
     line: Option<AgentLine>,
 }
 
@@ -104,7 +106,7 @@ impl Planner {
         at.saturating_duration_since(self.began).as_secs_f64()
     }
 
-    /// Takes a document into account that another hub wrote: it may still be followed.
+    /// Takes a document into account that an earlier hub wrote: its agent may still follow it.
     pub fn adopt(&mut self, vantage: &Arc<str>, document: &PlanDocument, group: &Arc<str>, now: Instant) {
         let Some(planned) = document.servers.clone() else { return };
         let group = document.group.as_deref().map_or_else(|| Arc::clone(group), Arc::from);
@@ -120,7 +122,7 @@ impl Planner {
         self.adopted_until = self.adopted_until.max(Some(now + validity));
     }
 
-    /// The slots that a document says.
+    /// The assignments of a document.
     fn slots(planned: &[Planned], group: &Arc<str>) -> VantagePlan {
         let mut plan = VantagePlan::default();
         for planned in planned {
@@ -133,7 +135,7 @@ impl Planner {
             });
             for AddressSlots { address, slots, spare } in first.iter().chain(&planned.more) {
                 let Some(witness) = address.parse().ok().map(|address| Witness::at(address, group)) else { continue };
-                // A hub of an earlier release knows no slots: it may be polled at any time.
+                // A hub of an earlier release assigns no slots: the server may be polled at any time.
                 let slots = if slots.is_empty() { vec![Class { cycle: 1, at: 0 }] } else { slots.clone() };
                 if planned.interval_s.is_some() {
                     plan.polls.push(Assignment { witness: witness.clone(), interval_s, slot_s, slots });
@@ -144,7 +146,7 @@ impl Planner {
         plan
     }
 
-    /// Relates the clocks of the vantages to that of this hub, which is `now_s`.
+    /// Relates the clocks of the vantages to that of this hub, which shows `now_s`.
     fn relate(&mut self, view: &HubView, now_s: f64) {
         for (vantage, known) in &view.vantages {
             let Some(presence) = known.presence.as_ref() else { continue };
@@ -179,7 +181,8 @@ impl Planner {
         }
     }
 
-    /// When a document is written at `now_s` of this hub's clock: that, and where its vantage finds the slots.
+    /// The clock fields of a document that is written when this hub's clock shows `now_s`: that time, and the position
+    /// of the slots on the clock of the vantage.
     #[must_use]
     pub fn times(&self, vantage: &str, now_s: f64) -> (HubClock, Option<AgentLine>) {
         let clock = HubClock { id: self.clock.clone(), sent_s: now_s };
@@ -194,7 +197,7 @@ impl Planner {
         (clock, line)
     }
 
-    /// Computes every plan from what is known now, which is `now_s` on the clock of this hub's slots.
+    /// Computes every plan; `now_s` is the time of this hub's slot clock.
     pub fn turn(&mut self, view: &HubView, roster: &Roster, now: Instant, now_s: f64) {
         self.ledger.expire(self.seconds(now));
         self.relate(view, now_s);
@@ -218,7 +221,7 @@ impl Planner {
             .map(|(name, seen)| {
                 let known = view.vantages.get(&**name);
                 let group = self.group(name);
-                // A private address that was seen before the group was known is there twice.
+                // A private address that was polled before the group was known occurs twice.
                 let is_its = |witness: &&Witness| {
                     witness.address().is_some_and(|address| Witness::at(address, &group) == **witness)
                 };
@@ -233,14 +236,14 @@ impl Planner {
         let servers = self.servers(view, roster);
         let polled: BTreeMap<&str, HashSet<&Witness>> =
             self.current.iter().map(|(vantage, current)| (&**vantage, current.polled())).collect();
-        // A vantage keeps its servers, unless another one is clearly nearer, because delays vary.
+        // Delays vary, so a vantage keeps its servers unless another vantage is clearly nearer.
         let delay_s = |vantage: &str, witness: &Witness| {
             let delay_s = roster.get(vantage)?.get(witness)?.delay_s?;
             let polls = polled.get(vantage).is_some_and(|polled| polled.contains(witness));
             Some(if polls { NEARER * delay_s - NEARER_S } else { delay_s })
         };
         let turn = (self.seconds(now) / self.config.rotation_s) as u64;
-        // Own servers are polled as the file of each agent says; no plan is needed for them.
+        // The user's own servers are polled as the file of each agent says; they need no plan.
         let own: BTreeSet<&Witness> =
             servers.iter().filter(|server| server.is_own).map(|server| &server.witness).collect();
         let slots_s: BTreeMap<&Witness, f64> =
@@ -275,7 +278,8 @@ impl Planner {
                 let (own, poll_s) =
                     candidates.get(&*seen.name).map_or((false, f64::INFINITY), |c| (c.own, c.interval_s));
                 let known = all.entry(witness).or_insert((None, f64::INFINITY));
-                // A vantage that was not heard since this hub began says nothing of its servers.
+                // A vantage that has not announced servers to this hub does not decide whether a server is the user's
+                // own.
                 let own = if candidates.is_empty() { known.0 } else { Some(known.0.unwrap_or(true) && own) };
                 *known = (own, known.1.min(poll_s));
             }
@@ -303,8 +307,8 @@ impl Planner {
         self.current.get(vantage)
     }
 
-    /// Must be called before a document is sent: from now on the plan may be followed, for its validity from the
-    /// announcement that it answers.
+    /// Must be called before a document is sent: from now on its agent may follow the plan, until its validity has
+    /// passed since the announcement that it answers.
     pub fn written(&mut self, vantage: &str, lease: u64, answered: Option<Instant>, now: Instant) {
         let Some((name, current)) = self.current.get_key_value(vantage) else { return };
         let version = PlanVersion { lease, number: current.number };
@@ -313,7 +317,7 @@ impl Planner {
     }
 }
 
-/// A plan in the words of its vantage.
+/// A plan with the names that its vantage has for the servers.
 fn named(
     plan: &VantagePlan,
     seen: Option<&BTreeMap<Witness, super::roster::Seen>>,
@@ -345,7 +349,7 @@ fn named(
             all.insert(&seen.name, planned);
             continue;
         };
-        // A name with several addresses: agents that know no slots poll it at the slowest pace of them.
+        // A name with several addresses: agents of earlier releases poll it at the longest of the intervals.
         known.interval_s = slowest(known.interval_s, planned.interval_s);
         known.fallback_s = slowest(known.fallback_s, planned.fallback_s);
         known.more.push(AddressSlots { address, slots, spare });
@@ -353,7 +357,7 @@ fn named(
     all.into_values().collect()
 }
 
-/// Upwards to a tenth of a second, so that small changes do not make a new plan.
+/// Rounded up to a tenth of a second, so that small changes do not make a new plan.
 fn rounded(seconds: &f64) -> f64 {
     (seconds * 10.0).ceil() / 10.0
 }

@@ -17,7 +17,7 @@ fn fleet() -> Fleet {
     crate::config::load(None, &all, &[]).unwrap().config.fleet.unwrap()
 }
 
-/// Agents that all see one server, under a name of their own.
+/// Agents that all see the same server, each under a different name.
 fn agents(count: usize, own: bool, now: Instant) -> (HubView, Roster) {
     let (judge, mut view) = (Judge::default(), HubView::default());
     for n in 0..count {
@@ -41,7 +41,7 @@ fn rate(planner: &Planner, view: &HubView, of: impl Fn(&Planned) -> Option<f64>)
 }
 
 #[test]
-fn all_agents_together_stay_within_the_budget_with_and_without_plans() {
+fn all_agents_keep_the_budget_with_and_without_plans() {
     let now = Instant::now();
     let (view, roster) = agents(8, false, now);
     let mut planner = Planner::new(&fleet());
@@ -107,7 +107,7 @@ fn private_server_is_planned_once_when_its_group_comes_late() {
     assert!(first.iter().all(|(servers, more, _)| (*servers, *more) == (1, 0)), "{first:?}");
     let classes: BTreeSet<_> = first.iter().flat_map(|(.., slots)| slots.clone()).collect();
     assert_eq!((classes.len(), first.iter().map(|(.., slots)| slots.len()).sum::<usize>()), (5, 5));
-    // A hub that takes over and has heard nobody yet.
+    // A hub that takes over and has not received any announcement.
     let mut next = Planner::new(&fleet());
     for name in &names {
         let document = PlanDocument {
@@ -154,7 +154,7 @@ impl Simulated {
         self.since.is_some_and(|since| now < since + Duration::from_secs(120))
     }
 
-    /// Polls a second.
+    /// Polls per second.
     fn rate(&self, now: Instant) -> f64 {
         let Some(planned) = self.planned.first() else { return 1.0 / 1800.0 };
         let interval_s = if self.is_valid(now) { planned.interval_s } else { planned.fallback_s };
@@ -162,7 +162,7 @@ impl Simulated {
     }
 }
 
-/// Twelve agents and one server that is not theirs, through cut links, killed hubs, late documents and rotation.
+/// Twelve agents and one shared server, through cut links, killed hubs, late documents and rotation.
 #[test]
 fn partitions_and_kills_never_exceed_the_budget() {
     const HOURS: u64 = 8;
@@ -176,7 +176,7 @@ fn partitions_and_kills_never_exceed_the_budget() {
     for second in 0..HOURS * 3600 {
         let now = start + Duration::from_secs(second);
         if rng.random_bool(1.0 / 1200.0) {
-            // The hub is killed; its successor knows the documents only.
+            // The hub is killed; its successor knows only the documents.
             (planner, lease) = (Planner::new(&fleet()), lease + 1);
             for (vantage, (document, ..)) in &documents {
                 planner.adopt(&vantage.as_str().into(), document, &vantage.as_str().into(), now);

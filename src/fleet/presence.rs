@@ -1,4 +1,4 @@
-//! What a vantage says about itself every twenty seconds, as JSON in the bucket of presence.
+//! The announcement that a vantage writes every twenty seconds as JSON into the presence bucket.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use ntp_monitor_core::sample::{Authentication, Sample};
 
 /// Time between two announcements.
 pub const EVERY: Duration = Duration::from_secs(20);
-/// Most servers that one vantage announces. The hub plans the others with the usual settings.
+/// Largest number of servers that one vantage announces. The hub plans the others with default settings.
 pub const MAX_SERVERS: usize = 1000;
 /// Longest reason of a failed key exchange, in characters.
 const LONGEST_FAULT: usize = 200;
@@ -20,32 +20,31 @@ const MAX_BYTES: usize = 120 << 10;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Presence {
-    /// Names the process, so that an answer to an earlier one is not taken for an answer to this one.
+    /// Identifies the process, so that an answer to an earlier process is not mistaken for an answer to this one.
     pub session: String,
     /// Counts the announcements of the process.
     pub number: u64,
-    /// Revision and number of the plan that it follows.
+    /// Revision and number of the plan that the vantage follows.
     pub follows: Option<(u64, u64)>,
-    /// The version of the program.
     pub version: String,
     pub role: String,
     pub groups: Vec<String>,
     /// The wall clock of the vantage, in nanoseconds since 1970.
     pub wall_ns: i64,
-    /// The clock on which it keeps its slots.
+    /// The clock by which the vantage keeps its slots.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<AgentClock>,
-    /// A short hash of what the configuration says about polling.
+    /// A short hash of the polling settings.
     pub configuration: String,
     /// Samples that no hub has stored yet.
     pub waiting: u64,
-    /// Samples that the agent dropped since its start.
+    /// Samples that the agent dropped since its start, because its journal was full or they were too old.
     pub dropped: u64,
     /// Whether it has a valid plan.
     pub planned: bool,
-    /// What it refused to do.
+    /// The entries of the plan that it does not follow, with the reason.
     pub refusals: Vec<String>,
-    /// The last error of its own clock, as its daemon states it, in seconds.
+    /// The clock error that the time daemon of the vantage reports, in seconds. Not filled in yet.
     pub clock_error_s: Option<f64>,
     pub servers: Vec<Candidate>,
 }
@@ -54,10 +53,11 @@ pub struct Presence {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentClock {
-    /// Names the clock.
+    /// Identifies the clock.
     pub id: String,
     pub sent_s: f64,
-    /// The last plan that came: the clock of its hub, when it was sent by it, and when it came by this one.
+    /// The clock of the hub that wrote the last received plan; when the plan was sent by that clock, and when it
+    /// arrived by the agent's clock.
     pub hub: String,
     pub hub_sent_s: f64,
     pub received_s: f64,
@@ -78,7 +78,7 @@ pub struct Candidate {
     pub nts: Option<NtsState>,
 }
 
-/// What an agent says about NTS at one server.
+/// The state of NTS with one server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NtsState {
@@ -94,7 +94,7 @@ pub struct NtsState {
 }
 
 impl NtsState {
-    /// What a sample of the server carries, if it is configured for NTS.
+    /// The state from the latest samples of a server; `None` if the server is not configured for NTS.
     #[must_use]
     pub fn of(latest: &Sample, measured: Option<&Sample>, now: Timestamp) -> Option<Self> {
         let status = latest.nts.as_ref()?;
@@ -110,7 +110,7 @@ impl NtsState {
 }
 
 impl Presence {
-    /// As JSON, with as many servers as fit.
+    /// The announcement as JSON, with as many servers as fit.
     ///
     /// # Errors
     /// Never for this type.
@@ -127,7 +127,7 @@ impl Presence {
     /// Parses an announcement.
     ///
     /// # Errors
-    /// Why it is ignored.
+    /// Why the announcement is ignored.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > MAX_BYTES {
             return Err(format!("its announcement has {} bytes", bytes.len()));

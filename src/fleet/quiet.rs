@@ -1,4 +1,4 @@
-//! Whether an agent notifies about servers, or leaves that to its hub. Pure.
+//! Decides whether an agent notifies about servers, or leaves that to its hub. Pure.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 /// After this time without a hub, an agent notifies about everything.
 pub const ALONE_AFTER: Duration = Duration::from_secs(600);
 
-/// For how long an agent that started at `started` and last heard a hub at `heard` still leaves notifications about servers
-/// to the hub; `None` when it notifies itself.
+/// For how long an agent that started at `started` and last heard a hub at `heard` still leaves notifications about
+/// servers to the hub; `None` when it notifies itself.
 #[must_use]
 pub fn left(started: Instant, heard: Option<Instant>, now: Instant) -> Option<Duration> {
     let since = heard.map_or(started, |heard| heard.max(started));

@@ -1,28 +1,28 @@
-//! From how many places a server looks wrong, and which servers no place reaches: what rules with a quorum ask. Each place
-//! counts its own servers' error ranges; nothing is compared between places. Pure.
+//! Counts from how many vantages (places) a server looks wrong, and lists the servers that no place reaches, for alert
+//! rules with a quorum. Error ranges are compared only within a place, never between places. Pure.
 
 use std::collections::BTreeMap;
 
 use super::roster::{Roster, Seen};
 use ntp_monitor_core::fleet::witness::Witness;
 
-/// Failed polls in a row after which a place does not reach a server.
+/// After this many failed polls in a row, a place counts as not reaching a server.
 const LOST_AFTER: u32 = 3;
-/// Fewer servers than this prove nothing at one place.
+/// A place with fewer servers than this accuses none of them.
 const FEWEST: usize = 3;
 
-/// The servers as all places see them together.
+/// The result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Quorum {
     /// The largest number of places from which one server looks wrong.
     pub wrong_places: usize,
-    /// Its name.
+    /// The name of that server.
     pub wrong_server: String,
-    /// The names of servers that are polled and that no place reaches.
+    /// The names of polled servers that no place reaches.
     pub unreachable: Vec<String>,
 }
 
-/// What the places in `roster` see of one server.
+/// The counts for one server.
 #[derive(Default)]
 struct Views<'a> {
     name: &'a str,
@@ -59,14 +59,14 @@ pub fn count(roster: &Roster, counts: &dyn Fn(&str) -> bool, now_ns: i64) -> Quo
     quorum
 }
 
-/// The server's error range by the clock of the place, if it answers.
+/// The server's error range by the clock of the place, in seconds, if it answers.
 fn range(seen: &Seen) -> Option<(f64, f64)> {
     let answers = seen.failures < LOST_AFTER;
     let (offset_s, distance_s) = seen.offset_s.zip(seen.distance_s).filter(|_| answers)?;
     Some((offset_s - distance_s, offset_s + distance_s))
 }
 
-/// Which ranges overlap fewer than half of the others.
+/// For each range, whether it is disjoint from more than half of all ranges (itself included in the number of ranges).
 fn disjoint_from_most(ranges: &[Option<(f64, f64)>]) -> Vec<bool> {
     let (mut lows, mut highs): (Vec<f64>, Vec<f64>) = ranges.iter().flatten().copied().unzip();
     lows.sort_by(f64::total_cmp);

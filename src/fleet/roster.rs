@@ -1,4 +1,4 @@
-//! Who sees which server, and how.
+//! How each vantage sees each of its servers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ pub struct Seen {
     /// The vantage's name for it.
     pub name: Arc<str>,
     pub address: Option<SocketAddr>,
-    /// The latest offset and its bound, in seconds.
+    /// The latest offset (positive: the server is ahead of the vantage) and its error bound, in seconds.
     pub offset_s: Option<f64>,
     pub distance_s: Option<f64>,
     /// The mean round trip, in seconds.
@@ -24,15 +24,15 @@ pub struct Seen {
     pub polls: u64,
     /// The interval of the latest poll, in seconds.
     pub poll_s: f64,
-    /// The part of recent polls that gave no sample.
+    /// The fraction of recent polls without a sample.
     pub loss: f64,
-    /// How many of the latest polls in a row gave no sample.
+    /// Number of consecutive polls without a sample, up to the latest one.
     pub failures: u32,
     /// How the latest sample was authenticated.
     pub authentication: Authentication,
     /// The label of the latest outcome.
     pub outcome: &'static str,
-    /// The time of the latest poll on this host's wall clock.
+    /// The time of the latest poll on the vantage's wall clock, corrected if that is far off.
     pub at_ns: i64,
 }
 
@@ -40,7 +40,7 @@ pub struct Seen {
 pub type Roster = BTreeMap<Arc<str>, BTreeMap<Witness, Seen>>;
 
 impl Seen {
-    /// Whether the vantage polls the server still.
+    /// Whether the vantage still polls the server.
     #[must_use]
     pub fn is_polled(&self, now_ns: i64) -> bool {
         (now_ns - self.at_ns) as f64 / 1e9 <= 3.0 * self.poll_s + 60.0

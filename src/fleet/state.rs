@@ -1,4 +1,4 @@
-//! What agent and hub publish of themselves, for health, metrics and the API.
+//! The state of agent and hub for health, metrics and the API.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::plan::Answers;
 use super::presence::Presence;
 
-/// What an agent did since its start.
+/// The state of an agent and its counters since its start.
 #[derive(Debug, Clone, Default)]
 pub struct AgentView {
     pub is_connected: bool,
@@ -16,9 +16,10 @@ pub struct AgentView {
     pub last_error: Option<String>,
     /// Samples that the server has acknowledged.
     pub acknowledged: u64,
-    /// Messages that the server knew before they were sent the first time: somebody uses their identity.
+    /// Messages that the server already had before they were first sent: another program uses the identity of this
+    /// vantage.
     pub foreign: u64,
-    /// How often everything that no hub has stored was sent again.
+    /// How often all rows that no hub has stored were sent again.
     pub resent: u64,
     /// Why the last plan was ignored.
     pub plan_error: Option<String>,
@@ -41,18 +42,18 @@ impl AgentState {
     }
 }
 
-/// What a hub knows of one vantage, beside what its store has.
+/// What a hub knows of one vantage, apart from its store.
 #[derive(Debug, Clone, Default)]
 pub struct VantageView {
     pub presence: Option<Arc<Presence>>,
-    /// When the last announcement came, on this host's monotonic clock.
+    /// When the last announcement arrived, on this host's monotonic clock.
     pub announced: Option<Instant>,
     /// The same on the clock of the hub's slots, in seconds.
     pub announced_s: f64,
-    /// When the last announcement or message came, on this host's monotonic clock.
+    /// When the last announcement or message of samples arrived, on this host's monotonic clock.
     pub heard: Option<Instant>,
-    /// The vantage's wall clock less this host's at the last announcement, in nanoseconds; only as good as the way of the
-    /// message is short.
+    /// The vantage's wall clock minus this host's when the last announcement arrived, in nanoseconds. The error is the
+    /// time that the message took.
     pub clock_ahead_ns: Option<i64>,
 }
 
@@ -64,14 +65,14 @@ impl VantageView {
     }
 }
 
-/// What a hub did since its start.
+/// The state of a hub and its counters since its start.
 #[derive(Debug, Clone, Default)]
 pub struct HubView {
     pub is_connected: bool,
     pub last_error: Option<String>,
-    /// Until when it has the lease, and with it speaks for the fleet.
+    /// Until when it has the lease, that is, writes plans and notifies.
     pub speaks_until: Option<Instant>,
-    /// Whether it has read everything that the stream has.
+    /// Whether it has read the whole stream.
     pub is_caught_up: bool,
     pub received: u64,
     pub repeated: u64,
@@ -81,7 +82,7 @@ pub struct HubView {
 }
 
 impl HubView {
-    /// Whether this hub has the lease. A process that was stopped meanwhile has it no longer.
+    /// Whether this hub has the lease now. A process that was stopped meanwhile no longer has it.
     #[must_use]
     pub fn speaks(&self) -> bool {
         self.speaks_until.is_some_and(|until| Instant::now() < until)

@@ -230,7 +230,7 @@ pub fn dots(reader: &Reader, server: &str, span: Span) -> Result<Dots, StoreErro
             }
             seen += 1;
             if dots.samples.len() > MOST_DOTS {
-                // Drop every other sample, and keep only every other one from now on.
+                // Drop every other sample, and take half as many from now on.
                 dots.samples = dots.samples.into_iter().step_by(2).collect();
                 stride *= 2;
             }

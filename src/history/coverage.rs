@@ -13,7 +13,7 @@ use ntp_monitor_core::sample::Sample;
 use ntp_monitor_core::text::percent::percentages;
 use ntp_monitor_core::text::units::span as length;
 
-/// A poll counts for this many of its intervals, so that one lost poll is not a gap.
+/// A poll covers this many of its intervals, so that one lost poll is not a gap.
 const INTERVALS: f64 = 2.0;
 
 /// When a server was polled, and when it gave samples.

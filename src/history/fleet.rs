@@ -44,7 +44,7 @@ pub struct SurveyedVantage {
     pub servers: usize,
     /// Its latest sample, by its own clock.
     pub latest: When,
-    /// Its clock less the median of all vantages' clocks at the end; `null` if no common server connects them.
+    /// Its clock minus the median of all vantages' clocks at the end; `null` if no common server connects them.
     pub clock: Option<FromMedian>,
     /// For how long verdicts called it wrong, in seconds.
     pub wrong_s: f64,
@@ -62,7 +62,7 @@ pub struct WrongServer {
     pub seen_from: usize,
     /// For how long verdicts called it wrong, in seconds.
     pub wrong_s: f64,
-    /// The largest proven minimum of its error, in seconds.
+    /// The largest error that was proven at least, in seconds.
     pub gap_s: Option<f64>,
     pub proven: bool,
 }

@@ -1,4 +1,4 @@
-//! How a server was authenticated in a period.
+//! Summarises the NTS authentication of a server in a period.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::store::{NtsHour, StoreError};
 use ntp_monitor_core::nts::{Certificate, FULL_STOCK};
 use ntp_monitor_core::sample::{Authentication, Sample};
 
-/// How a server with NTS was authenticated in a period. Key exchanges are recorded by the hour, so the hours at both ends of
-/// the period count whole.
+/// The authentication of a server with NTS in a period. Key exchanges are recorded by the hour, so the hours at both
+/// ends of the period count in full.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NtsSurvey {
     /// Polls whose samples are in the store.
@@ -22,7 +22,7 @@ pub struct NtsSurvey {
     pub authenticated: u64,
     /// The share of these; `null` without samples in the store.
     pub authenticated_ratio: Option<f64>,
-    /// Key exchanges, failed ones among them.
+    /// Number of key exchanges, including failed ones.
     pub exchanges: u64,
     pub failures: u64,
     /// How long the last key exchange took; it may have been before the period.
@@ -73,7 +73,7 @@ impl Authenticated {
     }
 }
 
-/// How `server` was authenticated in the part of a period that has passed; `None` if it has no NTS.
+/// The authentication of `server` in the part of a period that has passed; `None` if it has no NTS.
 pub(super) fn survey(
     reader: &Reader,
     server: &str,

@@ -36,7 +36,6 @@ pub enum Position {
 /// The standing of a server over a period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Standing {
-    /// In one word.
     pub state: Position,
     /// Seconds for which its clock was found wrong, proven or suspected.
     pub wrong_s: f64,

@@ -60,7 +60,6 @@ pub struct Surveyed {
     /// from samples.
     #[serde(rename = "from")]
     pub source: Source,
-    /// The standing of the server.
     pub standing: Standing,
     /// How it was authenticated; absent without NTS.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,9 +75,7 @@ pub struct Surveyed {
 /// The result of a survey. Serialises to the output of `stats --json`, a superset of `replay --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Survey {
-    /// The start of the period.
     pub from: When,
-    /// The end of the period.
     pub to: When,
     /// How much of the period was monitored.
     pub coverage: Coverage,

@@ -21,7 +21,7 @@ const STEPS_S: [i64; 15] =
 const JITTER_OVER: usize = 8;
 /// Samples of a long step from which its jitter is computed.
 const JITTER_SAMPLES: usize = 2 * JITTER_OVER + 1;
-/// Polls before the span from which score and jitter reach their values.
+/// Number of polls before the span that are read so that score and jitter begin with their correct values.
 const LEAD_POLLS: f64 = 128.0;
 /// Maximum number of samples after the last rollup; usually they cover five minutes.
 const TAIL_SAMPLES: usize = 20_000;
@@ -124,7 +124,7 @@ impl DivCeilTo for i64 {
     }
 }
 
-/// The cells of samples in order of time. Those in `lead` only settle jitter and score.
+/// The cells of samples in order of time. The samples in `lead` only initialise jitter and score.
 fn cells(lead: &[Sample], samples: &[Sample], step_s: Option<i64>, span: Span) -> Vec<Cell> {
     let way = main_way(samples.iter().filter(|sample| sample.measure.is_some()).map(|sample| (sample.timestamping, 1)));
     let mut run = Run::default();

@@ -32,7 +32,7 @@ pub struct Target {
     pub addresses: Vec<SocketAddr>,
     /// The name or address that the certificate must be for.
     pub name: String,
-    /// Authorities to trust beside those of the system, in PEM.
+    /// Authorities to trust in addition to those of the system, in PEM.
     pub ca_pem: Option<Arc<str>>,
 }
 
@@ -105,7 +105,7 @@ impl Attempt {
         let recorder = Arc::new(Recorder::new(roots, Arc::clone(&provider)).map_err(|why| tls(&why))?);
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
         let verified = builder.map_err(|why| tls(&why))?.dangerous().with_custom_certificate_verifier(
-            // The recorder asks the verifier of rustls.
+            // The recorder delegates the decision to the verifier of rustls.
             Arc::clone(&recorder) as Arc<dyn rustls::client::danger::ServerCertVerifier>,
         );
         let mut config = verified.with_no_client_auth();

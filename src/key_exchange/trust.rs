@@ -22,9 +22,9 @@ struct Known {
 }
 
 impl Trust {
-    /// The authorities of the system and of `ca_pem`. Reads a file, if that was not done within the hour.
+    /// The authorities of the system and of `ca_pem`. Reads the system's if they were not read within the last hour.
     pub(super) fn roots(&self, ca_pem: Option<&Arc<str>>) -> Result<Arc<RootCertStore>, &'static str> {
-        // Each entry is complete in itself.
+        // No change can leave the map inconsistent.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         known.retain(|_, it| now.duration_since(it.read) < FRESH);

@@ -1,4 +1,5 @@
-//! An IP address with the interface that it is valid on: the same link-local address may exist on each (RFC 4007).
+//! An IP address and the interface on which it is valid: a link-local address can exist on several interfaces (RFC
+//! 4007).
 
 use std::ffi::CString;
 use std::fmt;
@@ -6,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
-/// An address that a name resolved to, or that was written out.
+/// An address that a name resolved to, or an address literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     pub ip: IpAddr,
@@ -14,7 +15,7 @@ pub struct Address {
     scope_id: u32,
 }
 
-/// There is no interface of that name or number.
+/// This host has no interface of this name or number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoInterface(pub Box<str>);
 
@@ -35,7 +36,7 @@ impl Address {
         Some(index.map(|index| Self::on(ip, index)).ok_or_else(|| NoInterface(zone.into())))
     }
 
-    /// Other addresses than link-local ones are the same on every interface.
+    /// Only link-local addresses depend on the interface.
     fn on(ip: Ipv6Addr, index: u32) -> Self {
         Self { ip: IpAddr::V6(ip), scope_id: if ip.is_unicast_link_local() { index } else { 0 } }
     }
@@ -65,7 +66,7 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// As people write it, with the name of the interface: `fe80::1%eth0`.
+/// With the name of the interface, if it matters: `fe80::1%eth0`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.scope_id, interface_name(self.scope_id)) {
@@ -76,7 +77,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Some kernels return a name for every number, so the name must lead back to it.
+/// The name of an interface. Some kernels return a name for every number, so the name is translated back and compared.
 fn interface_name(index: u32) -> Option<CString> {
     if_indextoname(index).ok().filter(|name| if_nametoindex(name.as_c_str()) == Ok(index))
 }

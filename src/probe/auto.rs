@@ -87,8 +87,8 @@ impl ProbeEngine for AutoEngine {
                         warn!(engine.log, "no kernel timestamps, falling back to the less precise portable engine";
                             "reason" => %why);
                     }
-                    // Nothing was sent yet, so the poll still costs one datagram. A server that is asked with NTS is never asked
-                    // without.
+                    // Nothing was sent yet, so the poll still sends one datagram. A query with NTS is never repeated
+                    // without NTS.
                     match needs {
                         None => engine.sntp.probe(again).await,
                         Some(what) => unable(&why, what),
@@ -110,7 +110,7 @@ fn unable(why: &NoStamps, what: &str) -> ProbeReport {
     ProbeReport::failed(crate::clock::now(), Outcome::Fault(why.into()))
 }
 
-/// When the kernel last refused timestamps. Does not read a clock.
+/// When the kernel last refused timestamps. The caller passes the time.
 #[derive(Debug, Default)]
 struct Refusal {
     at: Option<Instant>,

@@ -25,13 +25,13 @@ const MAX_SERVER_TIME_S: f64 = 4.0;
 const COARSEST_PRECISION_LOG2: i8 = 0;
 /// The coarsest server clocks in use tick at 64 Hz; a coarser claimed precision does not increase the tolerance.
 const COARSEST_PRECISION_S: f64 = 1.0 / 64.0;
-/// The kernel slews the wall and the monotonic clock alike, so over an exchange only a step separates them. This much
-/// difference is tolerated for the time between reading one clock and the other, in nanoseconds.
+/// The kernel slews the wall and the monotonic clock alike, so during an exchange only a step makes them differ. This
+/// much difference is tolerated for the time between reading one clock and the other, in nanoseconds.
 const STEP_TOLERANCE_NS: u64 = 1_000_000;
 /// Additional tolerance: one 2000th (500 ppm, the kernel's fastest slew) of the exchange.
 const STEP_SLEW_DIVISOR: u64 = 2_000;
 
-/// A server's clock that moves by less than this between two exchanges was not set.
+/// A server's clock counts as set between two exchanges if it moved by more than this, in seconds.
 const CONTINUITY_S: f64 = 1e-3;
 
 /// The request that a datagram may answer.
@@ -41,8 +41,8 @@ pub struct Request<'a> {
     pub address: SocketAddr,
     /// The random value of the transmit field, which a basic reply repeats.
     pub cookie: NtpTimestamp,
-    /// The random value of the receive field, which an interleaved reply repeats, and the exchange that it continues. `None`
-    /// for a basic request.
+    /// The random value of the receive field, which an interleaved reply repeats, and the exchange that it continues.
+    /// `None` for a basic request.
     pub interleaved: Option<(NtpTimestamp, Previous)>,
     /// T1, the time at which it left.
     pub t1: NtpTimestamp,
@@ -54,7 +54,7 @@ pub struct Request<'a> {
     pub own_precision_s: f64,
     /// The transmit timestamp of the last rejected reply to this request; a reply that repeats it is a duplicate.
     pub refused_transmit: Option<NtpTimestamp>,
-    /// How it was authenticated, if it was.
+    /// What authenticates the request, if it has NTS.
     pub ticket: Option<&'a Ticket>,
 }
 
@@ -75,9 +75,9 @@ impl Request<'_> {
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
     pub datagram: &'a [u8],
-    /// Where it came from.
+    /// The address that it came from.
     pub sender: SocketAddr,
-    /// The hop limit that was left of it, if the kernel says so.
+    /// The remaining hop limit, if the kernel reports it.
     pub hop_limit: Option<u8>,
     /// T4, the time at which it arrived.
     pub t4: NtpTimestamp,
@@ -102,14 +102,13 @@ pub enum Verdict {
 pub struct Judgement {
     /// The result of every check that was possible.
     pub row: CheckRow,
-    /// The result of the validation.
     pub verdict: Verdict,
     /// Which exchange the timestamps of the reply belong to.
     pub mode: sample::Mode,
     /// The header, if the datagram is long enough.
     pub packet: Option<Packet>,
-    /// What NTS says, if the request had it and the datagram echoes the cookie. Without the cookie of the header nothing is
-    /// decrypted, so a flood of forged datagrams costs no cipher.
+    /// The result of NTS, if the request had it and the datagram echoes the cookie. Datagrams without the cookie are
+    /// not decrypted, so that a flood of forged ones costs little.
     pub opened: Option<Opened>,
 }
 
@@ -141,8 +140,8 @@ impl Judgement {
         self.row.result(Check::Origin) == Some(true)
     }
 
-    /// Whether only the server can have sent the datagram: it echoes the cookie, and verifies if the request had NTS. A forged
-    /// reply must not make the good one look like its repetition.
+    /// Whether only the server can have sent the datagram: it echoes the cookie and, if the request had NTS, is
+    /// authentic. A forged reply must not make the good one look like a duplicate.
     #[must_use]
     pub fn is_from_server(&self) -> bool {
         let is_authentic = |opened: &Opened| opened.is_authentic == Some(true);
@@ -205,7 +204,7 @@ fn header(datagram: &[u8], parsed: Result<Packet, ParseError>) -> Option<Packet>
     parsed.ok().or_else(|| datagram.first_chunk::<HEADER_LEN>().map(Packet::from_header))
 }
 
-/// Without a header either the sender or the length check has failed.
+/// The verdict on a datagram without a header, of which the sender or the length check has failed.
 fn verdict_of_failure(row: &CheckRow) -> Verdict {
     Verdict::Rejected(row.first_failure().unwrap_or(Check::Length))
 }
@@ -218,11 +217,11 @@ fn check_identity(row: &mut CheckRow, request: &Request<'_>, packet: &Packet) {
     row.record(Check::Origin, request.is_repeated_by(packet));
     let duplicate = !packet.transmit.is_zero() && request.refused_transmit == Some(packet.transmit);
     row.record(Check::Duplicate, !duplicate);
-    // No request has a MAC, so that of a reply cannot be verified; a crypto-NAK means that the server refused.
+    // Requests have no MAC, so the MAC of a reply cannot be verified; a crypto-NAK means that the server refused.
     row.record(Check::Authentication, packet.trailer.mac != Mac::CryptoNak);
 }
 
-/// Checks whether the server of the key exchange wrote the reply, and to this request.
+/// Checks whether the server of the key exchange wrote the reply, and in answer to this request.
 fn check_authenticity(row: &mut CheckRow, opened: &Opened) {
     let parses = opened.parses == Some(true);
     row.record(Check::ExtensionFields, parses);
@@ -281,7 +280,7 @@ fn kiss_code(packet: &Packet) -> Option<KissCode> {
     (packet.stratum == 0).then(|| KissCode::from_refid(packet.refid)).flatten()
 }
 
-/// The exchange that a reply gives the timestamps of: this one, or in interleaved mode the one before.
+/// The exchange that the timestamps of a reply belong to: this one, or in interleaved mode the previous one.
 fn exchange(request: &Request<'_>, arrival: &Arrival<'_>, packet: &Packet) -> Exchange {
     match request.continued_by(packet) {
         None => Exchange { t1: request.t1, t2: packet.receive, t3: packet.transmit, t4: arrival.t4 },
@@ -289,7 +288,8 @@ fn exchange(request: &Request<'_>, arrival: &Arrival<'_>, packet: &Packet) -> Ex
     }
 }
 
-/// When the server wrote the reply, by its clock. In interleaved mode the transmit timestamp is that of the reply before.
+/// When the server wrote the reply, by its clock. In interleaved mode the transmit timestamp is that of the previous
+/// reply.
 fn current_time(request: &Request<'_>, packet: &Packet) -> NtpTimestamp {
     if request.continued_by(packet).is_some() { packet.receive } else { packet.transmit }
 }
@@ -298,7 +298,7 @@ fn precision_s(packet: &Packet) -> f64 {
     f64::from(packet.precision_log2).exp2()
 }
 
-/// What the server says about itself at `now`, by its clock.
+/// The server's description of itself at `now`, by its clock.
 fn reply(packet: &Packet, now: NtpTimestamp) -> Reply {
     Reply {
         stratum: packet.stratum,

@@ -290,7 +290,7 @@ fn continuing() -> Request<'static> {
     Request { interleaved: Some((SECOND_COOKIE, previous)), ..request() }
 }
 
-/// The reply to it: T3 is that of the exchange before.
+/// The reply to it: T3 is that of the previous exchange.
 fn interleaved() -> Packet {
     Packet { origin: SECOND_COOKIE, transmit: ntp(-2 * SECOND_NS + 511_500_000), ..good() }
 }
@@ -305,7 +305,7 @@ fn interleaved_reply_measures_the_exchange_before() {
     let expected_s =
         0.010 + reply.root_delay_s / 2.0 + reply.root_dispersion_s + reply.precision_s() + 1e-6 + age_s * 15e-6;
     assert!((measure.root_distance_s - expected_s).abs() < 1e-9, "the age of the exchange counts: {measure:?}");
-    // The server set its clock between the two replies: it says so in the present, not in the past.
+    // The reference age is counted at the time of this reply, not of the previous one.
     assert!((reply.reference_age_s.unwrap() - 64.51).abs() < 1e-6, "{reply:?}");
     let arrival = Arrival {
         hop_limit: None,

@@ -36,16 +36,15 @@ use ntp_monitor_core::nts::{Cookie, Ticket};
 use ntp_monitor_core::sample::{Authentication, Evidence, Measure, Mode, Outcome, Reply, Timestamping};
 use ntp_monitor_core::sheet::Question;
 
-/// One request to make. A [`ProbeSession`] makes it, and takes what its report brings.
+/// One request to send. A [`ProbeSession`] creates it and uses its report for later ones.
 #[derive(Debug)]
 pub struct Query {
-    /// The address to query.
     pub address: SocketAddr,
     /// How long to wait for an acceptable reply, counted from the request on the monotonic clock.
     pub timeout: Duration,
-    /// What authenticates the request and its reply, if the target has NTS. It is spent by this query.
+    /// The key and cookie of the request, if the target has NTS. They are used for this query only.
     pub ticket: Option<Box<Ticket>>,
-    /// What it asks beside the time; its request differs from that of a poll.
+    /// A question about the protocol, whose request differs from that of a poll.
     pub question: Option<Question>,
     /// The exchange that the request builds on in interleaved mode; without one it is basic.
     pub continued: Option<Box<Continued>>,
@@ -94,15 +93,15 @@ pub struct ProbeReport {
     pub rejected: Vec<Arc<Evidence>>,
     /// Number of rejected replies, including those beyond the limit of `rejected`.
     pub rejected_count: u32,
-    /// What the replies say to the session of the target.
+    /// The NTS results for the session of the target.
     pub nts: NtsNews,
-    /// What the next request in interleaved mode may build on.
+    /// The exchange that the next request in interleaved mode may continue.
     pub interleaving: Ended,
     /// Whether no request was sent because it was too late: see [`Query::latest_ns`].
     pub is_late: bool,
 }
 
-/// What the replies to one authenticated request bring besides a measurement.
+/// The NTS results of the replies to one authenticated request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NtsNews {
     /// New cookies, from one authentic reply.
@@ -158,9 +157,9 @@ impl ProbeReport {
 /// The future of one query. `Send`, so that an engine may run on any thread.
 pub type ProbeFuture = Pin<Box<dyn Future<Output = ProbeReport> + Send>>;
 
-/// A measurement engine. Dropping the future aborts the query and closes its socket.
+/// A measurement engine. Dropping the future discards the report; the request may have been sent already.
 pub trait ProbeEngine: Send + Sync + 'static {
-    /// Makes one query. Never fails: errors are outcomes. The caller sets its own deadline around it, so an engine that
-    /// hangs costs one poll.
+    /// Makes one query. Never fails: errors are outcomes. The caller has its own deadline, so that an engine that hangs
+    /// costs one poll.
     fn probe(&self, query: Query) -> ProbeFuture;
 }

@@ -69,7 +69,7 @@ pub async fn poll(
     }
 }
 
-/// Asks a question about the protocol: one request, which is no poll.
+/// Asks a question about the protocol with one request, which does not count as a poll.
 pub async fn ask(
     engine: Arc<dyn ProbeEngine>,
     question: Question,
@@ -142,7 +142,7 @@ fn weight(outcome: &Outcome) -> u8 {
         Outcome::Rejected(_) => 1,
         Outcome::Unsynchronised(_) => 2,
         Outcome::Sample => 3,
-        // A kiss must be obeyed even if an earlier request of the burst was answered.
+        // A kiss-o'-death must be obeyed even if an earlier request of the burst gave a sample.
         Outcome::Kiss(_) => 4,
     }
 }

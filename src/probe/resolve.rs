@@ -1,4 +1,4 @@
-//! Resolves names to addresses, with the time for which they are valid. [`system`] does so for this host.
+//! Resolves names to addresses, with the time for which they are valid. [`system`] is the resolver of this host.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Resolution {
     pub addresses: Vec<Address>,
     /// How long the answer is valid: the TTL, but at least [`SHORTEST_LIFE`] and at most [`LONGEST_LIFE`].
     pub expires: Duration,
-    /// The family about which there was no answer in time: earlier addresses of it may still be right.
+    /// The family that was not answered in time: earlier addresses of it may still be valid.
     pub silent: Option<Family>,
 }
 
@@ -63,7 +63,7 @@ pub enum ResolveError {
     /// All addresses belong to the other family.
     #[error("{host:?} has no {family} address: allow the other family, or configure another host")]
     WrongFamily { host: Box<str>, family: &'static str },
-    /// The address is that of no single host.
+    /// The address cannot belong to a single host.
     #[error("{host:?} is {ip}, which no server can have: it is unspecified, a multicast or a broadcast address")]
     NotAServer { host: Box<str>, ip: IpAddr },
     /// The interface of a link-local address does not exist.
@@ -101,7 +101,7 @@ pub trait Resolve: Send + Sync + 'static {
     /// Forgets every answer and reads the configuration of the resolver again.
     fn reload(&self) {}
 
-    /// Ends when the configuration of the resolver has changed, so that earlier answers may be wrong.
+    /// Completes when the configuration of the resolver has changed, so that earlier answers may be wrong.
     fn changed(&self) -> BoxFuture<'static, ()> {
         Box::pin(future::pending())
     }

@@ -8,8 +8,8 @@ use ntp_monitor_core::ntp::{Mode, NtpShort, NtpTimestamp, Packet, RefId};
 /// A test that waits longer than this has found a bug.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers one request with the datagrams that `script` makes of it, on a thread that ends by itself. Counts the
-/// requests that follow.
+/// Answers one request with the datagrams that `script` makes of it, on a thread that then ends. Counts further
+/// requests.
 pub(crate) struct Responder {
     pub address: SocketAddr,
     socket: UdpSocket,

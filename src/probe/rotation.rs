@@ -1,8 +1,7 @@
 //! Selects which addresses of a name are polled, while its answer changes and addresses fail. Pure.
 //!
-//! The answer for a pool name changes every few minutes. An address that is no longer in the answer is polled for some
-//! time longer as long as it answers, so that series are long enough to be useful and many servers are not visited once
-//! each.
+//! The answer for a pool name changes every few minutes. An address that is no longer in the answer is polled for
+//! another hour while it answers, so that series are long enough to be useful and few servers are polled only once.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,7 +22,7 @@ const PATIENCE_WHEN_GONE: u32 = 2;
 /// The polled addresses of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// Sorted by address. A list, because most names have one address, for which the node of a tree takes half a kilobyte.
+    /// Sorted by address. A list, because most names have one address, and a tree takes half a kilobyte for it.
     polled: Vec<Polled>,
     /// The last answer, the preferred addresses first.
     answer: Vec<SocketAddr>,
@@ -54,11 +53,11 @@ impl Polled {
 pub struct Answer<'a> {
     /// The preferred addresses first.
     pub addresses: &'a [SocketAddr],
-    /// The family about which there was no answer: its earlier addresses remain.
+    /// The family that was not answered: its earlier addresses remain.
     pub silent: Option<Family>,
 }
 
-/// The changes that follow.
+/// The probers to start and stop.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// Addresses to start polling.
@@ -68,8 +67,8 @@ pub struct Change {
 }
 
 impl Rotation {
-    /// Takes the answer of a resolution at `now` (monotonic nanoseconds). `taken` says whether an address is already
-    /// polled under another name; each address is polled only once.
+    /// Handles the answer of a resolution at `now` (monotonic nanoseconds). `taken` returns whether an address is
+    /// already polled under another name; each address is polled only once.
     pub fn resolved(
         &mut self,
         policy: Addresses,
@@ -90,7 +89,7 @@ impl Rotation {
         self.review(policy, now, taken)
     }
 
-    /// Takes the end of a poll: whether the address answered, be it with a refusal to serve.
+    /// Handles the end of a poll. A kiss-o'-death or a rejected reply also counts as an answer.
     pub fn ended(
         &mut self,
         policy: Addresses,
@@ -159,13 +158,13 @@ impl Rotation {
         is_lost || polled.is_drained(now)
     }
 
-    /// How many failures in a row an address of the answer is forgiven. One that never answered may be one that this
-    /// host cannot reach, so others are tried soon, and less often when all fail.
+    /// After how many failures in a row an address of the answer is replaced. This host may be unable to reach an
+    /// address that never answered, so others are tried soon, and less often when all fail.
     fn patience(&self, polled: &Polled) -> u32 {
         if polled.has_answered { PATIENCE } else { (1 << self.rounds.min(3)).min(PATIENCE) }
     }
 
-    /// When every address has failed, all are tried again, more slowly.
+    /// If every address has failed, begins to try all of them again, more slowly.
     fn begin_round(&mut self, candidates: &[SocketAddr]) {
         let is_over = self.polled.iter().any(|polled| polled.failures >= self.patience(polled));
         if is_over && !candidates.is_empty() && candidates.iter().all(|other| self.failed.contains(other)) {
@@ -178,7 +177,6 @@ impl Rotation {
         self.polled.iter().map(|polled| polled.address)
     }
 
-    /// Whether no address is polled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.polled.is_empty()
@@ -248,7 +246,7 @@ mod tests {
         let mut rotation = first(&[1, 2, 3]);
         assert_eq!(fail(&mut rotation, 1), swap(1, 2));
         assert_eq!(fail(&mut rotation, 2), swap(2, 3));
-        // All have failed: they are tried again with more and more patience.
+        // All have failed: they are tried again, each for longer.
         assert_eq!(fail(&mut rotation, 3), Change::default());
         assert_eq!(fail(&mut rotation, 3), swap(3, 1));
         assert_eq!(fail(&mut rotation, 1), Change::default());
@@ -289,7 +287,7 @@ mod tests {
         let mut rotation = Rotation::default();
         let hosts: Vec<u8> = (0..40).collect();
         assert_eq!(resolve(&mut rotation, Addresses::All, &hosts, 0).start.len(), MAX_ADDRESSES);
-        // One that fails stays while the name has it, and not much longer.
+        // An address that fails is polled while the name has it, and dropped soon after the name lost it.
         let fail = |rotation: &mut Rotation| rotation.ended(Addresses::All, (at(0), false), 0, |_| false);
         assert!((0..9).all(|_| fail(&mut rotation) == Change::default()));
         assert_eq!(resolve(&mut rotation, Addresses::All, &hosts[1..], 0), swap(0, 16));

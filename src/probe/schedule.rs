@@ -1,8 +1,8 @@
 //! Decides when to poll next, and enforces the minimum interval. Pure: the caller passes the monotonic time and the
 //! random number.
 //!
-//! Where a fleet shares a server, polls are sent in the slots of its plan only. While it is not known where these are, the
-//! interval without them is a minimum.
+//! For a server that a fleet shares, polls are sent only in the slots of its plan. While the position of the slots is
+//! unknown, polls keep at least the interval without slots.
 //!
 //! Each address has one schedule, which outlives its prober, so that a restart, a reload or a panic never causes polls
 //! that are too frequent.
@@ -20,19 +20,20 @@ use ntp_monitor_core::sample::Outcome;
 /// Each poll is moved by up to this fraction of its interval, so that monitors do not stay synchronised with each
 /// other.
 const JITTER: f64 = 1.0 / 16.0;
-/// Polls are aligned to common instants, so that one wake-up serves many servers: to ticks of the kernel engine, this
-/// part of the interval apart and at most [`WIDEST_GRID`]. That moves a poll less than jitter does.
+/// Polls are aligned to common instants, so that one wake-up serves many servers. The instants are ticks of the kernel
+/// engine; their distance is the interval divided by this, at most [`WIDEST_GRID`]. That moves a poll less than jitter
+/// does.
 const GRID: u32 = 64;
 const WIDEST_GRID: Duration = TICK.saturating_mul(2);
-/// The first polls of a server that was never polled, so that it is judged within a minute: so many come this far apart,
-/// unless its interval is shorter. Fewer than the eight of `iburst` in other clients, and eight times as far apart.
+/// A server that was never polled gets this many first polls, [`FIRST_INTERVAL`] apart unless its interval is shorter,
+/// so that it is judged within a minute. `iburst` of other clients sends up to eight, at an eighth of the distance.
 const FIRST_POLLS: u32 = 4;
 const FIRST_INTERVAL: Duration = Duration::from_secs(16);
 /// Upper limit of an interval doubled by kiss RATE (RFC 5905 §7.4: reduce the rate at once, and again at each RATE).
 const LONGEST_INTERVAL: Duration = Duration::from_secs(36 * 3600);
 /// Time without another RATE after which one doubling is undone.
 const UNDO_DOUBLING_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// First pause after DENY or RSTR, which mean stop. A monitor asks again, but each time later.
+/// First pause after DENY or RSTR, which mean stop. The service still asks again, but after longer pauses each time.
 const DENIAL: Duration = Duration::from_secs(3600);
 const LONGEST_DENIAL: Duration = Duration::from_secs(24 * 3600);
 
@@ -46,12 +47,12 @@ pub struct Schedule {
     is_aligned: bool,
     /// Set where a fleet shares the server.
     share: Option<Share>,
-    /// Where the slots are on the monotonic clock, while that is known and they may be used.
+    /// The position of the slots on the monotonic clock; `None` while it is unknown or they may not be used.
     line: Option<Line>,
-    /// When that was found out, in monotonic nanoseconds. Slots before are over.
+    /// When `line` was set, in monotonic nanoseconds. Earlier slots are over.
     looked_at: i64,
-    /// Since when the present interval counts, in monotonic nanoseconds, if that is later than the last request: what was
-    /// waited under a longer interval counts in proportion.
+    /// Set when the interval changed since the last request, in monotonic nanoseconds: the present interval counts from
+    /// here. The time already waited under another interval is taken into account in proportion.
     paced_since: Option<i64>,
     /// How many polls may still come early.
     early: u32,
@@ -65,11 +66,11 @@ pub struct Schedule {
     last_request: Option<i64>,
 }
 
-/// What a fleet leaves of one address.
+/// This host's share of the polls of one address in a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Share {
     slots: Option<Slots>,
-    /// The minimum interval with and without slots.
+    /// The minimum interval between polls in slots, and without slots.
     least: Duration,
     otherwise: Duration,
     /// Whether the slots end when the plan expires.
@@ -88,20 +89,20 @@ impl Share {
     }
 }
 
-/// Where the slots of a fleet are, and until when those of a plan may be used.
+/// The position of the slots of a fleet, and until when those of a plan may be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SlotLine {
-    /// On the clock of slots.
+    /// The position on the slot clock ([`Stamp::slot_s`]); `None` while it is unknown.
     pub line: Option<Line>,
-    /// How long this machine had been suspended when it was found, in nanoseconds. After another suspension the line is
-    /// unknown.
+    /// How long this machine had been suspended since boot when the line was received, in nanoseconds. After another
+    /// suspension the line is unknown.
     pub asleep_ns: i64,
     /// When the plan expires, in monotonic nanoseconds.
     pub planned_until: i64,
 }
 
 impl SlotLine {
-    /// The line on the monotonic clock, which runs at another rate: only for the near future.
+    /// The line on the monotonic clock. The clocks run at different rates, so it is accurate only for the near future.
     fn on_axis(&self, now: Stamp) -> Option<Line> {
         let is_awake = now.boot_ns.abs_diff(self.asleep_ns) < 10_000_000;
         let line = self.line.filter(|_| is_awake)?;
@@ -130,8 +131,8 @@ pub struct Rate {
 }
 
 impl Past {
-    /// When its last poll ended, on the monotonic clock of this process. If the wall clock was set back, the true age is
-    /// unknown; the waiting time then starts now, which is the safe choice.
+    /// When its last poll ended, on the monotonic clock of this process. If the wall clock was set back, the true age
+    /// is unknown; the waiting time then starts now, which is the safe choice.
     #[must_use]
     pub fn ended_ns(&self, now: Stamp) -> i64 {
         on_axis(self.wall_ns, now)
@@ -163,7 +164,7 @@ impl Schedule {
         }
     }
 
-    /// Restores the state of an earlier process: the minimum interval and kisses-o'-death hold across a restart.
+    /// Restores the state of an earlier process: the minimum interval and kisses-o'-death still apply after a restart.
     pub fn resume(&mut self, past: &Past, now: Stamp) {
         self.early = 0;
         let ended = past.ended_ns(now);
@@ -190,11 +191,11 @@ impl Schedule {
         }
     }
 
-    /// Applies a changed configuration at `now`; waiting times that were set before still hold.
+    /// Applies a changed configuration at `now`; earlier waiting times still apply.
     pub fn reconfigure(&mut self, server: &Server, address: SocketAddr, now: i64) {
         let (before, was_shared) = (self.paced_interval(), self.share.is_some());
         self.share = Share::of(server, address);
-        // Until it is known whether the new slots may be used.
+        // Unknown until `look` is called: the new slots may not be usable.
         self.line = None;
         self.floor = server.floor();
         self.wanted = server.poll_interval.max(server.floor());
@@ -209,19 +210,19 @@ impl Schedule {
         }
     }
 
-    /// Looks where the slots are now.
+    /// Updates the position of the slots.
     pub fn look(&mut self, line: &SlotLine, now: Stamp) {
         let is_over = self.share.as_ref().is_some_and(|share| share.is_planned) && now.mono_ns >= line.planned_until;
         (self.line, self.looked_at) = (line.on_axis(now).filter(|_| !is_over), now.mono_ns);
     }
 
-    /// The span of the first slot that is not over at `from` and in which a request may be sent, in monotonic nanoseconds.
-    /// `None` where the server is not polled in slots.
+    /// The span of the first slot that is not over at `from` and in which a request may be sent, in monotonic
+    /// nanoseconds. `None` if the server is not polled in slots.
     fn slot(&self, from: i64) -> Option<(i64, i64)> {
         let share = self.share.as_ref()?;
         let doubled = share.least.saturating_mul(1 << self.doublings.min(24)).min(LONGEST_INTERVAL.max(share.least));
-        // A slot is used once.
         let slots = share.slots.as_ref()?;
+        // At least half a slot, so that a slot is used once.
         let least = nanos(doubled.mul_f64(1.0 - JITTER).max(self.floor).max(slots.length / 2));
         let limit = self.last_request.map_or(i64::MIN, |last| last.saturating_add(least)).max(self.not_before);
         let (begin_s, end_s) = slots.next(self.line.as_ref()?, limit.max(from) as f64 / 1e9)?;
@@ -234,7 +235,7 @@ impl Schedule {
         self.slot(now).map(|(_, end)| end)
     }
 
-    /// Whether it is polled in slots. The time of the next poll is known for the near future only then.
+    /// Whether the server is polled in slots. The time of the next poll is then accurate only for the near future.
     #[must_use]
     pub fn is_slotted(&self) -> bool {
         self.slot(self.looked_at).is_some()
@@ -246,13 +247,13 @@ impl Schedule {
         self.slot(now).map_or_else(|| self.earliest(), |(begin, _)| begin)
     }
 
-    /// The interval that a fleet makes a minimum.
+    /// The interval, at least as long as a fleet permits without slots.
     fn paced_interval(&self) -> Duration {
         let otherwise = self.share.as_ref().map_or(Duration::ZERO, |share| share.otherwise);
         self.interval().max(otherwise)
     }
 
-    /// From when the interval counts.
+    /// When the interval began to count, in monotonic nanoseconds.
     fn counts_since(&self) -> Option<i64> {
         self.last_request.max(self.paced_since)
     }
@@ -269,7 +270,7 @@ impl Schedule {
     #[must_use]
     pub fn next_poll(&self, dice: f64) -> i64 {
         if let Some((begin, end)) = self.slot(self.looked_at) {
-            // Rather early, because timers are late.
+            // Between an eighth and a quarter of the span, because timers are late.
             return begin.saturating_add(((end - begin) as f64 * (1.0 + dice.clamp(0.0, 1.0)) / 8.0) as i64);
         }
         let Some(last) = self.last_request else { return self.not_before };
@@ -296,8 +297,8 @@ impl Schedule {
     }
 
     /// The earliest time at which a request may be sent, in monotonic nanoseconds, after denials and the minimum
-    /// interval; the latter counts from the last request even if it became longer since. Where a fleet shares the server,
-    /// the whole interval is the minimum, and [`Schedule::permitted_at`] says more.
+    /// interval; the latter counts from the last request even if it became longer since. If a fleet shares the server,
+    /// the minimum is the whole interval; [`Schedule::permitted_at`] also takes slots into account.
     #[must_use]
     pub fn earliest(&self) -> i64 {
         let floor = self.last_request.map_or(i64::MIN, |last| last.saturating_add(nanos(self.floor)));
@@ -306,8 +307,9 @@ impl Schedule {
         self.not_before.max(floor).max(paced)
     }
 
-    /// When a question beside the polls may be asked, in monotonic nanoseconds: half-way to the next poll, and not before
-    /// the minimum interval has passed. `None` during the first polls, and while a kiss-o'-death lengthens the interval.
+    /// When a question about the protocol may be asked, in monotonic nanoseconds: half-way to the next poll, and not
+    /// before the minimum interval has passed. `None` during the first polls, and while a kiss-o'-death lengthens the
+    /// interval.
     #[must_use]
     pub fn question_at(&self) -> Option<i64> {
         let half_way = self.last_request?.saturating_add(nanos(self.interval() / 2));
@@ -315,7 +317,7 @@ impl Schedule {
         (!is_limited).then(|| half_way.max(self.earliest()))
     }
 
-    /// Records that a question is being asked: the next poll keeps its time, but leaves the minimum interval.
+    /// Records that a question is being asked: the next poll keeps its time unless the minimum interval delays it.
     pub fn asked(&mut self, now: i64) {
         self.hold(now.saturating_add(nanos(self.floor)));
     }

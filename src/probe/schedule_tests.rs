@@ -196,7 +196,7 @@ fn paced(poll_s: u64) -> Server {
     Server { pace: Some(Arc::default()), ..server(poll_s, false) }
 }
 
-/// Polled in the second and fourth of six slots, but not more often than once in `least_s`.
+/// Polled in the second and fourth of six slots, but at least `least_s` seconds apart.
 fn slotted(least_s: u64) -> Server {
     let classes = [1, 3].map(|at| Class { cycle: 6, at }).to_vec();
     let slots = Slots { length: Duration::from_secs(17), classes };
@@ -209,13 +209,13 @@ fn slotted(least_s: u64) -> Server {
     Server { pace: Some(Arc::new(pace)), ..server(51, false) }
 }
 
-/// The line is zero at 10 s, and the plan expires after 2000 s.
+/// The slots begin at 10 s, and the plan expires after 2000 s.
 fn line() -> SlotLine {
     let line = Line { zero_s: 10.0, bound_s: 0.05, at_s: 10.0 };
     SlotLine { line: Some(line), asleep_ns: 0, planned_until: 2000 * S }
 }
 
-/// A stamp whose clock of slots is the monotonic one.
+/// A stamp whose slot clock equals the monotonic clock.
 fn at(s: i64) -> Stamp {
     Stamp::new(s * S, s * S, 0)
 }

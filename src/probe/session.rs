@@ -1,5 +1,5 @@
-//! What one target needs from poll to poll: where its requests go and, with NTS, its keys and cookies. A session makes the
-//! queries of its target and takes what their reports bring; sockets belong to the engine.
+//! The state of one target that is kept from poll to poll: the address of its requests and, with NTS, its keys and
+//! cookies. A session creates the queries of its target and is updated from their reports; the engine has the sockets.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use ntp_monitor_core::interleaved::{Interleaving, Policy as WhenInterleaved, Sup
 use ntp_monitor_core::nts::{Policy, Status};
 use ntp_monitor_core::sample::Outcome;
 
-/// What key exchange needs besides a target.
+/// The tools that key exchange needs.
 #[derive(Clone)]
 pub struct NtsTools {
     pub resolver: Arc<dyn Resolve>,
@@ -85,7 +85,7 @@ impl ProbeSession {
         }
     }
 
-    /// Takes what may change in the configuration of `server` without a new session.
+    /// Applies the settings of `server` that may change without a new session.
     pub fn follow(&self, server: &Server) {
         self.interleaving().follow(server.interleaved);
     }
@@ -118,14 +118,14 @@ impl ProbeSession {
         Self { held_ns: begun_ns.saturating_add(floor_ns), ..self }
     }
 
-    /// Exchanges keys if that is due. Ends within the deadline of a key exchange; others wait for their turn before.
+    /// Exchanges keys if that is due. May first wait for other key exchanges; then ends within the deadline of one.
     pub async fn prepare(&self) {
         if let Some(keys) = &self.keys {
             keys.prepare().await;
         }
     }
 
-    /// Whether [`Self::prepare`] is in progress: then the poll has made no request yet.
+    /// Whether [`Self::prepare`] is in progress; the poll has then sent no request yet.
     #[must_use]
     pub fn is_preparing(&self) -> bool {
         self.keys.as_ref().is_some_and(|keys| keys.is_exchanging())
@@ -140,12 +140,12 @@ impl ProbeSession {
             None => Query::plain(self.address, timeout),
             Some(keys) => keys.query(timeout)?,
         };
-        // A key exchange may have named another server.
+        // A key exchange may have negotiated another server.
         let continued = self.interleaving().take().filter(|continued| continued.previous.server == query.address);
         Ok(Query { continued: continued.map(Box::new), ..query })
     }
 
-    /// Takes what the report of a query brings for the next ones.
+    /// Updates the state from the report of a query.
     pub fn absorb(&self, report: &mut ProbeReport) {
         let (news, ended) = (std::mem::take(&mut report.nts), std::mem::take(&mut report.interleaving));
         self.interleaving().ended(&ended, report.at.mono_ns);
@@ -161,11 +161,11 @@ impl ProbeSession {
     }
 
     fn interleaving(&self) -> MutexGuard<'_, Interleaving> {
-        // Each change leaves a usable state behind.
+        // Each change leaves a usable state.
         self.interleaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state of NTS; `None` for a target without.
+    /// The state of NTS; `None` for a target without NTS.
     #[must_use]
     pub fn nts(&self) -> Option<Status> {
         self.keys.as_ref().map(|keys| keys.view())

@@ -2,11 +2,9 @@
 //!
 //! Its limits:
 //! - T1 and T4 are taken in userland (label `userland`), so they are late when the process is busy; with many
-//!   concurrent
-//!   queries they are biased by hundreds of microseconds.
-//! - `rsntp` does not expose the four timestamps, nor the server's root delay, root dispersion and precision. The
-//!   checks
-//!   of these are omitted from the row, and the root distance assumes [`ASSUMED_DISPERSION_S`].
+//!   concurrent queries they are biased by hundreds of microseconds.
+//! - `rsntp` does not expose the four timestamps, nor the server's root delay, root dispersion and precision. Their
+//!   checks are omitted from the row, and the root distance assumes [`ASSUMED_DISPERSION_S`].
 //! - `rsntp` gives up at the first bad datagram, and accepts a kiss-o'-death before it checks the origin timestamp, so
 //!   an attacker who guesses the port can end a query. The kernel engine has neither weakness.
 //! - It works only while this host's clock is between 1970 and 2104.
@@ -92,8 +90,8 @@ impl ProbeEngine for SntpEngine {
     }
 }
 
-/// The reason why `rsntp` cannot be used with this host's clock. Its timestamps end in the middle of era 1: later it
-/// takes the echo of its request for a stranger's, and from 2172 it panics.
+/// The fault if `rsntp` cannot be used with this host's clock. Its timestamps end in the middle of era 1: after that it
+/// does not recognise the echo of its own request, and from 2172 it panics.
 fn unfit_clock(now: Stamp) -> Option<Outcome> {
     let unix_s = now.wall_ns.div_euclid(1_000_000_000);
     (!(0..MIDDLE_OF_ERA_1_UNIX_S).contains(&unix_s)).then(|| {

@@ -13,7 +13,6 @@ use ntp_monitor_core::ntp::{KissCode, Leap, RefId};
 /// The behaviour of a scripted server. All parts can be combined; start with [`Script::good`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
-    /// The clock of the server.
     pub clock: ServerClock,
     /// Its description of itself.
     pub header: Header,
@@ -115,7 +114,7 @@ impl Script {
         self
     }
 
-    /// A path with the delays `request` there and `reply` back.
+    /// A path with the delay `request` to the server and `reply` back.
     #[must_use]
     pub fn delayed(mut self, request: Duration, reply: Duration) -> Self {
         self.request_delay = request;

@@ -76,18 +76,17 @@ impl ScriptedServer {
         Ok(Self { address, shared, task })
     }
 
-    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes its behaviour from the next request on. Drift and steps still count from the start of the server.
+    /// Changes its behaviour from the next request on. Drift still counts from the start of the server.
     pub fn set_script(&self, script: Script) {
         *self.shared.script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
     }
 
-    /// How long the server has been running; drift and steps depend on it.
+    /// How long the server has been running; drift depends on it.
     #[must_use]
     pub fn age(&self) -> std::time::Duration {
         crate::clock::now().since(self.shared.start)

@@ -1,8 +1,8 @@
 //! Outputs. Each has its own bounded queue, and none can delay a probe.
 //!
 //! The embedded store is first and serves as the journal: a batch is committed to it, together with its InfluxDB lines
-//! in one transaction, before it is passed to CSV. Therefore every sample in a CSV file is in the store, and every
-//! sample in the store reaches InfluxDB, whenever the process is killed.
+//! in one transaction, before it is passed to CSV. Therefore every sample in the store reaches CSV and InfluxDB,
+//! whenever the process is killed. While the store cannot be written, samples are passed to CSV without waiting for it.
 
 pub mod csv;
 pub mod influx;

@@ -41,7 +41,6 @@ pub struct QueueGauge {
     pub name: &'static str,
     /// Number of waiting entries.
     pub depth: usize,
-    /// Maximum number of entries.
     pub capacity: usize,
     /// Number of entries ever offered.
     pub offered: u64,

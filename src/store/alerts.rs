@@ -21,7 +21,7 @@ const KEPT_NS: i64 = 30 * 86_400_000_000_000;
 /// The result of one evaluation of the alerts.
 #[derive(Debug, Clone, Default)]
 pub struct AlertRecord {
-    /// Alert states; the later of two for the same alert counts.
+    /// Alert states; of two for the same alert the later one is stored.
     pub memos: Vec<Memo>,
     /// New or updated entries of the history.
     pub history: Vec<Past>,
@@ -36,13 +36,12 @@ pub enum AlertCommand {
     AddSilence(Box<Silence>),
     /// Ends a silence at this wall time.
     EndSilence {
-        /// The number of the silence.
         id: i64,
         now: Timestamp,
     },
 }
 
-/// Executes a command. Returns the number of the silence, or 0 if there is none.
+/// Executes a command. Returns the number of the silence that it changed, otherwise 0.
 pub(super) fn apply(conn: &Connection, command: &AlertCommand, now_ns: i64) -> rusqlite::Result<i64> {
     match command {
         AlertCommand::Record(record) => apply_record(conn, record, now_ns).map(|()| 0),

@@ -7,7 +7,7 @@ const KEPT: i64 = 10_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When, in nanoseconds since 1970.
+    /// The time of the request in nanoseconds since 1970.
     pub at_ns: i64,
     /// The name of the token.
     pub who: String,

@@ -1,4 +1,4 @@
-//! Enumerations as the store writes them. A code never changes its meaning; new values get new codes.
+//! The codes by which the store writes enumerations. A code never changes its meaning; new values get new codes.
 
 use ntp_monitor_core::sample::{Authentication, Mode, Outcome, Timestamping};
 

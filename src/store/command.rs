@@ -17,29 +17,19 @@ use ntp_monitor_core::sheet::Kept;
 /// The channel for a reply. If the receiver was dropped, the reply is discarded.
 pub type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
 
-/// A request to the writer thread, executed between two batches in its own transaction.
+/// A request to the writer thread, executed between two batches in its own transaction. The reply is sent after the
+/// commit.
 #[derive(Debug)]
 pub enum Command {
     /// Deletes acknowledged rows from the outbox.
-    OutboxDone {
-        /// The rows to delete.
-        ids: Vec<i64>,
-        /// Replies when they are deleted.
-        reply: Reply<()>,
-    },
-    /// Moves lines that the database rejected to quarantine.
-    Quarantine {
-        /// The lines, each with the reason for the rejection.
-        lines: Vec<(Vec<u8>, String)>,
-        /// Replies when they are stored.
-        reply: Reply<()>,
-    },
+    OutboxDone { ids: Vec<i64>, reply: Reply<()> },
+    /// Moves lines that the database rejected to quarantine, each with the reason.
+    Quarantine { lines: Vec<(Vec<u8>, String)>, reply: Reply<()> },
     /// Appends lines to the outbox that do not come from samples.
     Lines {
         lines: u32,
         /// Line protocol, each line with its newline.
         body: Vec<u8>,
-        /// Replies when they are stored.
         reply: Reply<()>,
     },
     /// Records an event, or updates it.
@@ -51,41 +41,17 @@ pub enum Command {
         reply: Reply<i64>,
     },
     /// Adds an entry to the audit log.
-    Audit {
-        entry: AuditEntry,
-        /// Replies when it is stored.
-        reply: Reply<()>,
-    },
+    Audit { entry: AuditEntry, reply: Reply<()> },
     /// Records the state of this host's clock.
-    Clock {
-        point: ClockPoint,
-        /// Replies when it is stored.
-        reply: Reply<()>,
-    },
+    Clock { point: ClockPoint, reply: Reply<()> },
     /// Records what is known of this host's clock from now on.
-    LocalRow {
-        row: Box<LocalRow>,
-        /// Replies when it is stored.
-        reply: Reply<()>,
-    },
+    LocalRow { row: Box<LocalRow>, reply: Reply<()> },
     /// Keeps the state of the verdict for the next process.
-    VerdictState {
-        state: PackedState,
-        /// Replies when it is stored.
-        reply: Reply<()>,
-    },
+    VerdictState { state: PackedState, reply: Reply<()> },
     /// Keeps protocol sheets for the next process.
-    Sheets {
-        sheets: Vec<(SeriesKey, Kept)>,
-        /// Replies when they are stored.
-        reply: Reply<()>,
-    },
+    Sheets { sheets: Vec<(SeriesKey, Kept)>, reply: Reply<()> },
     /// Changes the notification queue.
-    Notice {
-        command: NoticeCommand,
-        /// Replies when it is done.
-        reply: Reply<()>,
-    },
+    Notice { command: NoticeCommand, reply: Reply<()> },
     /// Records alert states and history, and queues notifications.
     Alerts {
         command: AlertCommand,
@@ -103,7 +69,7 @@ pub enum Command {
     /// Stores the samples of other vantages, with the position in the stream, in one transaction.
     FleetReceive {
         batch: Batch,
-        /// Replies with what was new in it.
+        /// Replies with the new samples.
         reply: Reply<Accepted>,
     },
     /// Deletes all expired rows at once.

@@ -74,8 +74,8 @@ fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-/// Closes a connection to a file that is no longer the store. Does not checkpoint: the log may have been replaced by that
-/// of another file.
+/// Closes a connection to a file that is no longer the store. Does not checkpoint: the log may have been replaced by
+/// that of another file.
 pub(super) fn retire(conn: Connection) {
     // This cannot fail for an open connection.
     let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);

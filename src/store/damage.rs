@@ -1,9 +1,9 @@
-//! The parts of the store that could not be decoded. They are skipped, so that the rest can be read, and named here.
+//! Records the parts of the store that could not be decoded. They are skipped, so that the rest can be read.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// This many faults are named; a file with more is damaged as a whole.
+/// Largest number of faults that are recorded; a file with more is damaged as a whole.
 const MOST: usize = 1000;
 
 /// The faults that the readers and the writer of a process found. Cheap to clone.
@@ -17,7 +17,7 @@ struct Inner {
 }
 
 impl Damage {
-    /// Notes a fault: a sentence that names the samples that are missing.
+    /// Records a fault: a sentence that names the missing samples.
     pub(super) fn note(&self, what: String) {
         let mut inner = self.inner();
         if inner.known.len() < MOST && inner.known.insert(what.clone()) {
@@ -25,7 +25,7 @@ impl Damage {
         }
     }
 
-    /// The faults noted since the last call.
+    /// The faults recorded since the last call.
     pub(super) fn take_fresh(&self) -> Vec<String> {
         std::mem::take(&mut self.inner().fresh)
     }

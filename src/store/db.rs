@@ -19,7 +19,7 @@ pub(super) use repair::{Content, Repair};
 /// The location of the file, and the connection if it is open.
 #[derive(Debug)]
 pub(super) struct Db {
-    // Before the location, which holds the locks: closing the locked file would release SQLite's locks.
+    // Declared before `location`, so that it is dropped first: closing the locked file would release SQLite's locks.
     open: Option<Open>,
     location: Location,
     max_pages: Option<u32>,
@@ -32,7 +32,8 @@ pub(super) struct Db {
 #[derive(Debug)]
 struct Open {
     conn: Connection,
-    /// SQLite changes it when another connection commits; `None` before the first transaction.
+    /// The `data_version` of SQLite, which changes when another connection commits; `None` before the first
+    /// transaction.
     data_version: Option<i64>,
 }
 
@@ -101,7 +102,7 @@ impl Db {
             Ok(result)
         })
         .inspect_err(|_| {
-            // What this transaction read again was rolled back.
+            // The caches that `work` read again were rolled back with the transaction.
             if let Some(open) = &mut self.open {
                 open.data_version = None;
             }

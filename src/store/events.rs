@@ -10,7 +10,7 @@ use super::series::address_text;
 pub struct Event {
     /// When it began, in nanoseconds since 1970.
     pub start_ns: i64,
-    /// When it ended; `None` while it lasts.
+    /// When it ended, in nanoseconds since 1970; `None` while it lasts.
     pub end_ns: Option<i64>,
     /// The kind of event (`step`, `route`, …).
     pub kind: String,
@@ -87,7 +87,7 @@ fn insert(conn: &Connection, event: &Event) -> rusqlite::Result<i64> {
     )
 }
 
-/// Ends the events that are in progress, at the newest sample, because nothing observed them since. An event that
+/// Ends the events in progress at the time of the newest sample, because nothing has observed them since. An event that
 /// continues is recorded again.
 pub(super) fn end_all(conn: &Connection, newest_ns: Option<i64>) -> rusqlite::Result<usize> {
     conn.execute("UPDATE event SET end_ns = max(start_ns, coalesce(?1, start_ns)) WHERE end_ns IS NULL", [newest_ns])

@@ -1,4 +1,4 @@
-//! Packets of rejected replies: the last few of each series. A flood of one kind does not push out the others.
+//! Packets of rejected replies: the last few of each series. A flood of one kind does not displace the other kinds.
 
 use rusqlite::{Connection, Row, params};
 
@@ -9,8 +9,8 @@ use ntp_monitor_core::sample::Evidence;
 /// Number of rejected replies kept per series.
 pub const KEPT_PER_SERIES: usize = 16;
 
-/// Stores a rejected reply, and deletes those beyond the limit: the oldest of the kind that has the most. Replies that are
-/// later than this one were stored before the wall clock was set back, so they are the oldest.
+/// Stores a rejected reply, and deletes those beyond the limit: the oldest of the kind that has the most. Replies that
+/// are later than this one were stored before the wall clock was set back, so they are the oldest.
 pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> rusqlite::Result<()> {
     let (made, failed) = evidence.checks.to_bits();
     let datagram = evidence.datagram.get(..Evidence::MAX_BYTES).unwrap_or(&evidence.datagram);
@@ -33,7 +33,7 @@ pub(super) fn insert(conn: &Connection, series_id: i64, evidence: &Evidence) -> 
         evidence.sender.map(|sender| sender.to_string()),
     ])?;
     conn.prepare_cached(
-        // By their place within their kind: kinds with few replies keep them all.
+        // Ordered by their position within their kind: kinds with few replies keep all of them.
         "DELETE FROM evidence WHERE series_id = ?1 AND wall_ns IN (SELECT wall_ns FROM \
          (SELECT wall_ns, row_number() OVER (PARTITION BY checks_failed ORDER BY wall_ns > ?3, wall_ns DESC) AS place \
          FROM evidence WHERE series_id = ?1) ORDER BY place, wall_ns > ?3, wall_ns DESC LIMIT -1 OFFSET ?2)",
@@ -75,7 +75,7 @@ mod tests {
         stored(times.map(|at| (at, 1)))
     }
 
-    /// The times of what is kept, after replies at these times that failed these checks.
+    /// The times of the replies that are kept, after storing replies with these times and failed checks.
     fn stored(replies: impl Iterator<Item = (i64, u32)>) -> Vec<i64> {
         let mut conn = Connection::open_in_memory().unwrap();
         schema::migrate(&mut conn, 0).unwrap();

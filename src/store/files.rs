@@ -14,7 +14,7 @@ use crate::new_file;
 /// The mode of a copy: the service may write it, its group may read it.
 pub const MODE: u32 = 0o640;
 
-/// Ends of the names of the files in which SQLite keeps the log and the index of the log.
+/// Suffixes of the files in which SQLite keeps the log and the index of the log.
 pub(super) const LOG: [&str; 2] = ["-wal", "-shm"];
 
 /// `path` with `end` appended.
@@ -63,8 +63,8 @@ pub(super) enum InPlaceOf {
     EmptyFile,
 }
 
-/// Renames the copy at `part` to `path`. First removes the log of the previous file, because SQLite would apply it to the
-/// copy. Does not replace a file that another program put there meanwhile.
+/// Renames the copy at `part` to `path`. First removes the log of the previous file, because SQLite would apply it to
+/// the copy. Does not replace a file that another program put there meanwhile.
 pub(super) fn put(part: &Path, path: &Path, what: InPlaceOf) -> Result<(), StoreError> {
     for end in LOG {
         remove(&beside(path, end))?;

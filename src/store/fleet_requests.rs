@@ -1,4 +1,4 @@
-//! What a fleet asks of the store.
+//! Requests of the fleet to the store.
 
 use super::StoreError;
 use super::command::Command;
@@ -17,7 +17,7 @@ impl StoreHandle {
         self.ask(|reply| Command::FleetCommitted { ranges, reply }).await
     }
 
-    /// Keeps the latest plan, for the next process.
+    /// Stores the latest plan for the next process.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -35,12 +35,12 @@ impl StoreHandle {
 }
 
 impl Reader {
-    /// As [`Reader::since`], of what this host measured itself.
+    /// As [`Reader::since`], only samples that this host measured.
     pub fn since_here(&self, from_ns: i64) -> impl Iterator<Item = Result<StoredSample, StoreError>> {
         self.since(from_ns).filter(|stored| stored.as_ref().map_or(true, is_from_here))
     }
 
-    /// As [`Reader::latest`], of what this host measured itself.
+    /// As [`Reader::latest`], only samples that this host measured.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -48,7 +48,7 @@ impl Reader {
         Ok(self.latest()?.into_iter().filter(is_from_here).collect())
     }
 
-    /// As [`Reader::series`], of what this host measures itself.
+    /// As [`Reader::series`], only those that this host measures.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -56,7 +56,7 @@ impl Reader {
         self.series_of_vantage("")
     }
 
-    /// As [`Reader::series`], of one vantage.
+    /// As [`Reader::series`], only those of one vantage.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -64,7 +64,7 @@ impl Reader {
         Ok(self.series()?.into_iter().filter(|series| *series.key.vantage == *vantage).collect())
     }
 
-    /// As [`Reader::counts`], of what this host measured itself.
+    /// As [`Reader::counts`], only samples that this host measured.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -72,7 +72,7 @@ impl Reader {
         Ok(self.counts(from_ns, to_ns)?.into_iter().filter(|one| one.key.vantage.is_empty()).collect())
     }
 
-    /// The first rows of the journal behind `after`, as many as fit both limits together, at least one if there is any.
+    /// The first rows of the journal after `after`, as many as fit both limits together, at least one if there is any.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -85,7 +85,7 @@ impl Reader {
         self.run("read the journal of the fleet", |conn| journal::after(conn, after, max_samples, max_bytes))
     }
 
-    /// The latest plan that was kept.
+    /// The latest stored plan.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -103,7 +103,7 @@ impl Reader {
         })
     }
 
-    /// How far the hub has read `stream`; `None` if it never did.
+    /// The position up to which the hub has read `stream`; `None` if it never read it.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -111,7 +111,7 @@ impl Reader {
         self.run("read the position of the fleet", |conn| received::position(conn, stream))
     }
 
-    /// The numbers of a vantage that the hub has dealt with, the latest `limit` ranges.
+    /// The latest `limit` ranges of the samples of a vantage that the hub has stored or counted as lost.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -119,7 +119,7 @@ impl Reader {
         self.run("read what the fleet sent", |conn| received::ranges(conn, vantage, limit))
     }
 
-    /// How much room the samples of other vantages take.
+    /// The size of the samples of other vantages.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -127,7 +127,7 @@ impl Reader {
         self.run("read the size of the fleet's samples", raw::gauge)
     }
 
-    /// What the hub knows of every vantage.
+    /// The hub's counters of every vantage.
     ///
     /// # Errors
     /// When the store cannot be read.

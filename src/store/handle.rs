@@ -171,8 +171,8 @@ impl StoreHandle {
         self.ask(|reply| Command::LocalRow { row: Box::new(row), reply }).await
     }
 
-    /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples that
-    /// were handed to it before.
+    /// Keeps the state of the verdict for the next process. Returns at once; the writer stores it after the samples
+    /// that were handed to it before.
     pub fn keep_verdict_state(&self, state: PackedState) {
         let (reply, _) = oneshot::channel();
         self.writer.command(Command::VerdictState { state, reply });

@@ -6,7 +6,7 @@ use super::record::Record;
 use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::sample::Outcome;
 
-/// Notes a sample if it is a kiss RATE.
+/// Records a sample if it is a kiss RATE.
 pub(super) fn note(conn: &Connection, record: &Record) -> rusqlite::Result<()> {
     if record.outcome == Outcome::Kiss(KissCode::RATE) {
         conn.prepare_cached(

@@ -1,5 +1,6 @@
-//! The local rows: what was known of this host's clock without any server, one row per change. There are few of them,
-//! and they are kept as long as hourly rollups, together with the row that was in force at the beginning of that time.
+//! The local rows: the state of this host's clock as known without any server, one row per change. There are few of
+//! them, and they are kept as long as hourly rollups, together with the row that was in force at the beginning of that
+//! time.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};

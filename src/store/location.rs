@@ -34,7 +34,7 @@ struct Inner {
     length: u64,
     /// Increases whenever the open readers must not be used any more.
     generation: u64,
-    // Before the lock: closing the locked file would release SQLite's locks.
+    // Declared before `lock`, so that it is dropped first: closing the locked file would release SQLite's locks.
     idle: Vec<Reader>,
     lock: InstanceLock,
 }
@@ -50,12 +50,12 @@ impl Location {
         Ok(location)
     }
 
-    /// Where connections are opened.
+    /// The path at which connections are opened.
     pub(super) fn path(&self) -> PathBuf {
         self.inner().path.clone()
     }
 
-    /// What readers and the writer could not decode.
+    /// The faults that readers and the writer found.
     pub(super) fn damage(&self) -> Damage {
         self.damage.clone()
     }
@@ -65,7 +65,7 @@ impl Location {
         self.inner().real.clone()
     }
 
-    /// Compares what is at the path now with the file that is the store.
+    /// Compares the file that is now at the path with the store's open file.
     pub(super) fn look(&self) -> Result<AtPath, StoreError> {
         let inner = self.inner();
         let Some(store) = inner.lock.store() else { return Ok(AtPath::Nothing) };
@@ -77,7 +77,7 @@ impl Location {
         self.inner().metadata()
     }
 
-    /// Whether the file has a name still, at any path.
+    /// Whether the file still has a name, at any path.
     pub(super) fn has_a_name(&self) -> bool {
         self.metadata().is_some_and(|meta| meta.nlink() > 0)
     }
@@ -95,7 +95,7 @@ impl Location {
         }
     }
 
-    /// Makes `store`, which is locked, the store, at the same path or at another.
+    /// Uses the locked file `store` as the store from now on, at the same path or at another.
     pub(super) fn move_to(&self, path: Option<&Path>, store: File) {
         self.renew_readers();
         let mut inner = self.inner();

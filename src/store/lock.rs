@@ -1,10 +1,10 @@
 //! Two advisory locks keep a second service away from a store. The lock on a file beside the store names its holder and
-//! also covers a store that does not exist yet. The lock on the store itself still holds when another program removes the
-//! lock file. Both are of the kind of flock(2), which does not conflict with the locks of SQLite, so other processes can
-//! read the store.
+//! also covers a store that does not exist yet. The lock on the store itself still holds when another program removes
+//! the lock file. Both are of the kind of flock(2), which does not conflict with the locks of SQLite, so other
+//! processes can read the store.
 //!
-//! Closing any descriptor of the store would release SQLite's locks of this process. Therefore the locked descriptor stays
-//! open until all connections are closed.
+//! Closing any descriptor of the store would release SQLite's locks of this process. Therefore the locked descriptor
+//! stays open until all connections are closed.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -74,8 +74,8 @@ impl InstanceLock {
 }
 
 impl Drop for InstanceLock {
-    /// Unlocks explicitly: closing the file does not unlock it as long as a child process that has not called `exec` yet
-    /// has a copy of the descriptor.
+    /// Unlocks explicitly: closing the file does not unlock it as long as a child process that has not called `exec`
+    /// yet has a copy of the descriptor.
     fn drop(&mut self) {
         for file in [Some(&self.beside), self.store.as_ref()].into_iter().flatten() {
             // If this fails, closing the file unlocks it.
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_refused_by_name_until_the_first_lets_go() {
+    fn second_holder_is_refused_until_the_first_releases_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("a.db");
         let first = InstanceLock::take(&store).unwrap();

@@ -10,10 +10,11 @@ pub(super) const DROPPED_LINES: &str = "outbox_dropped_lines";
 pub(super) const RETENTION_CLOCK_NS: &str = "retention_clock_ns";
 /// The start of the bucket that is missing in the rollups on disk, in seconds since 1970; see `pending`.
 pub(super) const PENDING_BUCKET_S: &str = "pending_bucket_s";
-/// While the journal is packed step by step: the last of its pages that is meant, and the last series that is in blocks.
+/// While the journal is packed in steps: the last page to pack, and the last series whose samples are in blocks
+/// already.
 pub(super) const PACKED_PAGE: &str = "packed_page";
 pub(super) const PACKED_SERIES: &str = "packed_series";
-/// The latest plan of the fleet, as it came.
+/// The latest plan of the fleet, as it was received.
 pub(super) const FLEET_PLAN: &str = "fleet_plan";
 /// When the store was created.
 const CREATED_NS: &str = "created_ns";
@@ -42,7 +43,7 @@ pub(super) fn begin(conn: &Connection, now_ns: i64) -> rusqlite::Result<Option<i
     Ok(before)
 }
 
-/// Records in a store that was created while the service runs that a service runs.
+/// For a store that was created while the service runs: records that a service runs.
 pub(super) fn resume(conn: &Connection) -> rusqlite::Result<()> {
     match number(conn, IN_DOUBT_NS)? {
         None => set(conn, IN_DOUBT_NS, NO_DOUBT),

@@ -2,9 +2,10 @@
 //! source of every query and chart.
 //!
 //! One thread writes ([`Writer`], driven by [`crate::sinks::worker`]): a batch is one transaction of a journal row and
-//! InfluxDB lines, and writing the same sample twice has no effect. The journal is packed into blocks later (`samples`). Rollups on disk are up to five minutes behind,
-//! which readers compensate for (`pending`). Readers ([`read::Reader`]) have their own connections. Only one service at
-//! a time can use a store; any number of processes can read it.
+//! InfluxDB lines, and writing the same sample twice has no effect. The journal is packed into blocks later
+//! (`samples`). Rollups on disk are up to five minutes behind, which readers compensate for (`pending`). Readers
+//! ([`read::Reader`]) have their own connections. Only one service at a time can use a store; any number of processes
+//! can read it.
 //!
 //! Limits: a crash of the process loses no committed data; a power failure may lose the last commits, never the file.
 //! Tags of servers are not stored, because they belong to the configuration.
@@ -95,7 +96,8 @@ pub struct Options {
     pub path: PathBuf,
     /// How long raw samples are kept.
     pub raw_for: Duration,
-    /// Limits of the raw samples of other vantages, which a hub receives; as one's own without them.
+    /// Limits of the raw samples of other vantages, which a hub receives; without them those of this host's samples
+    /// apply.
     pub others: Option<RawLimits>,
     /// How long five-minute rollups are kept.
     pub rollup_5m_for: Duration,
@@ -107,7 +109,7 @@ pub struct Options {
     pub outbox_max_bytes: u64,
     /// The name of the monitoring location, stored for readers.
     pub vantage: String,
-    /// Whether the name that the store has already takes precedence.
+    /// Whether a name that is already in the store takes precedence.
     pub keeps_vantage: bool,
     /// Maximum number of pages (of 4 KiB) of the file; `None` for no limit.
     pub max_pages: Option<u32>,
@@ -216,8 +218,8 @@ impl Store {
     }
 }
 
-/// Creates or migrates the store, settles the name of its vantage, and counts the rows of its outbox and its notification
-/// queues.
+/// Creates or migrates the store, determines the name of its vantage, and counts the rows of its outbox and its
+/// notification queues.
 fn introduce(options: &mut Options) -> Result<(OutboxGauge, Counted), StoreError> {
     let mut conn = connection::open_writer(&options.path, options.max_pages)?;
     let mut work = || {

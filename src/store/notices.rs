@@ -1,8 +1,8 @@
 //! The queues of notifications: one per notifier, in order of insertion.
 //!
-//! Age is measured by the retention clock, which does not follow a step of the wall clock. Waits are in wall time,
-//! because they outlive the process; a wait that is implausibly long is ignored, because the clock must have been set
-//! back.
+//! Age is measured by the retention clock, which does not follow a step of the wall clock. The times of next attempts
+//! are wall times, because they must be valid after a restart. An implausibly long wait is ignored, because it means
+//! that the clock was set back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ const MAX_AGE_NS: i64 = 7 * 86_400_000_000_000;
 const MAX_WAITING: i64 = 10_000;
 /// Maximum number of rows that one pass ends or deletes, so that no pass takes long.
 const CHUNK: i64 = 256;
-/// Maximum plausible wait: twice the longest that a notifier makes, the one after a message without an answer.
+/// Maximum plausible wait: twice the longest wait of a notifier, which follows a message without an answer.
 const PLAUSIBLE_WAIT_NS: i64 = 12 * 3_600_000_000_000;
 
 /// The fill level of the queue of one notifier.
@@ -75,18 +75,17 @@ pub struct Due {
     pub behind: BTreeSet<String>,
 }
 
-/// Commands about the queues.
+/// Commands about the queues; `id` is the number of a notification.
 #[derive(Debug)]
 pub enum NoticeCommand {
     Delivered {
-        /// The number of the notification.
         id: i64,
-        /// Whether the other notifications of the notifier become due at once, because the receiver is back.
+        /// Whether the other notifications of the notifier become due at once, because the receiver can be reached
+        /// again.
         others_at_once: bool,
     },
     /// Records a failed attempt.
     Failed {
-        /// The number of the notification.
         id: i64,
         /// The time of the next attempt, in nanoseconds since 1970.
         next_ns: i64,
@@ -95,11 +94,7 @@ pub enum NoticeCommand {
         progress: Option<String>,
     },
     /// Records that a notification was dropped.
-    GivenUp {
-        /// The number of the notification.
-        id: i64,
-        why: String,
-    },
+    GivenUp { id: i64, why: String },
 }
 
 /// Adds a notification to the queue of `notifier`, at the wall time `now_ns`. If one with the same key exists, even a

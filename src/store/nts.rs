@@ -1,5 +1,5 @@
-//! What happened to the authentication of each series, by the hour, for reports. Samples say which polls were authenticated;
-//! key exchanges, certificates and cookies are in no sample, so they are stored here.
+//! Hourly records of the authentication of each series, for reports. Stored samples say which polls were authenticated;
+//! key exchanges, certificates and cookies are not stored with samples, so they are stored here.
 
 use std::collections::HashMap;
 
@@ -11,15 +11,15 @@ use ntp_monitor_core::sample::{Sample, SeriesKey};
 const HOUR_NS: i64 = 3_600_000_000_000;
 const HOUR_S: i64 = 3600;
 
-/// An hour of one series in which something happened.
+/// An hour of one series with key exchanges, NAKs, plain replies or missing cookies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NtsHour {
-    /// The begin of the hour in nanoseconds since 1970.
+    /// The start of the hour in nanoseconds since 1970.
     pub from_ns: i64,
-    /// Key exchanges, failed ones among them.
+    /// Number of key exchanges, including failed ones.
     pub exchanges: u64,
     pub failures: u64,
-    /// How long the last key exchange took.
+    /// Duration of the last key exchange.
     pub took_s: Option<f64>,
     pub longest_s: Option<f64>,
     /// How often the server could not read a cookie.
@@ -33,16 +33,17 @@ pub struct NtsHour {
     pub aead: Option<String>,
     /// The label of the fault of the last key exchange, if it failed.
     pub fault: Option<String>,
-    /// The labels of all faults of the hour that polls showed.
+    /// The labels of all key-exchange faults that polls of the hour showed.
     pub faults: Vec<String>,
     pub certificate: Option<Certificate>,
 }
 
-/// The counters of each series at its last stored poll. They count since the start of a session, the table by the hour.
+/// The counters of each series at its last stored poll. They count since the start of a session; the table counts by
+/// hour.
 #[derive(Debug, Default)]
 pub(super) struct NtsCounters {
     known: HashMap<SeriesKey, Counters>,
-    /// Those of a transaction that is not committed yet.
+    /// The counters of a transaction that is not committed yet.
     staged: HashMap<SeriesKey, Counters>,
 }
 
@@ -62,7 +63,7 @@ impl Counters {
         Self { exchanges, failures, naks, downgrades, hour_s, fewest_cookies: cookies }
     }
 
-    /// What was counted since `before`. A smaller number means that a new session counts from zero.
+    /// The increase since `before`. A smaller number means that a new session counts from zero.
     fn since(self, before: Self) -> Self {
         let is_new =
             self.exchanges < before.exchanges || self.naks < before.naks || self.downgrades < before.downgrades;
@@ -78,7 +79,8 @@ impl Counters {
 }
 
 impl NtsCounters {
-    /// Stores what a poll shows beyond the polls before it; a poll that is stored already is only remembered.
+    /// Stores the increase of the counters since the previous poll; of a poll that is already stored, only the counters
+    /// are remembered.
     pub(super) fn note(&mut self, conn: &Connection, id: i64, sample: &Sample, is_new: bool) -> rusqlite::Result<()> {
         let Some(status) = sample.nts.as_deref() else { return Ok(()) };
         let key = sample.key();
@@ -140,7 +142,8 @@ fn add(conn: &Connection, id: i64, news: &Counters, status: &Status) -> rusqlite
     .map(drop)
 }
 
-/// The hours of a series that overlap a span, by time, and the last one before it, which tells in what state it began.
+/// The hours of a series that overlap a span, by time, preceded by the last one before it, which gives the initial
+/// state.
 pub(super) fn of_series(conn: &Connection, id: i64, from_ns: i64, to_ns: i64) -> rusqlite::Result<Vec<NtsHour>> {
     let (from_s, to_s) = (from_ns.div_euclid(HOUR_NS) * HOUR_S, to_ns.div_euclid(1_000_000_000));
     conn.prepare_cached(
@@ -169,7 +172,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<NtsHour> {
         aead: row.get(9)?,
         fault: row.get(10)?,
         faults: faults.split_whitespace().map(str::to_owned).collect(),
-        // One that cannot be parsed counts as unknown.
+        // A certificate that cannot be parsed counts as unknown.
         certificate: certificate.and_then(|text| serde_json::from_str(text).ok()),
     })
 }

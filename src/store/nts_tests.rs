@@ -13,7 +13,7 @@ fn store() -> Connection {
     conn
 }
 
-/// A poll at a minute since 1970, with these counters: key exchanges, failed ones, NAKs, plain replies, cookies.
+/// A poll at this minute since 1970, with these counters: key exchanges, failed ones, NAKs, plain replies, cookies.
 fn poll(minute: i64, [exchanges, failures, naks, downgrades, cookies]: [u64; 5]) -> Sample {
     let at = Stamp::new(minute * 60_000_000_000, 0, 0);
     let fault = (failures > 0).then(|| KeyFault { label: "refused", text: "".into() });
@@ -103,7 +103,7 @@ fn counters_of_a_new_session_start_from_zero() {
 }
 
 #[test]
-fn transaction_that_fails_counts_nothing_and_a_repeated_poll_once() {
+fn failed_transaction_counts_nothing_and_a_repeated_poll_once() {
     let (conn, mut counters) = (store(), NtsCounters::default());
     let sample = poll(1, [1, 0, 0, 0, 8]);
     conn.execute_batch("BEGIN").unwrap();

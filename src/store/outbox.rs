@@ -1,4 +1,5 @@
-//! The outbox on disk: lines for InfluxDB, from the transaction of their samples until they are acknowledged.
+//! The outbox on disk: lines for InfluxDB, written in the transaction of their samples and kept until they are
+//! acknowledged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +18,6 @@ const DROP_CHUNK: usize = 256;
 pub(super) struct Totals(Arc<Mutex<OutboxGauge>>);
 
 impl Totals {
-    /// The fill level as of the last commit.
     pub(super) fn get(&self) -> OutboxGauge {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

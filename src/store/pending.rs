@@ -1,4 +1,4 @@
-//! The bucket of five minutes that the rollups on disk do not contain yet.
+//! The five-minute bucket that the rollups on disk do not contain yet.
 //!
 //! Reading, decoding, encoding and writing two rollups for each sample costs more than the sample itself. So one bucket
 //! of five minutes, the *pending* one, is excluded from the rollups on disk: a rollup is the sum of the samples of its
@@ -25,14 +25,14 @@ use super::rollup_table::{self, way_key};
 use super::samples::Samples;
 
 const GRAIN: Grain = Grain::FiveMinutes;
-/// So many series are summed up at a time.
+/// Number of series that are summed at a time.
 const SERIES_AT_ONCE: i64 = 1024;
 
-/// The pending bucket, as far as the writer knows it. Must be reset after a transaction that did not
-/// commit, and after another connection wrote.
+/// The writer's cache of the pending bucket. Must be reset after a transaction that did not commit, and after another
+/// connection wrote.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// As recorded in the store; `None` if it was not read yet.
+    /// The bucket that is recorded in the store; the outer `None` means that it was not read yet.
     known: Option<Option<i64>>,
     /// A bucket that cannot become pending.
     written_s: Option<i64>,

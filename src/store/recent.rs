@@ -1,4 +1,4 @@
-//! The samples written last. If the store loses them, they are written again.
+//! The most recently written samples. If the store loses them, they are written again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,8 @@ use ntp_monitor_core::sample::Sample;
 /// Maximum number of samples kept; they take about 2 MB.
 const CAPACITY: usize = 4096;
 
-/// The last samples, and counts of those that the store may lose. Shared with a successor of the writer; cheap to clone.
+/// The last samples, and counts of those that the store may lose. Shared with a successor of the writer; cheap to
+/// clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RecentSamples(Arc<Mutex<Inner>>);
 
@@ -20,7 +21,8 @@ struct Inner {
     written: usize,
     /// Samples written since the last checkpoint, which are only in the log.
     since_checkpoint: usize,
-    /// What happened to the store, and how many samples of this process it lacks until the last ones are written again.
+    /// What happened to the store, and how many samples of this process it lost, including those that can be written
+    /// again.
     lacking: Option<(String, usize)>,
 }
 
@@ -35,7 +37,7 @@ impl RecentSamples {
         inner.samples.drain(..surplus);
     }
 
-    /// Notes that all samples are in the file itself.
+    /// Records that all samples are in the file itself.
     pub(super) fn checkpoint(&self) {
         self.inner().since_checkpoint = 0;
     }
@@ -45,13 +47,13 @@ impl RecentSamples {
         self.inner().written
     }
 
-    /// Notes that the store lost everything that this process wrote.
+    /// Records that the store lost everything that this process wrote.
     pub(super) fn lost_all(&self, what: String) {
         let mut inner = self.inner();
         inner.lacking = Some((what, inner.written));
     }
 
-    /// Notes that the store lost what this process wrote since the last checkpoint.
+    /// Records that the store lost the samples that this process wrote since the last checkpoint.
     pub(super) fn lost_since_checkpoint(&self, what: String) {
         let mut inner = self.inner();
         inner.lacking = Some((what, inner.since_checkpoint));
@@ -67,7 +69,7 @@ impl RecentSamples {
         self.inner().samples.iter().cloned().collect()
     }
 
-    /// Notes that the samples were written again. Returns what happened and how many samples are lost.
+    /// Records that the samples were written again. Returns what happened and how many samples are lost.
     pub(super) fn restored(&self) -> Option<Incident> {
         let mut inner = self.inner();
         let (what, lacking) = inner.lacking.take()?;

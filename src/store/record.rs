@@ -1,4 +1,4 @@
-//! A sample as the store keeps it: everything that a CSV line holds, and the number of its series.
+//! A sample as the store keeps it: the content of a CSV line, and the number of its series.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ const REST_NS: i64 = 600 * 1_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Horizons {
     pub raw_for: Duration,
-    /// Limits of the samples of other vantages; as one's own without them.
+    /// Limits of the samples of other vantages; without them `raw_for` applies.
     pub others: Option<RawLimits>,
     pub rollup_5m_for: Duration,
     /// Hourly rollups, the history of this host's clock, events, and series without other data.
@@ -66,7 +66,7 @@ impl RetentionClock {
         Ok(self.at_ns.map_or(now.wall_ns, |at_ns| at_ns.min(now.wall_ns)))
     }
 
-    /// The time that a restart continues from, once it is known.
+    /// The time to record, from which the next process continues; `None` until it is known.
     pub(super) fn to_record(&self) -> Option<i64> {
         self.at_ns
     }
@@ -91,7 +91,8 @@ pub(super) struct Pruner {
     left_some: bool,
     /// The next round does not start before this, on the monotonic clock.
     rest_until_ns: Option<i64>,
-    /// How long samples of other vantages are kept in this round: shorter than configured while they take too much room.
+    /// How long samples of other vantages are kept in this round: shorter than configured while their size limit is
+    /// exceeded.
     others_for: Option<Duration>,
 }
 
@@ -100,7 +101,8 @@ pub(super) struct Pruner {
 pub(super) struct Pass {
     /// Number of rows and samples deleted.
     pub deleted: usize,
-    /// Those among them that were not too old, but of other vantages, whose samples took too much room.
+    /// Number of the deleted samples of other vantages that were younger than configured: their size limit was
+    /// exceeded.
     pub dropped: usize,
     /// Whether the end of the list of series was reached.
     pub wrapped: bool,
@@ -377,7 +379,7 @@ mod tests {
         conn
     }
 
-    /// The oldest hour of each series that is left after some rounds with these limits at the end of the 40 hours.
+    /// The oldest remaining hour of each series after some rounds with these limits at the end of the 40 hours.
     fn oldest_after(conn: &Connection, hours: u64, max_bytes: u64) -> Vec<i64> {
         let limits = RawLimits { kept_for: Duration::from_secs(hours * 3600), max_bytes };
         let year = Duration::from_secs(366 * 86_400);

@@ -19,7 +19,6 @@ pub enum Grain {
 impl Grain {
     pub const ALL: [Self; 2] = [Self::FiveMinutes, Self::Hour];
 
-    /// The width in seconds.
     #[must_use]
     pub fn width_s(self) -> i64 {
         match self {
@@ -28,7 +27,6 @@ impl Grain {
         }
     }
 
-    /// The width in nanoseconds.
     #[must_use]
     pub fn width_ns(self) -> i64 {
         self.width_s() * 1_000_000_000

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use ntp_monitor_core::sample::{Sample, SeriesKey};
 
-/// `last_seen_ns` is updated when it is behind by this much, because updating it for each sample is not worth the cost.
+/// `last_seen_ns` is updated when it is behind by this much; updating it for each sample would cost too much.
 const SEEN_STEP_NS: i64 = 300 * 1_000_000_000;
 
 /// A cache of the `series` table. Must be cleared after a transaction that did not commit.

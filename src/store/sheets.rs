@@ -1,4 +1,4 @@
-//! The protocol sheets, as the last process left them.
+//! The saved protocol sheets, from which the next process continues.
 
 use std::sync::Arc;
 

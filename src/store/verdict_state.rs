@@ -1,4 +1,4 @@
-//! The saved state of the verdict, as the last process left it: one compressed value.
+//! The saved state of the verdict, from which the next process continues: one compressed value.
 
 use std::io::{self, Read, Write};
 
@@ -11,7 +11,7 @@ use super::meta;
 
 const KEY: &str = "verdict_state";
 
-/// The compressor takes this many bytes at a time.
+/// Number of bytes that are passed to the compressor at a time.
 const PIECE: usize = 64 << 10;
 
 /// A state that is compressed while it is written, so that it is never in memory as a whole.
@@ -53,7 +53,7 @@ pub(super) fn keep(conn: &Connection, state: PackedState) -> rusqlite::Result<()
     meta::set(conn, KEY, state.finish())
 }
 
-/// The saved state. Empty if it cannot be unpacked; no state is empty.
+/// The saved state. An empty one means that it cannot be decompressed.
 pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
     let mut select = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     let packed: Option<Vec<u8>> = select.query_row([KEY], |row| row.get(0)).optional()?;

@@ -72,7 +72,7 @@ pub struct Writer {
     log: Logger,
 }
 
-/// What is known of the content of the file. Must be reset after a transaction that did not commit, and after another
+/// Caches of the content of the file. They must be reset after a transaction that did not commit, and after another
 /// connection wrote.
 #[derive(Default)]
 struct Cache {
@@ -139,7 +139,7 @@ impl Writer {
         });
         match &result {
             Ok(_) => totals.set(gauge),
-            // The cache may contain what was rolled back.
+            // The cache may contain changes that were rolled back.
             Err(_) => *cache = Cache::default(),
         }
         result
@@ -197,7 +197,7 @@ impl Writer {
     }
 }
 
-/// What takes each new sample besides its own tables.
+/// The receivers of each new sample, apart from the tables of samples.
 struct Takers<'a> {
     encoder: Option<&'a mut Encoder>,
     journal: Option<&'a mut Journal>,

@@ -9,7 +9,6 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// An authority with its key.
 pub struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,

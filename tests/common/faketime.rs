@@ -1,4 +1,4 @@
-//! A wall clock that a test sets for one process, by libfaketime. The monotonic clock is the machine's.
+//! A wall clock that a test sets for one process with libfaketime. The monotonic clock is that of the machine.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const LIBRARY: &str = "faketime/libfaketime.so.1";
 
-/// The variables of a process whose clock the file `offset` in `dir` moves.
+/// The environment of a process whose clock is moved by the content of the file `offset` in `dir`.
 pub fn environment(dir: &Path) -> Vec<(&'static str, OsString)> {
     vec![
         ("LD_PRELOAD", library().into()),
@@ -16,9 +16,9 @@ pub fn environment(dir: &Path) -> Vec<(&'static str, OsString)> {
     ]
 }
 
-/// Moves the clock to the true time and `offset`, such as "+3600".
+/// Sets the clock to the true time plus `offset` in seconds, such as "+3600".
 pub fn set(dir: &Path, offset: &str) {
-    // Replaced as a whole, because it is read at each look at the clock.
+    // The file is replaced as a whole, because it is read whenever the process reads its clock.
     let (new, file) = (dir.join("offset.new"), dir.join("offset"));
     fs::write(&new, offset).unwrap();
     fs::rename(new, file).unwrap();

@@ -1,4 +1,4 @@
-//! A TCP relay on loopback that can be shut: data then waits for ever, as behind a broken link.
+//! A TCP relay on loopback that can be shut: data then waits, as behind a broken link.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

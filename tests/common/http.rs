@@ -14,7 +14,6 @@ pub struct Client {
     runtime: Runtime,
 }
 
-/// An answer.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,

@@ -24,7 +24,7 @@ pub struct Influx {
     _started: Option<Started>,
 }
 
-/// A server of our own, ended with the test.
+/// A server that the test started, ended with the test.
 struct Started {
     child: Child,
     _data: TempDir,
@@ -117,7 +117,6 @@ impl Influx {
         [&self.base, &self.token, &self.org]
     }
 
-    /// Writes line protocol.
     pub async fn write(&self, lines: &[u8]) {
         let place = [("org", &self.org), ("bucket", &self.bucket)];
         self.send(self.request(Method::POST, "write").query(&place).body(lines.to_vec())).await;
@@ -131,7 +130,6 @@ impl Influx {
         csv.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
     }
 
-    /// Removes the bucket.
     pub async fn clean_up(self) {
         self.remove_bucket(&self.bucket_id).await;
     }

@@ -22,12 +22,10 @@ pub fn program(dir: &Path) -> Command {
     command
 }
 
-/// Runs the program to its end.
 pub fn run(dir: &Path, arguments: &[&str]) -> Output {
     program(dir).args(arguments).output().unwrap()
 }
 
-/// Output as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
@@ -86,7 +84,6 @@ impl Home {
         command
     }
 
-    /// Starts the service.
     pub fn start(&self) -> Monitor {
         Monitor::spawn(&mut self.command(), self.path())
     }

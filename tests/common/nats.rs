@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::wait::until;
 
-/// The program: `NATS_SERVER`, the one that scripts/install-dependencies.sh fetches, or that of PATH. `None` without any.
+/// The program: `NATS_SERVER`, the one that scripts/install-dependencies.sh fetches, or the one in PATH, if any.
 pub fn program() -> Option<PathBuf> {
     let named = std::env::var_os("NATS_SERVER").map(PathBuf::from);
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/nats-server/nats-server");
@@ -26,7 +26,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A server with a directory and a port of its own; it keeps both when it is stopped and started again.
+/// A server with its own directory and port, which it keeps when it is stopped and started again.
 pub struct Nats {
     program: PathBuf,
     child: Option<Child>,

@@ -14,7 +14,7 @@ use rustls::{ServerConfig, ServerConnection, Stream, SupportedProtocolVersion};
 
 use super::authority::Identity;
 
-/// How the server differs from a usual one.
+/// The behaviour of the server.
 pub struct Script {
     pub identity: Identity,
     pub protocols: Vec<&'static [u8]>,
@@ -96,7 +96,6 @@ impl KeyServer {
         Self { address, connections }
     }
 
-    /// Connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

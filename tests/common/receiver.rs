@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 pub enum Answer {
     /// Status, more headers (each with its line end), body.
     Status(u16, &'static str, String),
-    /// No response, for ever.
+    /// Never any response.
     Hang,
     /// The connection is reset.
     Reset,
@@ -26,7 +26,6 @@ pub fn status(status: u16) -> Answer {
     Answer::Status(status, "", String::new())
 }
 
-/// One request.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub at: Instant,
@@ -100,7 +99,6 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// The requests so far.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }

@@ -115,7 +115,7 @@ fn of_minute(analysis: &mut Analysis, start_ns: i64, minute: i64) -> Vec<u8> {
     let wall_ns = start_ns + minute * 60_000_000_000;
     analysis.observe_local(own_clock());
     let mut snapshot = analysis.snapshot(Stamp::new(wall_ns, wall_ns - start_ns, start_ns));
-    // The only field that no event of this world sets.
+    // No event of this world sets this field.
     let mut judged = (*snapshot.verdict).clone();
     judged.local.kind = Some(Kind::Step);
     snapshot.verdict = Arc::new(judged);

@@ -22,7 +22,6 @@ pub struct Running {
     client: reqwest::Client,
 }
 
-/// An answer of the service.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -169,7 +168,7 @@ impl Running {
 }
 
 impl Events {
-    /// The next event; comments are passed over.
+    /// The next event; comments are skipped.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some((one, rest)) = self.text.split_once("\n\n") {

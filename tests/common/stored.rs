@@ -1,4 +1,4 @@
-//! A store as a monitor in a simulated world would have left it.
+//! A store with the data that the service would have recorded in a simulated world.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

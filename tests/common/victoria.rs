@@ -15,7 +15,7 @@ use super::wait::until;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// A server with a directory and a port of its own; it keeps both when it is stopped and started again.
+/// A server with its own directory and port, which it keeps when it is stopped and started again.
 pub struct Victoria {
     child: Option<Child>,
     port: u16,
@@ -70,13 +70,12 @@ impl Victoria {
         until("the end of victoria-metrics", || child.try_wait().unwrap().is_some());
     }
 
-    /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Every raw value of the series that `selector` matches (percent-encoded), a JSON object a series:
-    /// `{"metric": {…}, "values": […], "timestamps": [milliseconds …]}`.
+    /// Every raw value of the series that `selector` (percent-encoded) matches, one JSON object per series: `{"metric":
+    /// {…}, "values": […], "timestamps": [milliseconds …]}`.
     pub fn export(&self, selector: &str) -> Vec<serde_json::Value> {
         self.try_get("/internal/force_flush").expect("flushes");
         let body = self.try_get(&format!("/api/v1/export?match%5B%5D={selector}")).expect("exports");

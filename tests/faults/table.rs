@@ -72,7 +72,8 @@ impl Scene {
         self.servers.iter().for_each(|server| server.set_script(script.clone()));
     }
 
-    /// Ends the service and compares what the servers saw with what the outputs hold: polls, and those without a record.
+    /// Stops the service and compares the requests that servers received with the outputs: returns the number of polls,
+    /// and of polls without a record.
     fn end(mut self) -> (u64, u64) {
         self.recovers();
         assert_eq!(self.service.stop(), 0, "{}", self.service.log());

@@ -18,8 +18,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// The name, role and paths of each group of requests. Each has a token of its own, because the changes of one holder are
-/// limited. The last two groups try wrong tokens, which are then refused for a while.
+/// The name, role and paths of each group of requests. Each group has its own token, because the rate of changes with
+/// one token is limited. The last two groups try wrong tokens, which are then refused for a while.
 const GROUPS: [(&str, &str, &str); 8] = [
     ("reader", "read", "^/(?!api/v1/session)"),
     ("operator", "operate", "^/(?!api/v1/session)"),

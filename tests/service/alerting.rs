@@ -104,7 +104,7 @@ fn silence_suppresses_messages_across_a_kill_until_its_end() {
     let wish = json!({ "servers": ["third"], "comment": "being moved", "for": "1h" });
     let made = client.ask(Method::POST, "/api/v1/silences", operator, Some(&wish)).is(201).json();
     assert_eq!(made["created_by"], "op", "by whom is said by the token");
-    // It may have been sent before the silence existed; from now on it is not.
+    // Messages may have been sent before the silence existed; from now on none is sent.
     until("it is silenced", || is(&mut monitor, "silenced"));
     let before = scene.told();
     monitor.kill();

@@ -52,7 +52,7 @@ fn health_check_follows_file_with_tls_and_tokens() {
         return;
     }
     let server = playground.server(Script::good());
-    // Each test has a variable of its own, as each container does.
+    // Each test sets a variable of its own, as each container does.
     let variables = [("NTP_MONITOR__MONITOR__VANTAGE", home.path().to_str().unwrap())];
     home.write(&format!(
         "[monitor]\ndata_dir = {:?}\n[http]\nlisten = \"0.0.0.0:0\"\n[http.tls]\ncertificate = \"one.pem\"\n\
@@ -124,7 +124,7 @@ fn container_created_again_keeps_its_name() {
             home.data()
         ));
     };
-    // The host name of the first container, as far as the store can tell.
+    // To the store, this is the host name of the first container.
     write("vantage = \"3f2a9c1b7d04\"\n");
     let mut first = home.start();
     first.http();

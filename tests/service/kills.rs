@@ -141,7 +141,7 @@ fn configuration(chronyds: &[Chronyd], own_ones: &[ScriptedServer], polite: &Scr
     format!("{text}[influxdb]\nurl = \"{}\"\n{influxdb}\n", to.url())
 }
 
-/// A `[[server]]` without `own`, polled as often as allowed.
+/// A `[[server]]` without `own`, polled at the minimum interval.
 fn other_peoples(name: &str, server: &ScriptedServer) -> String {
     format!("[[server]]\nname = {name:?}\naddress = \"{}\"\npoll_interval = \"16s\"\n", server.address())
 }

@@ -21,7 +21,7 @@ fn section(server: &NtsServer, ca: &std::path::Path) -> String {
     )
 }
 
-/// A server with NTS, and the home of a monitor of it.
+/// A server with NTS, and the home of a service that polls it.
 fn with_nts(authority: &Authority) -> (NtsServer, Home) {
     let server = Chronyd::start_with_nts("127.0.0.1", "localhost", authority);
     let home = Home::with("");
@@ -111,7 +111,7 @@ fn reports_show_how_a_server_was_authenticated() {
     let (server, home) = with_nts(&authority);
     let mut monitor = home.start();
     row_when(&mut monitor, |row| row["polls"].as_u64() > Some(5));
-    // An attacker or a mistake: the server answers without NTS from now on.
+    // As with an attacker or a wrong configuration, the server answers without NTS from now on.
     let address = server.chronyd.address;
     drop(server);
     let playground = Playground::open();

@@ -153,7 +153,7 @@ async fn servers_are_asked_at_once_but_each_every_two_seconds() {
     // The first answers at once, the second never; neither may cause requests that are too close.
     let engine = engine(&[(1, Answer::Offset(0.001)), (2, Answer::Hangs)]);
     let start = Instant::now();
-    // The pool's first address is asked under two names.
+    // The pool's first address is also named directly.
     run("query -n 3 -i 1ms pool 192.0.2.1 192.0.2.2", &engine).await;
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     for (server, requests) in [(1, 6), (2, 3)] {

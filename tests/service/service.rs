@@ -216,7 +216,7 @@ async fn output_losses_are_logged_at_a_limited_rate() {
     let keeper = HealthKeeper::new(ServerHealthLog::default(), observed, Arc::new(publish), log, notice).start();
     for n in 0..6 {
         lost.store(10 * n, Ordering::SeqCst);
-        // One report may be under way while the counter changes.
+        // A report may be in progress while the counter changes.
         let seen =
             health.wait_for(|health| health.sinks.get("store").is_some_and(|it| it.dropped == u64::from(10 * n)));
         tokio::time::timeout(PATIENCE, seen).await.unwrap().unwrap();

@@ -48,7 +48,7 @@ fn configure(home: &Home, server: SocketAddr, certificate: &str, key: &str) {
 fn trusting(home: &Home, name: &str, address: SocketAddr) -> Client {
     let pem = std::fs::read(home.path().join(format!("{name}.pem"))).unwrap();
     let root = Certificate::from_pem(&pem).unwrap();
-    // A new connection each time: one that is open keeps its certificate.
+    // A new connection each time, because an open one keeps its certificate.
     let builder = reqwest::Client::builder().tls_built_in_root_certs(false).add_root_certificate(root);
     Client::with(builder.pool_max_idle_per_host(0), format!("https://{address}"))
 }

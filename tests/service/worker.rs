@@ -13,7 +13,7 @@ use ntp_monitor_core::sample::{Outcome, Sample, ServerIdent};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The behaviour of a fake output at its n-th batch.
+/// The result of the n-th batch of a fake output.
 type Plan = fn(u32) -> Result<(), WriteError>;
 
 struct FakeOutput {

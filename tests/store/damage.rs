@@ -1,4 +1,4 @@
-//! Files that are no stores, full and closed disks, kills.
+//! Files that are not stores, full disks, missing directories, locks of other programs, and kills.
 
 use super::*;
 
@@ -84,7 +84,7 @@ fn writer_recovers_when_its_directory_returns() {
     std::fs::rename(&here, &away).unwrap();
     let why = writer.write(&every_outcome("a")).unwrap_err().to_string();
     assert!(why.contains("state/ntp-monitor.db was removed"), "{why}");
-    // Nothing is created in its place meanwhile, not even at the end: the directory could not come back.
+    // Nothing is created in its place meanwhile, not even at the end, because the directory could then not be put back.
     let why = writer.settle(Instant::now()).unwrap_err().to_string();
     assert!(why.contains("cannot open the store") && !here.exists(), "{why}");
     std::fs::rename(&away, &here).unwrap();

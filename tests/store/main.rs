@@ -62,7 +62,7 @@ fn stamp(wall_ns: i64) -> Stamp {
     Stamp { boot_ns: 3_000_000_007, ..Stamp::new(wall_ns, wall_ns - T0 + 77, 12_345) }
 }
 
-/// Advances the clock of retention, which begins at the newest sample, to `wall_ns`.
+/// Advances the retention clock, which begins at the newest sample, to `wall_ns`.
 fn catch_up(writer: &mut impl BatchWriter, wall_ns: i64) {
     let start = stamp(wall_ns);
     for at in [start, Stamp { mono_ns: start.mono_ns + 366 * 24 * HOUR, ..start }] {
@@ -70,7 +70,7 @@ fn catch_up(writer: &mut impl BatchWriter, wall_ns: i64) {
     }
 }
 
-/// One line a sample: enough to count.
+/// Writes one line per sample, which is enough to count samples.
 fn encoder() -> Option<Encoder> {
     Some(Box::new(|sample, body| {
         body.extend_from_slice(format!("{} {}\n", sample.server.name, sample.at.wall_ns).as_bytes());

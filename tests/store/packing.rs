@@ -1,4 +1,4 @@
-//! The journal, the blocks, and the rows of earlier releases, which readers see as one.
+//! The journal, the blocks, and the rows of earlier releases, which readers combine.
 
 use ntp_monitor::store::upkeep::{self, Depth};
 
@@ -40,7 +40,7 @@ fn seen(options: &Options) -> String {
     format!("{all:?} {page:?} {latest:?} {since:?} {counts:?} {rollups:?} {fine:?} {back} {:?}", reader.rates())
 }
 
-/// Every 16 s a sample, now and then something else.
+/// A sample every 16 s, and sometimes another outcome.
 fn mixed(server: &str, from: i64, count: i64) -> Vec<Arc<Sample>> {
     let one = |n: i64| {
         let at = T0 + (from + n) * 16 * SECOND;
@@ -68,7 +68,7 @@ fn readers_see_the_same_before_and_after_packing() {
     (0..7200).for_each(|_| writer.tick(stamp(T0)).unwrap());
     assert_eq!(places(&options), (0, 48, 0), "a journal that holds little is packed after two hours");
     assert_eq!(seen(&options), before);
-    // The blocks of before, which are not complete, are extended.
+    // The earlier blocks, which are incomplete, are extended.
     writer.write(&mixed("a", 30, 70)).unwrap();
     assert_eq!((places(&options), sql::<i64>(&options, "SELECT count(*) FROM block")), ((0, 118, 0), 4));
     assert_eq!(all(&reader(&options), "a").len(), 100);
@@ -87,7 +87,7 @@ fn journal_is_packed_when_it_fills_a_block_for_each_series() {
     assert_eq!(places(&options), (62, 0, 0));
     writer.write(&series_of("a", T0 + 40 * HOUR, 2)).unwrap();
     assert_eq!(places(&options), (0, 64, 0));
-    // A successor of a writer that was killed counts what it finds.
+    // The successor of a killed writer counts the samples in the journal.
     writer.write(&series_of("a", T0 + 50 * HOUR, 20)).unwrap();
     let mut successor = store.writer(None);
     successor.write(&series_of("a", T0 + 60 * HOUR, 11)).unwrap();
@@ -97,11 +97,11 @@ fn journal_is_packed_when_it_fills_a_block_for_each_series() {
 }
 
 #[test]
-fn many_series_are_packed_some_at_a_time_unseen() {
+fn many_series_are_packed_in_steps_that_readers_do_not_notice() {
     let names: Vec<String> =
         ["a", "b"].map(str::to_owned).into_iter().chain((0..1200).map(|n| format!("s{n}"))).collect();
     let batch = |n: i64| names.iter().flat_map(|name| series_of(name, T0 + n * HOUR, 1)).collect::<Vec<_>>();
-    // The process is killed after so many steps.
+    // The process is killed after this many steps.
     for steps in [1, 3] {
         let dir = tempfile::tempdir().unwrap();
         let options = options(dir.path());
@@ -184,7 +184,7 @@ proptest! {
     }
 }
 
-/// Makes the store look as one of schema 9 left it: every sample is a row.
+/// Changes the store to the form of schema 9: every sample is a row.
 fn unpack_to_rows(options: &Options) {
     let samples = all(&reader(options), "a").into_iter().chain(all(&reader(options), "b"));
     let samples: Vec<Sample> = samples.collect();
@@ -229,7 +229,7 @@ fn unpack_to_rows(options: &Options) {
     tx.commit().unwrap();
 }
 
-/// A store with the rows of an earlier release, and what readers see of it.
+/// A store with the rows of an earlier release, and the result of [`seen`] for it.
 fn with_rows(dir: &Path, count: i64) -> (Options, String) {
     let options = options(dir);
     let store = Store::open(options.clone(), &log()).unwrap();
@@ -250,7 +250,7 @@ fn rows_of_an_earlier_release_are_read_and_moved_while_it_runs() {
     assert_eq!(seen(&options), before, "read before they are moved");
     let store = Store::open(options.clone(), &log()).unwrap();
     let mut writer = store.writer(None);
-    // The same samples again: they exist.
+    // The same samples again: they are not stored twice.
     writer.write(&mixed("a", 0, 300)).unwrap();
     assert_eq!(places(&options), (0, 0, 15_000));
     let mut left = Vec::new();
@@ -364,7 +364,7 @@ fn space_of_deleted_samples_is_reused_or_freed() {
     let options = Options { raw_for: hour, rollup_5m_for: hour, ..options(dir.path()) };
     let store = Store::open(options.clone(), &log()).unwrap();
     let mut writer = store.writer(None);
-    // Texts that differ take the most room.
+    // Different texts take the most space.
     let failed = |n: i64| {
         let why = (0..12).map(|k| format!("{:x}", (n + 1) * (7919 + k) % 1_000_003)).collect::<String>();
         Arc::new(poll("a", T0 + n * SECOND, Outcome::Fault(why.into())))

@@ -18,7 +18,7 @@ fn pending_five_minutes_are_read_and_later_on_disk() {
     store.writer(None).write(&series_of("a", T0, 10)).unwrap();
     assert_eq!(rollups_on_disk(&options), []);
     assert_eq!(polls(&reader(&options)), 10);
-    // A successor after a kill continues the same bucket, and ends it.
+    // After a kill, the next writer continues the same bucket and completes it.
     let mut successor = store.writer(None);
     successor.write(&series_of("a", T0 + 160 * SECOND, 2)).unwrap();
     assert_eq!((rollups_on_disk(&options), polls(&reader(&options))), (vec![], 12));
@@ -100,7 +100,8 @@ proptest! {
             samples.sort_by_key(|sample| sample.at.wall_ns);
         }
         let mut writer = store.writer(None);
-        // Overlapping pieces in any order, some by a successor of a writer that was killed, and then all.
+        // Overlapping pieces in any order, some of them written by the successor of a killed writer, and then all
+        // samples.
         for (a, b, killed) in cuts {
             if killed {
                 writer = store.writer(None);

@@ -4,10 +4,10 @@ use super::*;
 use ntp_monitor::history::span::Span;
 use ntp_monitor::history::trace::{Trace, TraceOptions, trace};
 
-/// The monitor begins in the middle of a rollup.
+/// Monitoring begins in the middle of a rollup.
 const BEGAN: i64 = T0 + 17 * 60 * SECOND + 40 * SECOND;
 
-/// A poll each second, 100 µs of jitter on a slow drift; every third is lost when `is_lossy`.
+/// A poll each second, with 100 µs of jitter on a slow drift; if `is_lossy`, every third poll is lost.
 fn each_second(count: i64, is_lossy: bool) -> Vec<Arc<Sample>> {
     let one = |n: i64| {
         let at = BEGAN + n * SECOND;
@@ -50,7 +50,7 @@ fn jitter(trace: &Trace) -> f64 {
     median(trace.cells.iter().filter_map(|cell| cell.jitter_s))
 }
 
-/// Raw, steps of ten seconds from samples, and five minutes from rollups.
+/// Single polls, steps of ten seconds from samples, and steps of five minutes from rollups.
 #[test]
 fn every_resolution_shows_the_same_jitter_offset_and_loss() {
     let kept = kept(&each_second(3600, true));

@@ -116,7 +116,7 @@ fn expired_rows_are_deleted_and_others_kept() {
     }
     let reader = reader(&options);
     for server in ["a", "b"] {
-        // A block goes when all of its samples are too old; one holds at most 63.
+        // A block is deleted when all of its samples are too old; a block holds at most 63.
         let oldest = all(&reader, server).first().unwrap().at.wall_ns;
         assert!((end - HOUR - 62 * 16 * SECOND..=end - HOUR).contains(&oldest), "{}", end - oldest);
         assert_eq!(all(&reader, server).len() as i64, (end - oldest) / (16 * SECOND));

@@ -33,7 +33,7 @@ impl Targets {
         }
     }
 
-    /// Resolves all names as soon as the resolver is configured differently.
+    /// Resolves all names again whenever the configuration of the resolver changes.
     pub(super) fn follow_resolver(&mut self, ctx: &mut Context<Self>) {
         let change = self.tools.resolver.changed();
         ctx.spawn(change.into_actor(self).map(|(), this, ctx| {

@@ -14,27 +14,27 @@ use crate::fleet::envelope;
 use crate::fleet::link::{Link, LinkError};
 use crate::store::{Accepted, Batch, Position, Received};
 
-/// Messages of one request.
+/// Largest number of messages of one request.
 const MESSAGES: usize = 64;
-/// Bytes of one request.
+/// Largest number of bytes of one request.
 const BYTES: usize = 4 << 20;
-/// How long the server waits for messages.
+/// How long the server waits for messages before it answers a request.
 const EXPIRES: Duration = Duration::from_secs(2);
-/// Silences beyond [`EXPIRES`] after which the connection counts as dead.
+/// Number of requests in a row without an answer after which the connection counts as dead.
 const SILENCES: u32 = 2;
-/// A sample may be this much ahead of this host's clock, and this old. Others would spoil the history.
+/// A sample may be this far ahead of this host's clock, and this old. Samples outside of this range are not stored.
 const AHEAD_NS: i64 = 3_600 * 1_000_000_000;
 const OLD_NS: i64 = 60 * 86_400 * 1_000_000_000;
 /// 2025-01-01: a clock that shows less was never set, and cannot judge the times of others.
 const UNSET_NS: i64 = 1_735_689_600 * 1_000_000_000;
 
-/// What was read with one request.
+/// The result of one request.
 #[derive(Default)]
 struct Read {
     received: Vec<Received>,
     refused: Vec<(Box<str>, String)>,
     sequence: Option<u64>,
-    /// Messages that the stream has beyond these.
+    /// Number of messages that remain in the stream after these.
     pending: u64,
     messages: usize,
 }
@@ -63,8 +63,8 @@ impl Hub {
         }
     }
 
-    /// Where to go on. A stream that was created again is read from its beginning; one that lost its end to a crash of the
-    /// server is read from what it still has.
+    /// The position after which to read. A stream that was created again is read from its beginning; one that lost its
+    /// last messages in a crash of the server is read from its current end.
     async fn position(&self, name: &str, info: &stream::Info) -> Result<Position, LinkError> {
         let created = info.created.to_string();
         let asked = name.to_owned();
@@ -152,7 +152,7 @@ impl Hub {
         }
     }
 
-    /// Stores what was read and passes on what is new.
+    /// Stores the samples and passes the new ones to the judge.
     async fn keep(&self, read: Read, position: Position) -> Result<(), LinkError> {
         let own = self.fleet.role.is_agent().then(|| Arc::from(self.fleet.name.as_str()));
         let refused = read.refused.len() as u64;
@@ -178,8 +178,8 @@ impl Hub {
 }
 
 impl Read {
-    /// Adds a message. Samples whose times cannot be are dealt with, so that their agent does not send them for ever, and
-    /// counted as lost.
+    /// Adds a message. If a sample has an impossible time, all samples of the message count as received and lost, so
+    /// that their agent does not send them again and again.
     fn add(&mut self, received: Received, now_ns: i64) {
         let is_near = |ns: i64| (now_ns.saturating_sub(OLD_NS)..now_ns.saturating_add(AHEAD_NS)).contains(&ns);
         let Some(strange) = received.samples.iter().find(|sample| !is_near(sample.at.wall_ns)) else {
@@ -198,7 +198,7 @@ fn link_vantage<'a>(prefix: &str, subject: &'a str) -> Option<&'a str> {
     subject.strip_prefix(prefix)?.strip_prefix(".samples.")
 }
 
-/// Waits for `work`, for as long as a request of the fleet may take.
+/// Waits for `work` at most [`WITHIN`](crate::fleet::link::WITHIN).
 pub(super) async fn within<T>(doing: &str, work: impl Future<Output = T>) -> Result<T, LinkError> {
     timeout(crate::fleet::link::WITHIN, work).await.map_err(|_| LinkError(format!("cannot {doing}: no answer in time")))
 }

@@ -1,4 +1,4 @@
-//! Keeps the lease and, while this hub has it, writes the document of each vantage.
+//! Takes and renews the lease. While this hub has it, writes the plan document of each vantage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::fleet::plan::{PlanDocument, Stored, VERSION};
 use crate::fleet::planner::Planner;
 use crate::store::Seqs;
 
-/// Ranges of stored samples in one document.
+/// Largest number of ranges of stored samples in one document.
 const RANGES: usize = 64;
-/// Plans are written at most this often when vantages have news.
+/// Wait before plans are computed again because a vantage started or follows another plan.
 const REST: Duration = Duration::from_millis(300);
-/// A vantage learns what is stored at most this often.
+/// A vantage is informed about newly stored samples at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(4);
 
-/// What was written last for a vantage.
+/// The plan that was last written for a vantage.
 struct Written {
     plan: PlanDocument,
     at: Instant,
 }
 
-/// The work of the hub that has the lease.
+/// The state of a hub while it has the lease.
 struct Speaker {
     planner: Planner,
     written: BTreeMap<String, Written>,
@@ -65,7 +65,7 @@ impl Hub {
             let now_s = crate::clock::now().slot_s();
             speaker.planner.turn(&self.state.view(), &self.judge.roster(), Instant::now(), now_s);
             for vantage in &vantages {
-                // Each write takes time, and the lease may end meanwhile.
+                // The lease may expire while the plans are being written.
                 let Some(revision) = lease.held(Instant::now()) else { break };
                 self.write(link, vantage, revision, speaker).await?;
             }
@@ -74,7 +74,7 @@ impl Hub {
         }
     }
 
-    /// A planner that knows what agents may still follow from the documents of another hub.
+    /// A planner that takes the plans in the bucket into account, because agents may still follow them.
     async fn take_over(&self, link: &Link, vantages: &BTreeSet<String>) -> Result<Speaker, LinkError> {
         let (mut planner, view, now) = (Planner::new(&self.fleet), self.state.view(), Instant::now());
         for vantage in vantages {

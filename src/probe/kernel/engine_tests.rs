@@ -174,7 +174,7 @@ async fn reply_after_the_deadline_is_ignored() {
     assert_eq!(query(server.address, SHORT).await.outcome, Outcome::Timeout);
 }
 
-/// The engine's report about a silent server, while `datagram` comes from another port.
+/// The engine's report about a silent server, while `datagram` arrives from another port.
 async fn answered_from_elsewhere(datagram: fn(&Packet) -> Vec<u8>) -> (SocketAddr, ProbeReport) {
     let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -335,7 +335,7 @@ impl Flood {
             let forged = answer(&Packet::request(origin)).to_bytes();
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             while !stopped.load(Ordering::Relaxed) {
-                // A full queue is what it wants.
+                // The send may fail because the victim's queue is full, which is the purpose.
                 let _ = socket.send_to(&forged, victim);
             }
         });
@@ -374,7 +374,8 @@ async fn query_in_flood(forge: fn(u64) -> u64) {
     assert_eq!(outcome(PATIENCE).await, Outcome::Sample);
     let (client, request) = seen.recv().unwrap();
     let flood = Flood::start(client, forge(request.transmit.0));
-    // The engine notices a flood while a query waits; until then, replies can be lost. Unnoticed, it would cost most.
+    // The engine detects a flood while a query waits; until then, replies can be lost. Undetected, it would cost most
+    // replies.
     let no_loss = async {
         let mut in_a_row = 0;
         while in_a_row < 30 {
@@ -402,7 +403,7 @@ async fn ended_thread_is_replaced_at_the_next_query() {
         let report = engine.probe(Query::plain(good_server().address, PATIENCE)).await;
         assert_eq!(report.outcome, Outcome::Sample);
         let orders = engine.shared.orders.lock().unwrap().clone().unwrap();
-        // As a panic does.
+        // A panic of the thread has the same effect.
         orders.close();
     }
 }

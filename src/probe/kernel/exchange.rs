@@ -1,5 +1,5 @@
-//! One query in progress: what was sent, and what the datagrams that came back say. Pure; sockets and clocks belong to
-//! the callers.
+//! One query in progress: the request that was sent, and the judgements of the datagrams that arrived. Pure; the
+//! callers have the sockets and clocks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use ntp_monitor_core::ntp::{Check, CheckRow, NtpTimestamp, Packet, RefId};
 use ntp_monitor_core::nts::Opened;
 use ntp_monitor_core::sample::{Authentication, Evidence, Mode, Outcome, Timestamping};
 
-/// What the header of a request carries.
+/// The variable fields of a request's header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Carried {
-    /// The transmit field. It must not be zero: a server copies zero from a request without a transmit timestamp, so zero
-    /// would not be secret.
+    /// The transmit field. It must not be zero: a server copies zero from a request without a transmit timestamp, so
+    /// zero would not be secret.
     pub cookie: u64,
-    /// In interleaved mode: the receive field, as random as the other, and the exchange whose T2 the origin field quotes.
+    /// In interleaved mode: the receive field, which is also random, and the exchange whose T2 the origin field
+    /// repeats.
     pub interleaved: Option<(u64, Previous)>,
 }
 
@@ -34,7 +35,7 @@ impl Carried {
         packet.to_bytes()
     }
 
-    /// What a reply to the request may repeat.
+    /// The random values that a reply to the request may repeat.
     pub fn cookies(&self) -> impl Iterator<Item = u64> {
         [Some(self.cookie), self.interleaved.map(|(cookie, _)| cookie)].into_iter().flatten()
     }
@@ -57,7 +58,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// A query whose request carries `carried`. `sent` is the time just before the send call.
     pub fn new(query: Query, carried: Carried, sent: Stamp, own_precision_s: f64) -> Self {
-        // The outcome if nothing else comes.
+        // The outcome if no reply decides otherwise.
         let mut report = ProbeReport::failed(sent, Outcome::Timeout);
         if query.ticket.is_some() {
             report.authentication = Authentication::Nts;
@@ -93,7 +94,7 @@ impl Exchange {
         self.transmit_stamp.is_none()
     }
 
-    /// Notes when the kernel transmitted the request.
+    /// Records when the kernel transmitted the request.
     pub fn transmitted(&mut self, stamp: NtpTimestamp) {
         self.transmit_stamp.get_or_insert(stamp);
     }
@@ -121,7 +122,7 @@ impl Exchange {
         outcome
     }
 
-    /// Keeps what a request in interleaved mode needs of this exchange.
+    /// Records the parts of this exchange that the next request in interleaved mode needs.
     fn keep(&mut self, judgement: &Judgement, t1: NtpTimestamp, t4: NtpTimestamp, timestamping: Timestamping) {
         let is_kiss = matches!(judgement.verdict, Verdict::Kiss(_));
         let is_measured = matches!(judgement.verdict, Verdict::Accepted(..));
@@ -138,12 +139,12 @@ impl Exchange {
         self.report.interleaving = Ended { reply, exchange, ..self.report.interleaving };
     }
 
-    /// Notes what a reply means for the next request.
+    /// Records the NTS results of a reply that matter for the next request.
     fn note(&mut self, opened: Opened, row: CheckRow) {
         let news = &mut self.report.nts;
         news.is_nak |= opened.is_nak;
         news.is_downgraded |= row.result(Check::Downgrade) == Some(false);
-        // A repetition brings the same cookies.
+        // A duplicate contains the same cookies.
         if news.cookies.is_empty() && opened.repeats_id == Some(true) && opened.is_authentic == Some(true) {
             news.cookies = opened.cookies;
         }
@@ -156,7 +157,7 @@ impl Exchange {
             interleaved: self.carried.interleaved.map(|(cookie, previous)| (NtpTimestamp(cookie), previous)),
             t1,
             sent: self.sent,
-            // For IPv6 it is a hash; loops over IPv6 are not detected (RFC 5905 §7.3).
+            // Over IPv6 the identifier is a hash (RFC 5905 §7.3), so loops are not detected.
             own_refid: received.local.map(|v4| RefId(v4.octets())),
             own_precision_s: self.own_precision_s,
             refused_transmit: self.refused_transmit,
@@ -182,11 +183,11 @@ impl Exchange {
             Verdict::Rejected(check) => {
                 if judgement.is_from_server() {
                     self.refused_transmit = Some(evidence.t3);
-                    // A step of this host's clock says nothing about the server.
+                    // A step of this host's clock is not the server's fault.
                     self.report.interleaving.is_odd |= judgement.mode == Mode::Interleaved && check != Check::LocalStep;
                 }
                 self.report.refuse(evidence);
-                // A repetition says no more than the reply that it repeats, and a stranger's datagram says nothing.
+                // A duplicate adds nothing to the reply that it repeats, and a datagram of another sender is ignored.
                 if judgement.concerns_server() && (check != Check::Duplicate || self.last_refused.is_none()) {
                     self.last_refused = Some((Outcome::Rejected(check), way));
                 }

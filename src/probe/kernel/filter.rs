@@ -1,4 +1,4 @@
-//! The program, for the kernel's classic BPF, that drops a flood of forged datagrams before it reaches a socket.
+//! A classic BPF program for the kernel that drops a flood of forged datagrams before it reaches a socket.
 
 use nix::libc::{BPF_ABS, BPF_H, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_LEN, BPF_RET, BPF_W};
 use socket2::SockFilter;
@@ -6,8 +6,8 @@ use socket2::SockFilter;
 use super::message::{COOKIE_IN_REPLY, UDP_HEADER_LEN};
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 
-/// Lets datagrams pass that are long enough and whose origin timestamp begins with `tag`. Transmit timestamps and ICMP
-/// errors are not subject to it.
+/// Passes datagrams that are long enough and whose origin timestamp begins with `tag`. It does not apply to transmit
+/// timestamps and ICMP errors.
 pub(super) const fn tagged_replies(tag: u16) -> [SockFilter; 6] {
     const SHORTEST: u32 = (UDP_HEADER_LEN + HEADER_LEN) as u32;
     // The program sees the datagram from its UDP header on.
@@ -30,7 +30,7 @@ const fn skip_unless(comparison: u32, value: u32, instructions: u8) -> SockFilte
     SockFilter::new((BPF_JMP | comparison | BPF_K) as u16, 0, instructions, value)
 }
 
-/// Ends the program; the datagram is kept up to this length, and dropped with zero.
+/// Ends the program: the datagram is kept up to this length; zero drops it.
 const fn keep(len: u32) -> SockFilter {
     SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, len)
 }

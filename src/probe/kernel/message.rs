@@ -1,4 +1,4 @@
-//! What the kernel hands over with a datagram or in an error queue, and how it names the request that it is about. Pure.
+//! Parses what the kernel returns with a datagram or in an error queue, and finds the request that it is about. Pure.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ use nix::sys::time::TimeSpec;
 use ntp_monitor_core::ntp::NtpTimestamp;
 use ntp_monitor_core::ntp::packet::HEADER_LEN;
 
-/// Where a request carries its cookie, the transmit timestamp, and where a reply repeats it, as the origin timestamp.
+/// Position of the cookie in a request (its transmit timestamp) and in a reply (its origin timestamp), in octets.
 const COOKIE_IN_REQUEST: usize = 40;
 pub(super) const COOKIE_IN_REPLY: usize = 24;
 pub(super) const UDP_HEADER_LEN: usize = 8;
@@ -22,7 +22,7 @@ pub(super) struct Received {
     pub address: Option<SocketAddr>,
     /// The address of this host that a datagram was sent to; only over IPv4.
     pub local: Option<Ipv4Addr>,
-    /// The hop limit (TTL) that was left of a datagram.
+    /// The remaining hop limit (TTL) of a datagram.
     pub hop_limit: Option<u8>,
     /// The kernel's timestamp.
     pub stamp: Option<NtpTimestamp>,
@@ -35,9 +35,9 @@ pub(super) struct Received {
 pub(super) enum About {
     /// A request was transmitted; with its number, if the kernel was given one.
     Transmission(u32),
-    /// An ICMP error refuses a request for good.
+    /// An ICMP error that refuses a request permanently.
     Refusal,
-    /// Any other ICMP error: it may pass, such as a route that is missing somewhere.
+    /// Any other ICMP error: it may be temporary, such as a missing route.
     Passing,
 }
 
@@ -69,10 +69,10 @@ impl Received {
 }
 
 fn about(error: &nix::libc::sock_extended_err) -> About {
-    // Network and host unreachable (0, 1, 11, 12), fragmentation (4) and a failed source route (5) may pass. The kernel
-    // ends connections for the other codes.
+    // Network and host unreachable (0, 1, 11, 12), fragmentation (4) and a failed source route (5) may be temporary.
+    // The kernel ends connections for the other codes.
     const UNREACHABLE_V4: u8 = 3;
-    // No route (0), beyond the scope (2) and address unreachable (3) may pass.
+    // No route (0), beyond the scope (2) and address unreachable (3) may be temporary.
     const UNREACHABLE_V6: u8 = 1;
     let is_refusal = match error.ee_origin {
         nix::libc::SO_EE_ORIGIN_TIMESTAMPING => return About::Transmission(error.ee_data),
@@ -101,13 +101,13 @@ pub(super) fn cookie_of_reply(reply: &[u8]) -> Option<u64> {
     number_at(reply, COOKIE_IN_REPLY).filter(|_| reply.len() >= HEADER_LEN)
 }
 
-/// The cookie of the request that an ICMP error quotes. Routers may quote as little as the headers before it.
+/// The cookie of the request that an ICMP error quotes. Some routers quote only the headers before it.
 pub(super) fn cookie_of_quote(quote: &[u8]) -> Option<u64> {
     number_at(quote, COOKIE_IN_REQUEST)
 }
 
 /// The cookie of a request in the packet that the kernel returns with its transmit timestamp: the headers, whose length
-/// depends on the interface, and the request. `port` is the one it was sent from.
+/// depends on the interface, followed by the request. `port` is the port that it was sent from.
 pub(super) fn cookie_of_packet(packet: &[u8], port: u16) -> Option<u64> {
     let number = |at: usize| packet.get(at..at + 2).map(|octets| u16::from_be_bytes([octets[0], octets[1]]));
     // The header of UDP begins with the port, and the length in it reaches to the end of the packet.

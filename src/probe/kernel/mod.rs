@@ -1,9 +1,9 @@
-//! The engine that measures with the kernel's timestamps: T1 when the datagram is handed to the interface, T4 when the
-//! reply comes from it. The load of this process does not affect the measurement.
+//! The engine that measures with the kernel's timestamps: T1 when the datagram is passed to the interface, T4 when the
+//! reply arrives from it. The load of this process does not affect the measurement.
 //!
-//! One query is always one datagram: a refusal is detected through the ICMP error in the error queue, not by asking again.
-//! One thread makes all queries, through a few sockets on random ports that are replaced within minutes. Each request
-//! carries 64 random bits, its cookie, which a reply must repeat; the first 16 are those of its socket.
+//! One query is always one datagram: a refusal is detected through the ICMP error in the error queue, not by a second
+//! request. One thread makes all queries, through a few sockets on random ports that are replaced within minutes. Each
+//! request carries 64 random bits, its cookie, which a reply must repeat; the first 16 are those of its socket.
 
 mod exchange;
 mod filter;
@@ -42,7 +42,7 @@ struct Shared {
     own_precision_s: f64,
     options: Options,
     _keep_stamping: Option<KeepStamping>,
-    /// What the thread has to do, once there is a thread.
+    /// The queue of the thread, once there is a thread.
     orders: Mutex<Option<Arc<Orders>>>,
 }
 
@@ -53,8 +53,8 @@ impl Default for KernelEngine {
 }
 
 impl KernelEngine {
-    /// Creates the engine: measures the precision of this host's clock, examines what the kernel can do, and enables its
-    /// timestamping. Takes about a millisecond, 20 at most. The thread starts with the first query.
+    /// Creates the engine: measures the precision of this host's clock, examines what the kernel can do, and enables
+    /// its timestamping. Takes about a millisecond, 20 at most. The thread starts with the first query.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Options::detect())
@@ -80,7 +80,7 @@ impl KernelEngine {
         if let Err(error) = self.shared.submit(Order { query, answer }) {
             return Ok(ProbeReport::failed(crate::clock::now(), outcome_of(&error)));
         }
-        // `self` lives until here, and with it the thread.
+        // `self` is kept until here, because the thread ends with the last clone.
         report.await.unwrap_or_else(|_| {
             let why = "the thread of the kernel engine panicked";
             Ok(ProbeReport::failed(crate::clock::now(), Outcome::Fault(why.into())))
@@ -102,7 +102,7 @@ impl ProbeEngine for KernelEngine {
 impl Shared {
     /// Hands a query to the thread, and starts the thread if there is none.
     fn submit(&self, order: Order) -> io::Result<()> {
-        // Whether there is a thread cannot be left half-written.
+        // A single `Option` cannot be left half-written.
         let mut running = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let order = match &*running {
             None => order,

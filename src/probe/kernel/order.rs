@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::super::{ProbeReport, Query};
 use super::socket::NoStamps;
 
-/// Where the report of a query goes. It is closed once the task that waited for the report is gone.
+/// The channel for the report of a query. It is closed once no task waits for the report.
 pub(super) type Answer = oneshot::Sender<Result<ProbeReport, NoStamps>>;
 
 /// A query to make.
@@ -29,7 +29,7 @@ pub(super) struct Orders {
 #[derive(Debug, Default)]
 struct State {
     orders: Vec<Order>,
-    /// Whether the thread sleeps until it is woken; otherwise it looks here by itself.
+    /// Whether the thread sleeps until it is woken; otherwise it checks the list without being woken.
     is_asleep: bool,
     is_closed: bool,
 }
@@ -41,7 +41,7 @@ impl Orders {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is complete in itself.
+        // No change can leave the state half-written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

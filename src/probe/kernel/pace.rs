@@ -1,17 +1,18 @@
-//! How long the thread of the engine waits before it looks at its sockets again. Pure.
+//! Decides how long the thread of the engine waits before it reads its sockets again. Pure.
 //!
-//! Waking costs more than everything else in a query, and the kernel's timestamps are right however late they are read.
-//! So while several queries wait, the thread wakes once a tick and handles all that has come.
+//! Waking the thread costs more than everything else in a query, and the kernel's timestamps are right however late
+//! they are read. So while several queries wait, the thread wakes once per tick and handles everything that has
+//! arrived.
 
 use std::time::Duration;
 
-/// Interval of the looks at the sockets while several queries wait.
+/// Interval at which the sockets are read while several queries wait.
 pub(in crate::probe) const TICK: Duration = Duration::from_millis(20);
-/// With fewer waiting queries than this, a wake-up for each reply is cheaper than the ticks until it comes.
+/// With fewer waiting queries than this, waking for each reply costs less than waking at each tick.
 const SEVERAL: usize = 4;
 const NS_PER_TICK: i64 = TICK.as_nanos() as i64;
-/// Ticks follow the whole multiples of [`TICK`], at which probers become due, by this much,
-/// because the runtime's timers are up to two milliseconds late.
+/// Probers become due at multiples of [`TICK`], and the runtime's timers are up to two milliseconds late. So the
+/// thread's ticks come this much later.
 const LAG_NS: i64 = 4_000_000;
 
 /// What the thread waits for.
@@ -27,7 +28,7 @@ pub(super) enum Wait {
     Tick(i64),
 }
 
-/// What the last look at the sockets left behind.
+/// The state after the last pass over the sockets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Load {
     /// Number of queries that wait for a reply.
@@ -36,7 +37,7 @@ pub(super) struct Load {
     pub unsent: usize,
     /// Number of queries that could not be sent because a send buffer was full.
     pub deferred: usize,
-    /// Whether nothing that was read was about a query.
+    /// Whether the pass neither sent a request nor read anything about one.
     pub was_idle: bool,
     /// Whether the kernel gives no receive timestamps, so that each reply must be read when it arrives.
     pub is_unstamped: bool,

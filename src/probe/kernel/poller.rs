@@ -1,4 +1,4 @@
-//! Makes the queries: sends what is due, reads what has come, and ends what is decided or late. Never waits.
+//! Makes the queries: sends requests, reads what has arrived, and ends queries that are decided or late. Never waits.
 
 use std::io::ErrorKind;
 
@@ -24,10 +24,10 @@ const SEND_BATCH: usize = 64;
 const SENT_PER_PASS: usize = 512;
 /// Number of batches read from a socket in one pass, so that a flood does not delay other sockets.
 const READS_PER_PASS: usize = 128;
-/// How often a request is tried again after an error that another request may have left on the socket.
+/// How often a request is sent again after an error that another request may have left on the socket.
 const SEND_ATTEMPTS: usize = 3;
-/// With more datagrams than this in one pass that answer no query, the kernel drops them from now on. Below, they can be
-/// the faults of a server, which are evidence.
+/// If more datagrams than this in one pass answer no query, a filter in the kernel drops such datagrams from then on.
+/// Fewer may be bad replies of a server, which are evidence.
 const FLOOD: usize = 64;
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Poller {
         self.send();
         sending.stop(self.waiting.len().saturating_sub(waiting));
         for (answer, result) in self.answers.drain(..) {
-            // The task that waited is gone if its poll was aborted.
+            // Fails if the poll was aborted, so that no task waits.
             let _ = answer.send(result);
         }
     }
@@ -126,7 +126,7 @@ impl Poller {
             }
             let now = uninterrupted_stamp();
             if self.lacks_stamps(id) {
-                // A request was stamped before its reply came.
+                // The kernel stamped the request before its reply arrived, so the timestamp can be read now.
                 self.read_errors(id);
             }
             strangers += self.judge(id, now);
@@ -166,7 +166,7 @@ impl Poller {
         strangers
     }
 
-    /// Reads the error queue of a socket: transmit timestamps and refusals. Returns whether there was anything.
+    /// Reads the error queue of a socket: transmit timestamps and refusals. Returns whether it had any message.
     fn read_errors(&mut self, id: SocketId) -> bool {
         let mut was_there = false;
         for _ in 0..READS_PER_PASS {
@@ -197,7 +197,7 @@ impl Poller {
                         self.is_useful = true;
                     }
                 }
-                // Our port is enough to forge an ICMP error, so it is believed only if it quotes the cookie.
+                // Knowing the port is enough to forge an ICMP error, so an error counts only if it quotes the cookie.
                 Some(About::Refusal) => {
                     let Some(cookie) = cookie_of_quote(octets) else { continue };
                     let Some(number) = self.waiting.with_cookie(cookie, id) else { continue };
@@ -250,7 +250,7 @@ impl Poller {
         }
     }
 
-    /// Sends requests to one family through one socket.
+    /// Sends requests to addresses of one family through one socket.
     fn send_batch(&mut self, orders: Vec<Order>) {
         let Some(first) = orders.first() else { return };
         self.is_useful = true;
@@ -301,7 +301,7 @@ impl Poller {
         }
     }
 
-    /// Returns the number of the request, what it carries, and the time just before it was sent.
+    /// Returns the number of the request, its variable fields, and the time just before it was sent.
     fn try_send(&mut self, id: SocketId, order: &Order) -> std::io::Result<(u32, Carried, Stamp)> {
         let socket = self.pool.get(id).ok_or(ErrorKind::WouldBlock)?;
         let number = self.waiting.free_number();
@@ -309,7 +309,7 @@ impl Poller {
         let continued = continued.filter(|continued| crate::clock::now().mono_ns <= continued.until_ns);
         let interleaved = continued.map(|continued| (socket.cookie(), continued.previous));
         let carried = Carried { cookie: socket.cookie(), interleaved };
-        // A request that was not sent has not spent its ticket.
+        // Sealing does not consume the ticket, so a request that could not be sent can be tried again with it.
         let header = carried.header();
         let sealed = order.query.ticket.as_ref().map(|ticket| ticket.seal(&header, rand::random()));
         let special = sealed.or_else(|| Some(order.query.question?.request(carried.cookie)));

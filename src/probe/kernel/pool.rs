@@ -1,5 +1,5 @@
-//! The sockets that carry the queries: some for each family, opened when they are first drawn, and replaced within
-//! minutes, so that a port that an attacker has learned is of use for minutes only.
+//! The sockets of the queries: some for each family, opened when they are first drawn, and replaced within minutes, so
+//! that a port that an attacker has learned is useful for a few minutes only.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use super::socket::{OpenError, Options, PollSocket};
 
 /// The lifetime of a socket is random between these, so that not all are replaced at once.
 const LIFETIME_NS: std::ops::Range<i64> = 60_000_000_000..180_000_000_000;
-/// Number of sockets about which one look at the readiness reports.
+/// Largest number of sockets that one call reports as ready.
 const READY: usize = 64;
 
 pub(super) type SocketId = u64;
@@ -20,14 +20,14 @@ pub(super) type SocketId = u64;
 #[derive(Debug)]
 pub(super) struct Member {
     pub socket: PollSocket,
-    /// No request leaves through it after this monotonic time.
+    /// No request is sent through it after this monotonic time, in nanoseconds.
     expires_ns: i64,
     /// Number of queries that wait for a reply through it.
     waiting: usize,
     is_retired: bool,
 }
 
-/// A socket about which there is something to read.
+/// A socket that has something to read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReadySocket {
     pub id: SocketId,
@@ -75,7 +75,7 @@ impl Pool {
         Ok(id)
     }
 
-    /// No request leaves through this socket any more. It is closed when no query waits for a reply through it.
+    /// Sends no more requests through this socket. It is closed when no query waits for a reply through it.
     pub fn retire(&mut self, id: SocketId) {
         self.slots.iter_mut().flatten().filter(|slot| **slot == Some(id)).for_each(|slot| *slot = None);
         if let Some(member) = self.members.get_mut(&id) {
@@ -84,8 +84,8 @@ impl Pool {
         self.close_unused(id);
     }
 
-    /// Protects a socket from a flood: the kernel drops what lacks its tag. If the flood has the tag, which a polled
-    /// server knows, the socket is retired.
+    /// Protects a socket from a flood: the kernel drops datagrams without its tag. If the kernel already does so, the
+    /// flood has the tag, which polled servers know, and the socket is retired.
     pub fn defend(&mut self, id: SocketId) {
         if self.members.get_mut(&id).is_some_and(|member| !member.socket.drop_untagged()) {
             self.retire(id);

@@ -1,11 +1,11 @@
 //! A UDP socket with kernel timestamps, which carries the requests of many queries.
 //!
-//! It is not connected, so that it reaches every server of its family, and an answer from another address than the one
-//! asked becomes evidence instead of silence. ICMP errors come through its error queue, like the transmit timestamps.
+//! It is not connected, so that it reaches every server of its family, and a reply from another address than the one
+//! asked is received and becomes evidence. ICMP errors arrive through its error queue, like the transmit timestamps.
 //!
-//! Built on `nix` and `socket2`. The `timestamped-socket` crate is similar, but hides ICMP errors until the next send (a
-//! refusal would cost a second datagram), waits 200 ms in `send` on interfaces without transmit timestamps, and leaves
-//! its sockets open across exec.
+//! Built on `nix` and `socket2`. The `timestamped-socket` crate is similar, but hides ICMP errors until the next send
+//! (a refusal would cost a second datagram), waits 200 ms in `send` on interfaces without transmit timestamps, and
+//! leaves its sockets open across exec.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,24 +25,24 @@ const BUFFER_LEN: usize = 2048;
 /// Number of messages read by one call. A tick brings a few datagrams to each socket, and the headers are allocated
 /// for each call, so more would cost more.
 const BATCH: usize = 8;
-/// Room for the control messages of one message: a timestamp, an extended error with an IPv6 address, packet information
-/// and a hop limit take 184 octets.
+/// Room for the control messages of one message: a timestamp, an extended error with an IPv6 address, packet
+/// information and a hop limit take 184 octets.
 const CONTROL_LEN: usize = 224;
 
 /// How sockets are opened.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
-    /// Sockets of each family that share the requests.
+    /// Number of sockets of each family, among which the requests are distributed.
     pub sockets: usize,
-    /// Whether the kernel takes the number of a request with it, and returns it with the transmit timestamp. Otherwise
-    /// it returns the packet.
+    /// Whether the kernel accepts a number with each request and returns it with the transmit timestamp. Otherwise it
+    /// returns the packet.
     pub numbered: bool,
     /// Octets of the receive buffer, which the error queue shares; the kernel may grant less.
     pub receive_buffer: usize,
 }
 
 impl Options {
-    /// 32 sockets of each family would need 64 descriptors; 16 halve that and still spread the queries.
+    /// Both families together need 32 descriptors.
     const SOCKETS: usize = 16;
     /// 2,500 small datagrams or timestamps; the default of the kernel holds 255.
     const RECEIVE_BUFFER: usize = 1 << 20;
@@ -105,7 +105,7 @@ impl PollSocket {
         self.port
     }
 
-    /// Whether transmit timestamps come with the number of the request, instead of with its packet.
+    /// Whether transmit timestamps arrive with the number of the request instead of its packet.
     pub const fn is_numbered(&self) -> bool {
         self.numbered
     }
@@ -115,7 +115,7 @@ impl PollSocket {
         u64::from(self.tag) << 48 | rand::random::<u64>() >> 16
     }
 
-    /// Sends one request without waiting; its transmit timestamp will come with `number`.
+    /// Sends one request without waiting; its transmit timestamp will arrive with `number`.
     pub fn send(&self, request: &[u8], to: SocketAddr, number: u32) -> io::Result<()> {
         let address = SockAddr::from(to);
         let buffers = [IoSlice::new(request)];
@@ -130,20 +130,20 @@ impl PollSocket {
         inbox.fill(&self.socket, MsgFlags::empty())
     }
 
-    /// Reads messages of the error queue into `inbox`. Also clears the error that an ICMP message left on the socket, which
-    /// the next call would report whatever address it is for.
+    /// Reads messages of the error queue into `inbox`. Also clears the error that an ICMP message left on the socket,
+    /// which the next call would report whatever address it is for.
     pub fn receive_errors(&self, inbox: &mut Inbox) -> io::Result<()> {
         inbox.fill(&self.socket, MsgFlags::MSG_ERRQUEUE)
     }
 
-    /// Clears an error whose message found no room in the error queue.
+    /// Clears an error whose message did not fit into the error queue.
     pub fn clear_error(&self) {
-        // What it was is unknown to no query: each waits for its own message.
+        // No query depends on this value: refusals are read from the error queue.
         let _ = self.socket.take_error();
     }
 
-    /// Makes the kernel drop what does not repeat the tag of this socket, before it takes room in the receive buffer.
-    /// Returns false if it already does that, or cannot.
+    /// Makes the kernel drop datagrams that do not repeat the tag of this socket, before they take room in the receive
+    /// buffer. Returns false if it already does so, or cannot.
     pub fn drop_untagged(&mut self) -> bool {
         let was_filtered = std::mem::replace(&mut self.is_filtered, true);
         !was_filtered && self.socket.attach_filter(&filter::tagged_replies(self.tag)).is_ok()
@@ -156,7 +156,7 @@ impl AsFd for PollSocket {
     }
 }
 
-/// Messages that were read by one call, and their octets.
+/// Messages that were read by one call, with their octets.
 #[derive(Debug)]
 pub(super) struct Inbox {
     octets: Box<[u8]>,
@@ -175,7 +175,7 @@ impl Inbox {
             .map(|(message, octets)| (message, &octets[..message.len]))
     }
 
-    /// Whether the call may have left messages behind.
+    /// Whether there may be more messages to read.
     pub const fn is_full(&self) -> bool {
         self.messages.len() == BATCH
     }
@@ -203,8 +203,8 @@ fn enable_stamps(socket: &Socket, numbered: bool) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::Timestamping, &flags)?)
 }
 
-/// Whether the kernel takes the number of a request with it (Linux 6.13). The counter of older kernels is of no use: a
-/// request that the queueing discipline drops advances it, though the call reports success.
+/// Whether the kernel accepts a number with each request (Linux 6.13). The counter of older kernels cannot be used: it
+/// also advances for a request that the queueing discipline drops, although the call reports success.
 fn takes_numbers() -> bool {
     let attempt = || {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
@@ -220,7 +220,7 @@ fn takes_numbers() -> bool {
 const CONTROL_HEADER_LEN: usize = size_of::<usize>() + 8;
 const TRANSMIT_ID_LEN: usize = (CONTROL_HEADER_LEN + 4).next_multiple_of(size_of::<usize>());
 
-/// The control message that numbers a request. No crate that is used here has it yet.
+/// The control message with the number of a request. The crates that are used here do not provide it yet.
 fn transmit_id(number: u32) -> [u8; TRANSMIT_ID_LEN] {
     const SCM_TS_OPT_ID: i32 = 81;
     let mut control = [0; TRANSMIT_ID_LEN];
@@ -234,7 +234,7 @@ fn transmit_id(number: u32) -> [u8; TRANSMIT_ID_LEN] {
     control
 }
 
-/// Keeps the kernel's timestamping enabled while it exists.
+/// Keeps the kernel's timestamping of received datagrams enabled while it exists.
 ///
 /// The kernel timestamps received datagrams only while some socket asks for it, and starts shortly after the first
 /// socket asks, so the reply to a first query would have no timestamp.

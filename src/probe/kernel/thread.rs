@@ -22,7 +22,7 @@ pub(super) fn start(poller: Poller) -> io::Result<Arc<Orders>> {
     Ok(orders)
 }
 
-/// Closes the orders when the thread ends, after a panic too: the next query then starts another thread.
+/// Closes the orders when the thread ends, also after a panic: the next query then starts another thread.
 struct CloseAtEnd(Arc<Orders>);
 
 impl Drop for CloseAtEnd {
@@ -41,7 +41,7 @@ fn run(mut poller: Poller, orders: &Orders) {
             Wait::Query => sleep(orders, None, PollTimeout::NONE),
             Wait::Readable(until_ns) => {
                 let ms = (until_ns - now_ns).max(0).unsigned_abs().div_ceil(NS_PER_MS.unsigned_abs());
-                // A longer wait than the type can hold is made in parts.
+                // A wait that is too long for the type is shortened; the loop then waits again.
                 let timeout = PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX);
                 sleep(orders, Some(poller.pool().readiness.0.as_fd()), timeout);
             }
@@ -61,7 +61,7 @@ fn sleep(orders: &Orders, sockets: Option<BorrowedFd<'_>>, timeout: PollTimeout)
     let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut waited: Vec<_> = [orders.woken()].into_iter().chain(sockets).map(readable).collect();
     if poll(&mut waited, timeout).is_err() {
-        // Interrupted, or short of memory: neither may keep this thread busy.
+        // The call was interrupted, or memory is short: this must not become a busy loop.
         std::thread::sleep(TICK);
     }
     orders.awake();

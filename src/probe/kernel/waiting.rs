@@ -11,7 +11,7 @@ use super::pool::SocketId;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub exchange: Exchange,
-    /// The socket that its request left through, and its reply must come through.
+    /// The socket through which its request was sent and its reply must arrive.
     pub socket: SocketId,
     pub answer: Answer,
 }
@@ -33,7 +33,8 @@ impl Waiting {
         self.entries.len()
     }
 
-    /// A number for the next query. Numbers repeat after four billion, so that a late timestamp finds no other query.
+    /// A number for the next query. Numbers repeat only after four billion queries, so that a late timestamp is not
+    /// assigned to another query.
     pub fn free_number(&mut self) -> u32 {
         loop {
             let number = self.next_number;
@@ -73,7 +74,7 @@ impl Waiting {
         self.entries.get_mut(&number).filter(|entry| entry.socket == socket)
     }
 
-    /// The query that sent `cookie` through `socket`, in either field.
+    /// The query whose request had `cookie` in either field and was sent through `socket`.
     pub fn with_cookie(&self, cookie: u64, socket: SocketId) -> Option<u32> {
         let number = *self.by_cookie.get(&cookie)?;
         self.entries.get(&number).filter(|entry| entry.socket == socket).map(|_| number)

@@ -1,5 +1,5 @@
-//! Asks the name servers as `getaddrinfo` does: the names of the search list in its order, both families at the same
-//! time. A family that is never answered does not hold up the other one (RFC 8305 §3).
+//! Queries the name servers as `getaddrinfo` does: the names of the search list in order, both families at the same
+//! time. A family that is not answered does not delay the other one for long (RFC 8305 §3).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use super::ResolveError;
 use crate::config::Family;
 use crate::probe::address::Address;
 
-/// A name server is asked again, or the next one instead, after this part of the deadline.
+/// A query is repeated, or sent to the next name server, after the deadline divided by this.
 const TRIES_IN_DEADLINE: u32 = 6;
-/// When one family has been answered, the other one gets this part of the deadline.
+/// After one family has been answered, the other one has the deadline divided by this.
 const LAGGARDS_IN_DEADLINE: u32 = 8;
 
 /// The name servers of this host.
@@ -37,7 +37,7 @@ pub(super) struct Dns {
 pub(super) struct Answer {
     pub addresses: Vec<Address>,
     pub life: Duration,
-    /// The family about which there was no answer in time.
+    /// The family that was not answered in time.
     pub silent: Option<Family>,
 }
 
@@ -49,7 +49,7 @@ impl Answer {
 }
 
 impl Dns {
-    /// From the text of a `resolv.conf`; `None` if it lists no name server.
+    /// The name servers of the text of a `resolv.conf`; `None` if it lists none.
     pub(super) fn from_resolv_conf(text: &[u8], deadline: Duration) -> Option<Self> {
         let (config, options) = parse_resolv_conf(text).ok()?;
         Self::new(config, options, deadline)
@@ -70,7 +70,7 @@ impl Dns {
         Some(Self { resolver, search: search.into(), ndots, laggard: deadline / LAGGARDS_IN_DEADLINE })
     }
 
-    /// The addresses of the first name of the search list that has some.
+    /// The addresses of the first name of the search list that has any.
     pub(super) async fn look_up(&self, host: &str, family: Family) -> Result<Answer, ResolveError> {
         let mut reason = ResolveError::NoSuchName { host: host.into() };
         for name in candidates(host, &self.search, self.ndots) {
@@ -111,7 +111,7 @@ impl Dns {
         match (first, second) {
             (Ok(one), Ok(other)) => Ok(one.and(other)),
             (Ok(answer), Err(why)) => Ok(Answer { silent: silent(families.1, &why), ..answer }),
-            // Some name servers deny a name that they know when asked for the other family (RFC 4074 §4.2).
+            // Some name servers deny that a name exists when they are asked for a family that it lacks (RFC 4074 §4.2).
             (Err(why), Ok(answer)) => Ok(Answer { silent: silent(families.0, &why), ..answer }),
             (Err(why), Err(_)) => Err(why),
         }
@@ -125,8 +125,8 @@ impl Dns {
     }
 }
 
-/// The absolute names to ask for, in order (resolv.conf(5), `search` and `ndots`). A name that ends in a dot is
-/// absolute already.
+/// The absolute names to query, in order (resolv.conf(5), `search` and `ndots`). A name that ends in a dot is already
+/// absolute.
 fn candidates(host: &str, search: &[Name], ndots: usize) -> Vec<Name> {
     let Ok(mut absolute) = Name::from_str_relaxed(host) else { return Vec::new() };
     absolute.set_fqdn(true);

@@ -8,12 +8,12 @@ use crate::probe::address::Address;
 /// The content of a hosts file.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    /// By name in lower case. Addresses are kept as text, because an interface that they name may appear later.
+    /// By name in lower case. Addresses are kept as text, because the interface of a link-local one may appear later.
     addresses: HashMap<Box<str>, Vec<Box<str>>>,
 }
 
 impl Hosts {
-    /// Reads lines of an address and names; lines that are something else are skipped, as by the system.
+    /// Parses lines of an address and names; other lines are skipped, as by the system.
     pub(super) fn parse(text: &str) -> Self {
         let mut hosts = Self::default();
         for line in text.lines() {

@@ -1,5 +1,6 @@
-//! The order in which the addresses of a name are tried: that of `getaddrinfo` (RFC 6724 §6), by what this host can
-//! reach. Equal addresses are shuffled, so that many monitors of one pool do not all poll the same member.
+//! The order in which the addresses of a name are tried: that of `getaddrinfo` (RFC 6724 §6), which prefers addresses
+//! that this host can reach. Addresses of equal rank are shuffled, so that many monitors of one pool do not all poll
+//! the same member.
 
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -21,7 +22,7 @@ pub(super) fn by_preference(mut addresses: Vec<Address>) -> Vec<Address> {
     addresses
 }
 
-/// The address from which this host would send, `None` if it has no route. Nothing is sent.
+/// The address from which this host would send; `None` if it has no route. Nothing is sent.
 fn source_of(destination: Address) -> Option<IpAddr> {
     let from: SocketAddr = match destination.ip {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),

@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::dns::Dns;
 use super::hosts::Hosts;
 
-/// Only so much of a file is read.
+/// Larger files are read up to this many bytes.
 const LONGEST_FILE: u64 = 16 << 20;
 
-/// Where the files are.
+/// The paths of the files.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     pub hosts: PathBuf,
@@ -29,7 +29,7 @@ impl Files {
 /// Differs when a file was replaced or written: device, inode, size and both times of change.
 type Signature = Option<[i64; 7]>;
 
-/// What the files say, as of the last look at them.
+/// The content of the files when they were last read.
 pub(super) struct Sources {
     files: Files,
     deadline: Duration,
@@ -41,12 +41,12 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The DNS is given `deadline` for each name.
+    /// Nothing is read yet. DNS queries have `deadline` for each name.
     pub(super) fn new(files: Files, deadline: Duration) -> Self {
         Self { files, deadline, hosts: Arc::default(), hosts_seen: None, dns: None, dns_seen: None }
     }
 
-    /// The content of the files now.
+    /// The present content of the files.
     pub(super) fn current(&mut self) -> (Arc<Hosts>, Option<Dns>) {
         let [hosts, resolv_conf] = self.signatures();
         if self.hosts_seen != Some(hosts) {
@@ -60,17 +60,17 @@ impl Sources {
         (Arc::clone(&self.hosts), self.dns.clone())
     }
 
-    /// The state of the files now, to compare with a later one.
+    /// The present state of the files, to detect a later change.
     pub(super) fn signatures(&self) -> [Signature; 2] {
         [signature(&self.files.hosts), signature(&self.files.resolv_conf)]
     }
 
-    /// The name servers are read again and asked with new sockets.
+    /// Makes the next query read the name servers again and use new sockets.
     pub(super) fn forget_dns(&mut self) {
         self.dns_seen = None;
     }
 
-    /// Both files are read again, and no answer is kept.
+    /// Makes the next query read both files again, and discards cached answers.
     pub(super) fn forget(&mut self) {
         (self.hosts_seen, self.dns_seen) = (None, None);
     }

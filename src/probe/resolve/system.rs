@@ -1,4 +1,4 @@
-//! The resolver of this host: the hosts file, the name servers of `/etc/resolv.conf`, then every source of nsswitch.
+//! The resolver of this host: the hosts file, then the name servers of `/etc/resolv.conf`, then the system's resolver.
 //!
 //! Queries the DNS directly, because `getaddrinfo` provides no TTL. Names that the DNS does not know (mDNS, other
 //! sources of nsswitch) are resolved by the system. Every resolution has a deadline.
@@ -20,7 +20,7 @@ use crate::config::Family;
 const LIFE_WITHOUT_TTL: Duration = Duration::from_secs(300);
 /// Limit of concurrent system look-ups. Each blocks a thread, even past the deadline.
 const SYSTEM_LOOKUPS: usize = 16;
-/// The files are looked at this often.
+/// The files are checked for changes this often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The resolver of this host. Cheap to clone.
@@ -85,8 +85,8 @@ impl SystemResolver {
         let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|why| failed(&why))?;
         let (system, name) = (self.system, host.to_owned());
         let (answer, found) = oneshot::channel();
-        // A thread of its own: the end of the runtime would wait for one of its threads. It holds the permit, because
-        // it stays blocked even after the resolution timed out.
+        // A separate thread, because the runtime would wait at its end for its own threads. The thread holds the
+        // permit, because it stays blocked after the resolution timed out.
         let look_up = move || {
             let _held = permit;
             let _ = answer.send(system(&name));
@@ -129,7 +129,7 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// An interface may get another index, so an address that names its interface is looked up again soon.
+/// An interface may get another index, so an address with an interface is resolved again soon.
 fn resolve_literal(
     host: &str,
     family: Family,

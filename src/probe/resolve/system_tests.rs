@@ -27,7 +27,7 @@ fn refuse(_: &str) -> io::Result<Vec<Address>> {
     Err(io::Error::other("the system knows no more"))
 }
 
-/// A resolver with files in a directory, which the system helps no further.
+/// A resolver with files in a directory, whose system resolver always fails.
 fn resolver(dir: &TempDir, hosts: &str) -> SystemResolver {
     let files = Files { hosts: dir.path().join("hosts"), resolv_conf: dir.path().join("resolv.conf") };
     std::fs::write(&files.hosts, hosts).unwrap();
@@ -35,8 +35,8 @@ fn resolver(dir: &TempDir, hosts: &str) -> SystemResolver {
     SystemResolver { sources, system: refuse, ..SystemResolver::new(DEADLINE) }
 }
 
-/// The answers of a name server, by name and type; `None` for a question that is never answered. Other types of a name
-/// that is known are empty, other names do not exist.
+/// The answers of a name server, by name and type; `None` for a question that is never answered. Other types of a known
+/// name have no records; other names do not exist.
 type Zone = HashMap<(&'static str, u8), Option<Vec<IpAddr>>>;
 
 struct NameServer {

@@ -20,10 +20,10 @@ use crate::key_exchange::{Established, Exchange, ExchangeFault, Target, exchange
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The UDP port of an NTP server that key exchange names without a port.
 const NTP_PORT: u16 = 123;
-/// Key exchanges within the lifetime of a certificate, where one a day is fewer. A certificate that is renewed when a third is
-/// left is then never seen with only a fifth left, at which an alert fires.
+/// Least number of key exchanges within the lifetime of a certificate, for short lifetimes. An alert fires when a fifth
+/// of the lifetime is left; a certificate that is renewed when a third is left is then seen before that.
 const LOOKS_AT_A_CERTIFICATE: u32 = 10;
-/// Addresses of a key-exchange server that are tried.
+/// Largest number of addresses of a key-exchange server that are tried.
 const MAX_ADDRESSES: usize = 3;
 
 pub(super) struct KeySession {
@@ -32,7 +32,7 @@ pub(super) struct KeySession {
     address: SocketAddr,
     tools: NtsTools,
     state: Mutex<State>,
-    /// Whether a key exchange runs, or waits for its turn.
+    /// Whether a key exchange runs, or waits for others.
     is_exchanging: AtomicBool,
 }
 
@@ -62,7 +62,7 @@ impl KeySession {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change leaves a usable state behind.
+        // Each change leaves a usable state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,7 +105,7 @@ impl KeySession {
         let mut state = self.state();
         state.stock.add(news.cookies);
         state.view.downgrades += u64::from(news.is_downgraded);
-        // A NAK can be forged by those who see the request, so an authentic reply outweighs it.
+        // An attacker on the path can forge a NAK, so an authentic reply outweighs it.
         if news.is_nak && matches!(outcome, Outcome::Rejected(_)) {
             state.view.naks += 1;
             state.stock.refused();
@@ -119,7 +119,7 @@ impl KeySession {
             if state.stock.due(now.mono_ns) != Due::Now {
                 return;
             }
-            // Noted before the first datagram, so that a poll that is aborted counts against the floor.
+            // Recorded before the first datagram, so that the minimum interval also applies after an aborted poll.
             state.stock.begin(now.mono_ns);
         }
         let _running = Running::of(&self.is_exchanging);
@@ -132,7 +132,7 @@ impl KeySession {
         self.is_exchanging.load(Ordering::Relaxed)
     }
 
-    /// One key exchange, and where the requests go after it.
+    /// One key exchange, and the address of the requests after it.
     async fn exchange(&self) -> (Exchange, Result<SocketAddr, ExchangeFault>) {
         let nowhere = Ok(self.address);
         let addresses = match self.key_addresses().await {
@@ -140,7 +140,7 @@ impl KeySession {
             Err(fault) => return (Exchange { result: Err(fault), chain: Vec::new(), took: Duration::ZERO }, nowhere),
         };
         let name = self.nts.key_host(&self.host).to_string();
-        // The name of a link-local address has its interface, the certificate has not.
+        // A link-local address is written with its interface, which a certificate does not contain.
         let name = name.split_once('%').map_or(name.clone(), |(address, _)| address.to_owned());
         let target = Target { addresses, name, ca_pem: self.authorities().await };
         let exchange = exchange(&target, &self.tools.trust, DEADLINE).await;
@@ -167,7 +167,7 @@ impl KeySession {
 
     async fn key_addresses(&self) -> Result<Vec<SocketAddr>, ExchangeFault> {
         let Some((host, port)) = &self.nts.key_server else {
-            // Cookies are those of one machine, so the address that is polled is the one that gives them.
+            // Cookies are valid at one machine, so they are requested from the address that is polled.
             let mut address = self.address;
             address.set_port(self.nts.key_port());
             return Ok(vec![address]);
@@ -192,7 +192,7 @@ impl KeySession {
             Ok(ip) => SocketAddr::new(ip, port),
             Err(_) => {
                 let all = self.resolve(server, port).await?;
-                // The configured address, if the name has it: then nothing changes.
+                // If the configured address belongs to the name, it is kept.
                 let is_known = |address: &&SocketAddr| address.ip() == self.address.ip();
                 *all.iter().find(is_known).or(all.first()).unwrap_or(&self.address)
             }
@@ -221,7 +221,7 @@ impl KeySession {
                 state.view.asked = asked;
                 state.stock.exchanged(keys, agreement.cookies, now.mono_ns);
                 if let Some(certificate) = exchange.chain.first() {
-                    // Often enough to see the next one before this one seems to end.
+                    // Often enough to see the renewed certificate before an alert about this one.
                     state.stock.replace_within(certificate.lifetime() / LOOKS_AT_A_CERTIFICATE);
                 }
                 None
@@ -239,7 +239,7 @@ impl KeySession {
     }
 }
 
-/// Says that a key exchange runs, until it is dropped, also if the poll is aborted.
+/// Sets the flag that a key exchange runs, and clears it when dropped, also if the poll is aborted.
 struct Running<'a>(&'a AtomicBool);
 
 impl<'a> Running<'a> {

@@ -11,7 +11,7 @@ use crate::regular_file;
 /// How much of a file is read at once when looking for its last line end.
 const BLOCK: u64 = 64 * 1024;
 
-/// What an [`Appender`] needs of a file. A trait, so that tests can simulate a full disk.
+/// The operations on a file that an [`Appender`] uses. A trait, so that tests can simulate a full disk.
 pub(super) trait Medium: Write {
     /// Cuts the file at `length` bytes, unless it is shorter; the next write continues there.
     fn cut(&mut self, length: u64) -> io::Result<()>;
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use ntp_monitor_core::formats::csv::HEADER;
 
-    /// A disk with room for so many bytes, on which cutting may fail too.
+    /// A disk with room for a number of bytes, on which cutting may also fail.
     struct Disk {
         bytes: Vec<u8>,
         room: usize,

@@ -1,6 +1,6 @@
-//! Rows that are missing from the files since an earlier process ended. However many they are, they are read from the
-//! store in pieces and written before newer rows, so they never wait in a queue, and a process that ends meanwhile
-//! leaves no gap between rows.
+//! Rows that are missing from the files since an earlier process ended. They are read from the store in pieces and
+//! written before newer rows. So any number of them needs no queue, and a process that ends meanwhile leaves no gap
+//! between rows.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

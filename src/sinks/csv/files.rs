@@ -1,5 +1,6 @@
-//! The files of a directory: `samples-YYYY-MM-DD.csv` (and `local-YYYY-MM-DD.csv`), then `samples-YYYY-MM-DD.2.csv` and so on if the first file of a
-//! day cannot be continued (already compressed, or with other columns), each with `.gz` if compressed.
+//! The files of a directory: `samples-YYYY-MM-DD.csv` (and `local-YYYY-MM-DD.csv`), then `samples-YYYY-MM-DD.2.csv` and
+//! so on if the first file of a day cannot be continued (already compressed, or with other columns), each with `.gz` if
+//! compressed.
 
 use std::fmt;
 use std::fs;
@@ -34,7 +35,6 @@ pub(super) struct DayFile {
     pub(super) date: Date,
     /// 1 for the first file of a day.
     pub(super) number: u32,
-    /// Whether it is compressed.
     pub(super) compressed: bool,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for DayFile {
     }
 }
 
-/// The sample files in `dir`, oldest first. Skips what has such a name but is not a regular file.
+/// The sample files in `dir`, oldest first. Skips entries with such a name that are not regular files.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<DayFile>> {
     list_of(dir, Kind::Samples)
 }

@@ -1,4 +1,5 @@
-//! CSV files: the columns of [`ntp_monitor_core::formats::csv::COLUMNS`], a file a UTC day, `samples-YYYY-MM-DD.csv`.
+//! CSV files with the columns of [`ntp_monitor_core::formats::csv::COLUMNS`], one per UTC day:
+//! `samples-YYYY-MM-DD.csv`.
 //!
 //! `files` names and lists the files, `append` appends to one or leaves it as it was, `local` writes and reads the
 //! files of local rows, `compress` compresses finished files piece by piece, `writer` is the output itself, `tail`

@@ -13,8 +13,8 @@ use jiff::tz::TimeZone;
 use super::tail::{Key, key, rows_of_day};
 use ntp_monitor_core::sample::Sample;
 
-/// Reads the samples of a span from the store, by time, about so many at once. Returns none only when there are no
-/// more. An error says why the store cannot be read now.
+/// Reads samples of a span from the store, by time: about the given number at once, and none only if there are no more.
+/// The error says why the store cannot be read now.
 pub type Journal = Arc<dyn Fn(Range<i64>, usize) -> Result<Vec<Arc<Sample>>, String> + Send + Sync>;
 
 /// The rows that this process wrote into the files of a day.
@@ -53,7 +53,7 @@ pub(super) struct Repair {
 }
 
 impl Repair {
-    /// Reads which rows the files of `date` still have. This process had `written` some of them.
+    /// Reads which rows the files of `date` still have; `written` are those that this process wrote.
     pub(super) fn begin(dir: &Path, date: Date, what: String, written: Written) -> io::Result<Self> {
         let (rows, complete_from_ns) = match rows_of_day(dir, date) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => (HashSet::new(), i64::MIN),
@@ -76,12 +76,13 @@ impl Repair {
         self.rows.contains(&key(sample))
     }
 
-    /// A sample that arrived meanwhile was written.
+    /// Records that a sample that arrived meanwhile was written.
     pub(super) fn wrote(&mut self, sample: &Sample) {
         self.rows.insert(key(sample));
     }
 
-    /// The `stored` samples that the files lacked were appended; the store has no others up to the last of `stored`.
+    /// Records that those of the `stored` samples that the files lacked were appended. The store has no other samples
+    /// up to the last of `stored`.
     pub(super) fn advance(&mut self, stored: &[Arc<Sample>]) {
         for sample in stored {
             let key = key(sample);

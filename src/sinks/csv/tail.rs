@@ -1,10 +1,10 @@
 //! Reads the last rows of the files, so that rows that are missing after a kill can be taken from the store.
 //!
-//! The store commits a batch before CSV gets it, so a batch that was interrupted in between is in the store only. Every
-//! stored sample that is newer than the window of the tail and not among its keys is missing from the files. Older
-//! samples were written long before, because CSV is at most seconds behind the store. Wall stamps are compared, because
-//! nothing else survives a reboot. After the clock was stepped back by more than the window, the repeated time is not
-//! caught up.
+//! The store commits a batch before CSV gets it, so a batch that was interrupted in between is in the store only. The
+//! tail has the keys of the rows within a window before the newest row. A stored sample that is newer than the start of
+//! the window and not among the keys is missing from the files. Older samples count as written, because CSV gets
+//! batches in the order of the store. Wall stamps are compared, because monotonic ones are not comparable after a
+//! reboot. If the clock was stepped back by more than the window, missing samples of the repeated time are not found.
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -104,7 +104,7 @@ impl CsvWriter {
         Self { journal: Some(journal), ..self }
     }
 
-    /// Before anything else, writes the rows that are missing from the files since an earlier process ended.
+    /// First writes the rows that are missing from the files since an earlier process ended.
     #[must_use]
     pub fn catching_up(self, catch_up: CatchUp) -> Self {
         Self { catch_up, ..self }
@@ -165,7 +165,7 @@ impl CsvWriter {
         self.append(&days)
     }
 
-    /// Appends the rows of each day. At the first failure, removes those of the days before.
+    /// Appends the rows of each day. At the first failure, removes the rows of the earlier days again.
     fn append(&mut self, days: &BTreeMap<Date, Vec<u8>>) -> Result<(), WriteError> {
         let mut undo = Vec::with_capacity(days.len());
         for (date, rows) in days {

@@ -1,4 +1,5 @@
-//! What an answer to a write means for its lines. Pure. Success is 204 without a page; everything else keeps the lines.
+//! Decides from the response to a write what happens to its lines. Pure. Success is 204 without a page; after any other
+//! response the lines are kept.
 
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use crate::outbound::short;
 /// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteOutcome {
-    /// The database took every line.
+    /// The database accepted every line.
     Done,
-    /// The database took the lines, except for so many that are older than its bucket keeps points.
+    /// The database accepted the lines, except for this number of lines that are older than its bucket keeps points.
     TooOld {
         lines: usize,
         /// The database's message.
@@ -48,11 +49,11 @@ impl WriteOutcome {
 /// Why a database rejects lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rejection {
-    /// The database's message, and what helps.
+    /// The database's message, with advice.
     pub reason: String,
     /// The number of lines that the database says it dropped; it kept the others.
     pub dropped: Option<usize>,
-    /// The measurement and the field whose type is another one in the bucket.
+    /// The measurement and the field that have another type in the bucket.
     pub conflict: Option<(String, String)>,
 }
 
@@ -79,7 +80,7 @@ impl Answer<'_> {
             413 => WriteOutcome::TooLarge,
             408 | 504 => WriteOutcome::TooSlow { reason, after },
             429 | 500.. => WriteOutcome::Retry { reason, after },
-            // As the HTTP library of Go says it, in plain text.
+            // The text of Go's HTTP library.
             400 if self.text().contains("HTTP request to an HTTPS server") => {
                 WriteOutcome::Paused(reason + ": url must begin with https://")
             }

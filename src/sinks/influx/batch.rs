@@ -1,12 +1,12 @@
 //! One batch in delivery: which lines go into the next request, and which of them are rejected. Pure.
 //!
-//! InfluxDB keeps the good lines of a request that it rejects in part, and sending them again has no effect. So a rejected
-//! request is taken apart to find the bad lines, with few requests even if all lines are bad:
+//! InfluxDB keeps the good lines of a request that it rejects in part, and sending them again has no effect. So a
+//! rejected request is taken apart to find the bad lines, with few requests even if all lines are bad:
 //!
 //! - If the database says that it dropped as many lines as the request has, all of them are bad.
 //! - If it names a field whose type conflicts, the lines with this field are separated from the others.
-//! - Otherwise some lines, spread over the request, are sent alone. If all of them are rejected, so are the others. Once one
-//!   is accepted, the request is halved until the bad lines are isolated.
+//! - Otherwise some lines, spread over the request, are sent alone. If all of them are rejected, so are the others.
+//!   Once one is accepted, the request is halved until the bad lines are isolated.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) struct Batch {
     accepted: HashSet<Box<[u8]>>,
     /// Rejected requests whose sampled lines were all rejected.
     hopeless: u32,
-    /// Moves the samples of one attempt away from those of the one before.
+    /// Shifts the sampled lines from one attempt to the next.
     turn: usize,
 }
 
@@ -71,7 +71,7 @@ enum State {
     Halved,
 }
 
-/// What becomes of a batch when every line was accepted or rejected.
+/// The result of a batch when every line was accepted or rejected.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Conclusion {
     /// Rows that are finished.
@@ -184,8 +184,8 @@ impl Batch {
         self.rows.iter_mut().filter_map(|row| row.id.take_if(|_| row.open == 0)).collect()
     }
 
-    /// What becomes of the rows that are left. A rejected line is given up if another line of its measurement was
-    /// accepted, because then the line is at fault. Otherwise the bucket may be at fault, and the line is held.
+    /// The result for the remaining rows. A rejected line is given up if another line of its measurement was accepted,
+    /// because then the line is at fault. Otherwise the bucket may be at fault, and the line is held.
     pub(super) fn conclude(self) -> Conclusion {
         let is_held = |line: usize| !self.accepted.contains(measurement(self.text(line)));
         let mut held_in: HashMap<usize, usize> = HashMap::new();
@@ -203,7 +203,7 @@ impl Batch {
         }
     }
 
-    /// Makes one part of those that an earlier, lower limit has split.
+    /// Joins parts that an earlier, lower limit has split.
     fn join_unsent(&mut self) {
         let is_new = |part: &Part| part.state == State::New;
         while self.pending.last().is_some_and(is_new)

@@ -55,7 +55,8 @@ proptest! {
             }
         }
         let faults: Vec<usize> = batch.faults.iter().map(|(line, _)| *line).collect();
-        // Without any good line in a request, samples decide; then all of its lines are bad in this test or rejected as such.
+        // Without any good line in a request, samples decide; then all of its lines are bad in this test or rejected as
+        // such.
         let rejected: HashSet<String> =
             faults.iter().map(|line| String::from_utf8(batch.text(*line).to_vec()).unwrap()).collect();
         prop_assert_eq!(rejected.len(), faults.len());
@@ -122,7 +123,7 @@ fn lines_with_the_field_in_conflict_are_separated() {
 }
 
 #[test]
-fn rows_without_an_accepted_kin_are_held_and_others_finished() {
+fn rows_of_rejected_measurements_are_held_and_others_finished() {
     let rows = vec![row(1, &["m v=1\n".into()]), row(2, &["other v=1\n".into()]), row(3, &["m v=2\n".into()])];
     let mut batch = Batch::new(rows, 0);
     deliver(&mut batch, 5000, |_| because("no"), |line| line.starts_with("m "));

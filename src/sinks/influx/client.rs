@@ -45,7 +45,7 @@ pub trait LineWriter: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct InfluxClient(Arc<Mutex<Connection>>);
 
-/// What requests need at the moment.
+/// The current settings of requests; replaced when a secret has changed.
 #[derive(Debug, Clone)]
 struct Connection {
     config: Arc<Influx>,
@@ -75,11 +75,11 @@ impl InfluxClient {
         Ok(Self(Arc::new(Mutex::new(Connection::new(config.clone())?))))
     }
 
-    /// Whether the token may write to the bucket. Asked with a write without points, which writes nothing: InfluxDB looks
-    /// at the points after everything else, and other databases accept it.
+    /// Checks whether the token may write to the bucket, with a write without points, which writes nothing: InfluxDB
+    /// checks the points after everything else, and other databases accept it.
     ///
     /// # Errors
-    /// Why lines would not be accepted.
+    /// Why lines would be rejected.
     pub async fn may_write(&self) -> Result<(), String> {
         match self.attempt(Vec::new()).await {
             WriteOutcome::Done => Ok(()),
@@ -167,7 +167,7 @@ impl Connection {
         self.encoding != Encoding::Plain && lines.len() >= WORTH_COMPRESSING
     }
 
-    /// Makes one request. Returns the status, if there was a response, and what it means.
+    /// Makes one request. Returns the status, if there was a response, and the outcome.
     async fn send(&self, lines: Vec<u8>) -> (Option<StatusCode>, WriteOutcome) {
         let mut request = self.http.post(self.write_url.clone());
         let is_empty = lines.is_empty();
@@ -191,7 +191,7 @@ impl Connection {
     }
 }
 
-/// What a failed connection means. An untrusted certificate is a matter for an operator.
+/// The outcome of a failed connection. An untrusted certificate needs an operator.
 fn unreachable(why: String) -> WriteOutcome {
     match trust::certificate_fault(&why) {
         Some(fault) => WriteOutcome::Paused(format!("{fault} ({why})")),
@@ -199,7 +199,7 @@ fn unreachable(why: String) -> WriteOutcome {
     }
 }
 
-/// What a response means for a write, which may have been one without points.
+/// The outcome of a response to a write; `is_empty` if the write had no points.
 async fn judge(response: Response, is_empty: bool, masks: &Masks) -> WriteOutcome {
     let (status, after) = (response.status(), retry_after(response.headers()));
     let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));

@@ -6,8 +6,7 @@
 //!
 //! - control characters (C0, DEL, C1) and the line separators U+2028 and U+2029 become `_`;
 //! - in names and tags a backslash becomes `/`, because servers parse `\\` differently there; in string fields, where
-//!   they
-//!   agree, it is doubled and preserved;
+//!   they agree, it is doubled and preserved;
 //! - names that InfluxDB reserves (`time`, anything that starts with `_`) get the prefix `tag`;
 //! - texts are cut after 1 KiB, far below the limits of servers.
 
@@ -54,7 +53,6 @@ impl Point {
         if value.is_finite() { self.field(name, FieldValue::F64(value)) } else { self }
     }
 
-    /// Sets a number if it is present.
     #[must_use]
     pub fn maybe_number(self, name: &str, value: Option<f64>) -> Self {
         match value {

@@ -1,9 +1,9 @@
-//! InfluxDB 2: each sample becomes line protocol once, waits in an outbox on disk, and is sent until acknowledged.
+//! InfluxDB 2: each sample is encoded as line protocol once, kept in an outbox on disk, and sent until acknowledged.
 //!
 //! `line` builds lines, `sample_line` those of samples, `points` all others; [`outbox`] is the interface of the queue,
-//! `client` makes one request, `answer` (pure) knows what its response means, `batch` (pure) isolates rejected lines, `size`
-//! (pure) limits requests, `pacing` (pure) computes waits, and `sender` combines them. Every line has its own nanosecond timestamp, so sending it twice has no
-//! effect: delivery is at least once, with the result of exactly once.
+//! `client` makes one request, `answer` (pure) interprets its response, `batch` (pure) isolates rejected lines, `size`
+//! (pure) limits requests, `pacing` (pure) computes waits, and `sender` combines them. Every line has its own
+//! nanosecond timestamp, so sending it twice has no effect: delivery is at least once, with the result of exactly once.
 
 mod answer;
 mod batch;

@@ -1,4 +1,4 @@
-//! The outbox as the sender sees it. The embedded store implements it; tests use one in memory.
+//! The interface of the outbox for the sender. The embedded store implements it; tests use one in memory.
 
 use std::future::Future;
 

@@ -41,8 +41,8 @@ impl Pacing {
         jittered.max(retry_after.unwrap_or_default().min(self.longest_retry_after))
     }
 
-    /// The wait after `failures` consecutive small requests that the server rejected because of the client: it doubles up
-    /// to a sixth of [`Pacing::probe`].
+    /// The wait after `failures` consecutive small requests that the server rejected because of the client: it doubles
+    /// up to a sixth of [`Pacing::probe`].
     #[must_use]
     pub fn pause(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);

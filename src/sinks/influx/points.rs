@@ -86,7 +86,7 @@ fn stats(vantage: &str, wall_ns: i64, series: &SeriesKey, picture: &SeriesSnapsh
         .number("score", hour.score.value())
 }
 
-/// What a key exchange has agreed on and shown; it changes too rarely to be in each `ntp_sample`.
+/// Adds the results of the last key exchange, which change too rarely to be in each `ntp_sample`.
 fn nts(point: Point, status: &Status) -> Point {
     let maybe = |point: Point, name: &str, value: Option<&str>| match value {
         Some(value) => point.text(name, value),

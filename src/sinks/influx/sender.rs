@@ -1,11 +1,12 @@
 //! The sender: takes the oldest lines from the outbox, sends them until acknowledged, and only then deletes them.
 //!
 //! - Lines are batched for up to `flush_interval` on the monotonic clock, or until a batch is full.
-//! - Temporary failures are retried with jittered, doubling waits, never before the server's `Retry-After`. After a request
-//!   that was too slow or too large, the next one has half as many lines ([`Size`]). What was accepted is not sent again.
+//! - Temporary failures are retried with jittered, doubling waits, never before the server's `Retry-After`. After a
+//!   request that was too slow or too large, the next one has half as many lines ([`Size`]). What was accepted is not
+//!   sent again.
 //! - A rejected request is taken apart to isolate the rejected lines ([`Batch`]). They are moved to quarantine with the
-//!   database's reason if it accepts other lines of their measurement. Otherwise the bucket may be at fault: they are held
-//!   in the outbox and retried once a minute, with the lines that came meanwhile.
+//!   database's reason if it accepts other lines of their measurement. Otherwise the bucket may be at fault: they are
+//!   held in the outbox and retried once a minute, with the lines that came meanwhile.
 //! - Lines that are older than the bucket keeps points are counted and not retried.
 //! - If the database rejects the client (token, bucket), or is something else, a single line is sent now and then.
 //!
@@ -144,7 +145,7 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
             held => ((2 * held + self.config.batch).min(MAX_HELD.0), MAX_HELD.1),
         };
         let rows = self.outbox.oldest(lines, bytes).await?;
-        // The lines that are left have waited long enough.
+        // The remaining lines keep the time since when they wait.
         self.waiting_since = (gauge.rows > rows.len() as u64).then_some(since);
         Ok((!rows.is_empty()).then(|| Batch::new(rows, self.turn)))
     }
@@ -211,8 +212,8 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         }
     }
 
-    /// The database took the lines of a request, except for those that are too old. Rows that are finished leave the outbox
-    /// at once, so that a restart does not send them again.
+    /// The database took the lines of a request, except for those that are too old. Rows that are finished leave the
+    /// outbox at once, so that a restart does not send them again.
     async fn accepted(&mut self, batch: &mut Batch, too_old: usize, took: Duration) -> Result<(), Ended> {
         let lines = batch.accept();
         self.is_paused = false;
@@ -249,8 +250,8 @@ impl<O: Outbox, W: LineWriter> Sender<O, W> {
         self.wait(self.config.pacing.probe).await
     }
 
-    /// Moves rejected lines to quarantine, then deletes rows from the outbox. In this order, a crash in between repeats the
-    /// work and loses no line.
+    /// Moves rejected lines to quarantine, then deletes rows from the outbox. In this order, a crash in between repeats
+    /// the work and loses no line.
     async fn finish(&mut self, ids: Vec<i64>, rejected: Vec<(Vec<u8>, String)>) -> Result<(), Ended> {
         while let Err(why) = self.settle(&ids, &rejected).await {
             self.retry(&why.to_string(), None).await?;

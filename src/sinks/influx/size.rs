@@ -1,5 +1,5 @@
-//! How many lines go into one request. Pure: halved when a request was too large or too slow, raised while requests are
-//! quick.
+//! The number of lines in one request. Pure. It is halved when a request was too large or too slow, and raised while
+//! requests are fast.
 
 use std::time::Duration;
 
@@ -24,19 +24,19 @@ impl Size {
         self.limit
     }
 
-    /// The server rejected a request of so many lines as too large.
+    /// Records that the server rejected a request of this many lines as too large.
     pub(super) fn too_large(&mut self, lines: usize) {
         self.limit = (lines / 2).max(1);
         self.is_capped = true;
     }
 
-    /// A request of so many lines was not answered in time.
+    /// Records that a request of this many lines was not answered in time.
     pub(super) fn too_slow(&mut self, lines: usize) {
         self.limit = (lines / 2).max(1);
     }
 
-    /// A request of so many lines was accepted after `took`. One that was full and took less than a quarter of the
-    /// time-out shows that a larger one will do.
+    /// Records that a request of this many lines was accepted after `took`. If it was full and took less than a quarter
+    /// of the time-out, the next one may be larger.
     pub(super) fn accepted(&mut self, lines: usize, took: Duration, timeout: Duration) {
         if lines < self.limit || took > timeout / 4 {
             return;
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn slow_requests_shrink_until_they_fit() {
-        // A way that takes 100 lines a second: 5000 lines never arrive in time.
+        // A path that carries 100 lines per second: 5000 lines never arrive in time.
         let mut size = Size::new(5000);
         let (mut sent, mut attempts) = (0, 0);
         while sent < 5000 {

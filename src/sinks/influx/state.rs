@@ -75,7 +75,7 @@ impl SenderState {
         SenderGauge { next_attempt_in, ..inner.gauge.clone() }
     }
 
-    /// Nothing is due. If lines of a failed attempt still wait, the state does not change.
+    /// Records that nothing is due. If lines of a failed attempt still wait, the state does not change.
     pub(super) fn idle(&self, outbox_is_empty: bool) {
         let mut inner = self.lock();
         if outbox_is_empty || inner.gauge.consecutive_failures == 0 {

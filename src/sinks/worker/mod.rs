@@ -43,11 +43,11 @@ pub trait BatchWriter: Send + 'static {
     /// As [`BatchWriter::write`]; the writer continues.
     fn tick(&mut self, now: Stamp) -> Result<(), WriteError>;
 
-    /// Called once before the thread ends, when no more samples come: the last chance to repair, by `until`, what other
-    /// programs did to the files of the output.
+    /// Called once before the thread ends, when no more samples arrive: the last chance to repair, by `until`, damage
+    /// that other programs did to the files of the output.
     ///
     /// # Errors
-    /// What could not be repaired.
+    /// The damage that could not be repaired.
     fn settle(&mut self, _until: Instant) -> Result<(), WriteError> {
         Ok(())
     }
@@ -141,7 +141,6 @@ impl<C> WriterHandle<C> {
         settled
     }
 
-    /// The current state of the writer.
     #[must_use]
     pub fn gauge(&self) -> WriterGauge {
         self.state.gauge()

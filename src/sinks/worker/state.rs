@@ -122,7 +122,7 @@ impl WriterState {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The loop of the thread has run once more.
+    /// Records that the loop of the thread has run.
     pub(super) fn turned(&self) {
         self.turn_mono_ns.store(crate::clock::now().mono_ns, Ordering::Relaxed);
     }

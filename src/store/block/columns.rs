@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::ints::{put_varint, take, take_varint};
 use super::{floats, ints};
 
-/// The form of a column that was coded as differences from an expectation.
+/// The form of a column that is encoded as differences from expected values.
 const NEAR: u8 = 1;
 const PLAIN: u8 = 0;
-/// NTP's fraction of a second, in which reference ages are given.
+/// The units of an NTP timestamp per second. Reference ages are whole numbers of these units.
 const TICKS_PER_S: f64 = 4_294_967_296.0;
 const LONGEST_AGE_TICKS: f64 = (1_u64 << 62) as f64;
 
@@ -41,14 +41,14 @@ impl Columns {
         }
     }
 
-    /// Numbers that are near others, which the reader knows.
+    /// Numbers that are close to the `expected` ones, which the reader can compute.
     pub(super) fn near(&mut self, values: &[f64], expected: impl Iterator<Item = f64>) {
         let from = values.iter().zip(expected);
         let differences = from.map(|(value, expected)| bits(*value).wrapping_sub(bits(expected))).collect::<Vec<_>>();
         self.shorter(values, Some(&differences));
     }
 
-    /// The ages of something that mostly stays as it is, so that they grow as the wall clock does.
+    /// Ages of events that rarely change, so that they mostly grow with the wall clock.
     pub(super) fn ages(&mut self, ages_s: &[f64], walls_ns: impl Iterator<Item = i64>) {
         let differences = ages_s.iter().zip(walls_ns).map(|(age_s, wall_ns)| {
             let ticks = age_s * TICKS_PER_S;
@@ -164,7 +164,7 @@ fn bits(value: f64) -> i64 {
     value.to_bits().cast_signed()
 }
 
-/// The wall clock in NTP's fractions of a second.
+/// The wall clock in units of an NTP timestamp (2^-32 s).
 fn wall_ticks(wall_ns: i64) -> i64 {
     ((i128::from(wall_ns) << 32) / 1_000_000_000) as i64
 }

@@ -1,13 +1,14 @@
-//! Sequences of floating-point numbers. Offsets, delays and what servers report are multiples of a power of two, because
-//! they are differences of NTP timestamps; such sequences become integers. Any other number is kept by its bits.
+//! Sequences of floating-point numbers. Offsets, delays and what servers report are multiples of a power of two,
+//! because they are differences of NTP timestamps; such sequences are encoded as integers. Any other sequence is
+//! encoded by the bits of its numbers.
 
 use super::ints::{self, take};
 
-/// Instead of a power: the values are the bits of the numbers.
+/// In place of a power: the values are the bits of the numbers.
 const BITS: u8 = 255;
 /// The largest power of two by which a sequence is multiplied.
 const MOST: u8 = 120;
-/// Integers stay below this power of two.
+/// The magnitude of the integers is below two to this power.
 const LARGEST: i32 = 62;
 
 /// Appends `values`; nothing for an empty sequence.
@@ -27,7 +28,7 @@ pub(super) fn encode(values: &[f64], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a sequence of `count` values; `None` if the bytes are not one.
+/// Reads a sequence of `count` values; `None` if the bytes are not a valid encoding.
 pub(super) fn decode(rest: &mut &[u8], count: usize) -> Option<Vec<f64>> {
     if count == 0 {
         return Some(Vec::new());

@@ -1,8 +1,8 @@
-//! Sequences of integers as differences in as few bits as their spread needs.
+//! Sequences of integers, encoded as differences in as few bits as their spread needs.
 //!
-//! A sequence begins with one byte: how many times differences were taken (0 to 2), and the width of what is left in
-//! bits, or that each remainder is a varint. The shortest of these forms is used. Arithmetic wraps, so every sequence
-//! comes back as it was.
+//! A sequence begins with one byte: the order of the differences (0 to 2), and either the width of each remainder in
+//! bits or a code for remainders as varints. The shortest of these forms is used. Arithmetic wraps, so every sequence
+//! is restored exactly.
 
 /// The width code of remainders that are varints.
 const VARINTS: u8 = 65;
@@ -19,7 +19,7 @@ pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a sequence of `count` values; `None` if the bytes are not one.
+/// Reads a sequence of `count` values; `None` if the bytes are not a valid encoding.
 pub(super) fn decode(rest: &mut &[u8], count: usize) -> Option<Vec<i64>> {
     if count == 0 {
         return Some(Vec::new());
@@ -67,7 +67,7 @@ fn varints(order: usize, seeds: &[i64], rest: &[i64]) -> Vec<u8> {
     bytes
 }
 
-/// The smallest value, and what each is above it.
+/// The smallest value, and the difference of each value from it.
 fn packed(order: usize, seeds: &[i64], rest: &[i64]) -> Vec<u8> {
     let least = rest.iter().copied().min().unwrap_or(0);
     let above = |value: &i64| value.wrapping_sub(least).cast_unsigned();

@@ -1,7 +1,8 @@
-//! Many samples as one value: each field is a column, coded by its differences ([`ints`], [`floats`]), with a checksum
-//! over all. Pure: bytes and records, no database. Every record comes back bit by bit.
+//! Encodes many samples as one value: each field is a column, encoded as differences ([`ints`], [`floats`]), with a
+//! checksum over all. Pure: bytes and records, no database. Every record is restored bit for bit.
 //!
-//! A block holds samples of one series, a page of the journal those of many; the page also has the column of series.
+//! A block holds samples of one series. A page of the journal holds those of many, so its column of series is not
+//! empty.
 
 mod columns;
 mod floats;
@@ -20,12 +21,12 @@ use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::ntp::{CheckRow, Leap, RefId};
 use ntp_monitor_core::sample::{Measure, Outcome, Reply};
 
-/// The first byte. Another layout gets another number.
+/// The first byte. Each layout has its own number.
 const LAYOUT: u8 = 1;
 /// The most records of one value.
 pub(super) const MOST_RECORDS: usize = 1 << 16;
 
-/// Which parts a record has.
+// Bits that say which optional parts a record has.
 const MEASURE: i64 = 1;
 const REPLY: i64 = 2;
 const AGE: i64 = 4;
@@ -103,7 +104,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Record>, Damaged> {
     decode_if_of(bytes, &(i64::MIN..=i64::MAX))
 }
 
-/// The same, or nothing if no record is of one of the series `ids`, which takes a small part of the time.
+/// As [`decode`], but returns no records if none belongs to one of the series `ids`; that takes a fraction of the time.
 pub(super) fn decode_if_of(bytes: &[u8], ids: &RangeInclusive<i64>) -> Result<Vec<Record>, Damaged> {
     let (content, sum) = bytes.split_last_chunk().ok_or(Damaged)?;
     if checksum(content) != *sum {
@@ -222,8 +223,8 @@ fn parts(record: &Record) -> i64 {
     .sum()
 }
 
-/// The root distance without what only this host knows: its own precision and the time that the server took. What is
-/// left is nearly the same in all samples.
+/// The root distance without the parts that only this host knows: its own precision and the time that the server took.
+/// The difference from the measured root distance is nearly the same in all samples.
 fn expected_distance_s(delay_s: f64, reply: Option<Reply>) -> f64 {
     let claimed_s = reply.map_or(0.0, |reply| {
         let precision_s = f64::from_bits((1023 + i64::from(reply.precision_log2)).cast_unsigned() << 52);

@@ -7,7 +7,7 @@ use ntp_monitor_core::ntp::{Check, KissCode, StatusCode};
 use ntp_monitor_core::sample::{Authentication, Mode, Sample, ServerIdent, Timestamping};
 use ntp_monitor_core::world::World;
 
-/// Compares as stored: NaN equals the same NaN.
+/// A text to compare records by the bits of their numbers, so that a NaN equals the same NaN.
 fn text(records: &[Record]) -> String {
     let bits = |value: f64| value.to_bits();
     let one = |r: &Record| {
@@ -97,7 +97,7 @@ fn record() -> impl Strategy<Value = Record> {
     })
 }
 
-/// What a monitor of one server writes.
+/// Polls as a service with one server records them.
 fn polls(count: usize) -> Vec<Record> {
     let world = World::ordinary(5, 1, 16.0, 16.0 * count as f64);
     world.samples().map(|sample| Record::of(1, &sample)).collect()

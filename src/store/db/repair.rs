@@ -80,7 +80,7 @@ impl Db {
         }
     }
 
-    /// The file is gone, or an empty one is in its place.
+    /// For a file that is gone or was replaced with an empty one: writes the store again.
     fn write_again(&mut self, fault: &Fault, what: InPlaceOf) -> Result<Repair, StoreError> {
         let real = self.location.real();
         files::make_directory(&real)?;
@@ -103,7 +103,8 @@ impl Db {
         Ok(Repair { what, content: Content::Complete })
     }
 
-    /// Another store is in its place, which must not be changed: this one continues beside it until the service ends.
+    /// Another store is at the path and must not be changed: this one continues in a file beside it until the service
+    /// ends.
     fn continue_beside(&mut self, fault: &Fault) -> Result<Repair, StoreError> {
         let aside = files::stamped(&self.location.real(), "displaced");
         let Some(store) = self.copy(&aside)? else { return self.begin(fault) };
@@ -162,7 +163,7 @@ impl Db {
         self.begin_empty(fault, &aside)
     }
 
-    /// No connection sees the file: what is at the path now, or a new store, is used from now on.
+    /// No connection to the lost file is open: the file that is now at the path, or a new store, is used from now on.
     fn begin(&mut self, fault: &Fault) -> Result<Repair, StoreError> {
         self.remove_old_log()?;
         self.open_at_path()?;

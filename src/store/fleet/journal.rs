@@ -1,6 +1,6 @@
-//! The journal of an agent: samples in numbered messages, written in the transaction of their rows and kept until a hub
-//! has stored them. When the journal is too large or too old, its oldest rows are emptied; an empty row still tells the
-//! hub which samples are missing.
+//! The journal of an agent: encoded samples, written in the transaction that stores the samples and kept until a hub
+//! has stored them. When the journal is too large or its rows are too old, the oldest rows are emptied; an empty row
+//! still reports to the hub which samples are missing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use ntp_monitor_core::sample::Sample;
 /// Encodes consecutive samples: incarnation, number of the first, samples.
 pub type Packer = Box<dyn FnMut(&str, u64, &[Arc<Sample>]) -> Vec<u8> + Send>;
 
-/// Number of samples in a row: what one message can carry.
+/// Largest number of samples in a row: as many as one message can carry.
 const ROW_SAMPLES: usize = 500;
 /// Maximum number of rows that one pass empties, so that no pass takes long.
 const CHUNK: i64 = 256;
@@ -40,8 +40,8 @@ pub struct JournalGauge {
     pub dropped: u64,
 }
 
-/// The journal as the writer thread sees it. It starts a new incarnation whenever it cannot be sure which numbers the
-/// store has.
+/// The writer thread's side of the journal. It starts a new incarnation whenever the numbers in the store are
+/// uncertain.
 pub(in crate::store) struct Journal {
     pack: Packer,
     incarnation: String,
@@ -90,7 +90,7 @@ impl Journal {
         self.fresh.clear();
     }
 
-    /// Takes a sample that is new in the store. Those of other vantages are sent by their own agents.
+    /// Adds a sample that is new in the store. Samples of other vantages are ignored: their own agents send them.
     pub(in crate::store) fn add(&mut self, sample: &Arc<Sample>) {
         if sample.server.vantage.is_empty() {
             self.fresh.push(Arc::clone(sample));
@@ -156,7 +156,7 @@ impl Journal {
         Ok(removed)
     }
 
-    /// Empties rows that are too old or too many; returns how many samples were dropped.
+    /// Empties rows that are too old or exceed the size; returns the number of dropped samples.
     pub(in crate::store) fn enforce_bounds(&mut self, conn: &Connection, now_ns: i64) -> rusqlite::Result<u64> {
         let mut gauge = self.counted(conn)?;
         let before_ns = now_ns.saturating_sub(i64::try_from(self.max_age.as_nanos()).unwrap_or(i64::MAX));
@@ -196,7 +196,7 @@ impl Journal {
     }
 }
 
-/// The first rows behind `after`, as many as fit both limits together.
+/// The first rows after `after`, as many as fit both limits together.
 pub(in crate::store) fn after(
     conn: &Connection,
     after: i64,

@@ -1,4 +1,5 @@
-//! What the store keeps for a fleet: the journal of an agent ([`journal`]), and what a hub has received ([`received`]).
+//! The fleet's part of the store: the journal of an agent ([`journal`]), the bookkeeping of received samples on a hub
+//! ([`received`]) and the limits of their size and age ([`raw`]).
 
 pub(super) mod journal;
 pub(super) mod raw;

@@ -1,28 +1,28 @@
-//! The raw samples of other vantages at a hub: how much room they take, and how long they are kept.
+//! Limits of the raw samples of other vantages on a hub: their size, and how long they are kept.
 
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// However little room there is, samples are kept for as long as rollups lag behind them.
+/// Samples are kept at least this long, whatever their size, because rollups are computed from them with a delay.
 const SHORTEST: Duration = Duration::from_secs(900);
-/// Below this part of the room, samples are kept as long as configured again.
+/// Below this fraction of the size limit, samples are again kept as long as configured.
 const ROOMY: f64 = 0.9;
 
 /// Limits of raw samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawLimits {
     pub kept_for: Duration,
-    /// The oldest are deleted first.
+    /// Limit of their size; the oldest samples are deleted first.
     pub max_bytes: u64,
 }
 
 /// The samples of other vantages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RawGauge {
-    /// Their size in bytes, as far as they are packed.
+    /// Size of the packed samples in bytes; those in the journal are not counted.
     pub bytes: u64,
-    /// How many were deleted because they took too much room.
+    /// Number of samples that were deleted because the size limit was exceeded.
     pub dropped: u64,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn count_dropped(conn: &Connection, samples: usize) -> rusqlite::Resu
     Ok(())
 }
 
-/// How long samples are kept from now on: while they take too much room, a part of the age of the oldest.
+/// How long samples are kept from now on: less than the age of the oldest sample while the size limit is exceeded.
 pub(crate) fn kept_for(
     conn: &Connection,
     now_ns: i64,

@@ -1,5 +1,5 @@
-//! What a hub has received. The samples, the numbers that they carry and the position in the stream are written in one
-//! transaction, so that a message which comes twice, late or in another order changes nothing that is stored already.
+//! Records what a hub has received. The samples, their numbers and the position in the stream are written in one
+//! transaction, so that a message that arrives twice, late or out of order changes nothing that is already stored.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use ntp_monitor_core::sample::Sample;
 
-/// Ranges of one vantage that are kept; a vantage with more gaps than this repeats some samples at most.
+/// Number of ranges kept for each vantage. Repeated samples of a range that was deleted count as new.
 const RANGES: i64 = 4096;
-/// Records of losses that are kept for each vantage.
+/// Number of records of losses kept for each vantage.
 const LOSSES: i64 = 1000;
 
 /// Consecutive samples of one vantage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Received {
     pub vantage: Arc<str>,
-    /// Names the process that numbered them.
+    /// Identifies the process that numbered them.
     pub incarnation: Box<str>,
     /// The number of the first sample; the others follow it without a gap.
     pub first_seq: u64,
@@ -37,49 +37,49 @@ pub struct Seqs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     pub stream: String,
-    /// When the stream was created, which tells it from a later one of the same name.
+    /// When the stream was created, which distinguishes it from a later one of the same name.
     pub created: String,
     pub sequence: u64,
 }
 
-/// What a hub has read from a stream.
+/// Messages that a hub has read from a stream.
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub position: Position,
     pub received: Vec<Received>,
-    /// Messages that were not accepted: under whose name, and why.
+    /// Rejected messages: the name of the vantage, and the reason.
     pub refused: Vec<(Box<str>, String)>,
     /// The vantage that this store measures itself; its samples are stored already.
     pub own: Option<Arc<str>>,
 }
 
-/// What was new in a [`Batch`].
+/// The result of storing a [`Batch`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Accepted {
     /// The samples that were not stored before.
     pub samples: Vec<Arc<Sample>>,
     /// Samples that were stored before.
     pub repeated: u64,
-    /// Samples that agents dropped and that the hub did not know of.
+    /// Samples that agents dropped, as far as they were not counted before.
     pub lost: u64,
 }
 
-/// What a hub knows of a vantage.
+/// A hub's counters of a vantage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VantageRow {
     pub vantage: String,
     pub received: u64,
     pub repeated: u64,
     pub lost: u64,
-    /// Messages that were not accepted.
+    /// Number of rejected messages.
     pub refused: u64,
-    /// The time of its latest sample, on its own clock.
+    /// The time of its latest sample, on the clock of the vantage.
     pub latest_ns: i64,
-    /// Why the last message was not accepted.
+    /// Why the last rejected message was rejected.
     pub reason: Option<String>,
 }
 
-/// Records a batch; returns what is new, which the caller writes in the same transaction.
+/// Records a batch; returns the new samples, which the caller must store in the same transaction.
 pub(in crate::store) fn accept(conn: &Connection, batch: &Batch, now_ns: i64) -> rusqlite::Result<Accepted> {
     let mut all = Accepted::default();
     for received in &batch.received {
@@ -131,7 +131,7 @@ fn accept_one(conn: &Connection, received: &Received, now_ns: i64) -> rusqlite::
     Ok(Accepted { samples, repeated, lost: lost.cast_unsigned() })
 }
 
-/// Marks the numbers from `first` to `end` as dealt with; returns the parts that were not before.
+/// Marks the numbers from `first` to `end` as received or lost; returns the parts that were not marked before.
 fn claim(conn: &Connection, of: &Received, first: i64, end: i64, now_ns: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
     if first >= end {
         return Ok(Vec::new());
@@ -178,7 +178,7 @@ fn record_loss(conn: &Connection, vantage: &str, lost: i64, now_ns: i64, before:
     Ok(())
 }
 
-/// Deletes the records of ranges that no agent can repeat any more, and those beyond a bound.
+/// Deletes the ranges last seen before `before_ns`, which no agent repeats any more, and the oldest beyond [`RANGES`].
 pub(in crate::store) fn prune(conn: &Connection, before_ns: i64) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM fleet_range WHERE seen_ns < ?1")?.execute([before_ns])?;
     let mut crowded = conn.prepare_cached("SELECT vantage FROM fleet_range GROUP BY vantage HAVING count(*) > ?1")?;

@@ -1,6 +1,7 @@
--- Samples in batches. A batch is one row of the journal; when the journal holds enough, its samples are packed
--- into blocks, each of one series, and its rows are deleted. Both hold the columns of block/mod.rs. The blocks of a series
--- never overlap in time. The table `sample` is no longer written; its rows are moved into blocks while the service runs.
+-- Samples in batches. A batch is one row of the journal; when the journal holds enough, its samples are packed into
+-- blocks, each of one series, and its rows are deleted. Both hold the columns of block/mod.rs. The blocks of a series
+-- never overlap in time. The table `sample` is no longer written; its rows are moved into blocks while the service
+-- runs.
 CREATE TABLE journal (
     id       INTEGER PRIMARY KEY,
     first_ns INTEGER NOT NULL,
@@ -20,7 +21,7 @@ CREATE TABLE block (
 
 CREATE UNIQUE INDEX block_by_series ON block (series_id, first_ns);
 
--- The last kiss RATE of each series. What a server asked for holds across a restart, however many samples came since.
+-- The last kiss RATE of each series. It must be obeyed after a restart, even if samples followed.
 CREATE TABLE rate_kiss (
     series_id INTEGER PRIMARY KEY,
     wall_ns   INTEGER NOT NULL,

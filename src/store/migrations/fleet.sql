@@ -1,5 +1,6 @@
--- A fleet. An agent keeps its samples, packed into messages, until a hub has stored them; a row with an empty body stands
--- for samples that were dropped because the journal was full or too old, which the hub must still learn of.
+-- A fleet. An agent keeps its samples, packed into messages, until a hub has stored them. A row with an empty body
+-- represents samples that were dropped because the journal was full or they were too old; the hub must be informed of
+-- them.
 CREATE TABLE fleet_journal (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     incarnation TEXT    NOT NULL,
@@ -10,7 +11,7 @@ CREATE TABLE fleet_journal (
     UNIQUE (incarnation, first_seq)
 ) STRICT;
 
--- A hub: the numbers of each vantage that it has dealt with, from first_seq up to but not including end_seq.
+-- A hub: the numbers of each vantage that it has received or counted as lost, first_seq included, end_seq excluded.
 CREATE TABLE fleet_range (
     vantage     TEXT    NOT NULL,
     incarnation TEXT    NOT NULL,
@@ -20,7 +21,8 @@ CREATE TABLE fleet_range (
     PRIMARY KEY (vantage, incarnation, first_seq)
 ) STRICT, WITHOUT ROWID;
 
--- A hub: samples that an agent had to drop, between the samples of these times on the agent's clock.
+-- A hub: samples that an agent dropped. found_ns is when the hub noticed, by its own clock; before_ns is the time of
+-- the first sample after the loss, by the agent's clock, and NULL if there is none.
 CREATE TABLE fleet_loss (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     vantage     TEXT    NOT NULL,
@@ -29,14 +31,14 @@ CREATE TABLE fleet_loss (
     before_ns   INTEGER
 ) STRICT;
 
--- A hub: how far it has read each stream. A stream that was created again starts from the beginning.
+-- A hub: how far it has read each stream. A stream that was created again is read from its beginning.
 CREATE TABLE fleet_position (
     stream      TEXT    PRIMARY KEY,
     created     TEXT    NOT NULL,
     sequence    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A hub: what it knows of each vantage.
+-- A hub: its counters of each vantage.
 CREATE TABLE fleet_vantage (
     vantage     TEXT    PRIMARY KEY,
     received    INTEGER NOT NULL DEFAULT 0,

@@ -1,5 +1,5 @@
--- A hub: how many bytes the packed samples of other vantages take, and how many of them were deleted because they took too
--- many. A row of a block takes some bytes beside its data.
+-- A hub: the size of the packed samples of other vantages, and the number of samples deleted because it was too large.
+-- A row of a block takes some bytes in addition to its data.
 CREATE TABLE fleet_raw (
     id      INTEGER PRIMARY KEY CHECK (id = 0),
     bytes   INTEGER NOT NULL,

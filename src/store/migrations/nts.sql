@@ -1,6 +1,6 @@
--- Version 15: what happened to the authentication of a series in an hour. There is a row only for an hour in which keys were
--- exchanged, the server sent a NAK or a plain reply, or the stock of cookies was not full. `took_s`, `aead`, `fault` and
--- `certificate` (JSON) are those of the last key exchange; `fault` is NULL if it succeeded.
+-- Version 15: events of the authentication of a series in an hour. There is a row only for an hour in which keys were
+-- exchanged, the server sent a NAK or a plain reply, or the stock of cookies was not full. `took_s`, `aead`, `fault`
+-- and `certificate` (JSON) are those of the last key exchange; `fault` is NULL if it succeeded.
 CREATE TABLE nts_hour (
     series_id      INTEGER NOT NULL,
     hour_s         INTEGER NOT NULL,

@@ -1,4 +1,4 @@
--- The protocol sheet of each server that is polled from here, as JSON, with the times at which it was asked questions.
+-- The protocol sheet of each server that this host polls, as JSON, with the times at which it was asked questions.
 CREATE TABLE sheet (
     series_id INTEGER PRIMARY KEY,
     state     TEXT NOT NULL

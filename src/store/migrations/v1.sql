@@ -1,5 +1,5 @@
 -- Version 1 of the store. Times are wall-clock nanoseconds since 1970 unless the name says otherwise; offsets are
--- positive when the server is ahead of this host. Enumerations are the codes of codec.rs and are only ever added to.
+-- positive when the server is ahead of this host. Enumerations are the codes of codes.rs; new codes are only appended.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY NOT NULL,
@@ -119,8 +119,8 @@ CREATE TABLE rollup_1h (
     PRIMARY KEY (series_id, bucket_s, timestamping)
 ) STRICT, WITHOUT ROWID;
 
--- Lines for InfluxDB that were not acknowledged yet. AUTOINCREMENT: an id is never used again, so a late
--- acknowledgement can only take out what was sent.
+-- Lines for InfluxDB that are not acknowledged yet. AUTOINCREMENT: an id is never used again, so a late acknowledgement
+-- cannot delete other lines than those that were sent.
 CREATE TABLE outbox (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     created_ns INTEGER NOT NULL,
@@ -137,7 +137,7 @@ CREATE TABLE outbox_quarantine (
     line       BLOB NOT NULL
 ) STRICT;
 
--- What was detected, once; end_ns is NULL while it lasts; server and address are '' where none is concerned.
+-- Detected events. end_ns is NULL while an event lasts; server and address are '' if it concerns none.
 CREATE TABLE event (
     id       INTEGER PRIMARY KEY,
     start_ns INTEGER NOT NULL,

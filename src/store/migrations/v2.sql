@@ -1,6 +1,6 @@
--- Alerts: what must survive a restart, what there was, and silences.
+-- Alert states that must survive a restart, the history of alerts, and silences.
 
--- Alerts that fire, or whose end is still to be told; target is '' for an alert about no server. The body is JSON.
+-- Alerts that fire, or whose end was not yet notified; target is '' for an alert about no server. The body is JSON.
 CREATE TABLE alert_state (
     alert  TEXT NOT NULL,
     target TEXT NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE alert_history (
 
 CREATE INDEX alert_history_by_start ON alert_history (started_ns);
 
--- Silences that people set. AUTOINCREMENT: a number means one silence for ever. The body is JSON.
+-- Silences that people set. AUTOINCREMENT: the number of a silence is never used again. The body is JSON.
 CREATE TABLE silence (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     ends_ns INTEGER NOT NULL,

@@ -1,6 +1,6 @@
--- Notifications, from the transaction of the alerts that they are about until their receiver has them, and a while
--- longer, so that the same one is never queued twice. ended_ns is NULL while one waits; outcome says how it ended.
--- Those of one rule are delivered in order, so the rule is at hand without decoding.
+-- Notifications, written in the transaction of their alerts. They are kept for some time after delivery, so that none
+-- is queued twice. ended_ns is NULL while one waits; outcome says how it ended. Notifications of one rule are delivered
+-- in order, so the rule is a column.
 CREATE TABLE notification (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     notifier   TEXT NOT NULL,

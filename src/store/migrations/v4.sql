@@ -1,4 +1,4 @@
--- Version 4: who changed what through the API. AUTOINCREMENT: an entry that was let go leaves a gap that can be seen.
+-- Version 4: who changed what through the API. AUTOINCREMENT: a deleted entry leaves a visible gap in the numbers.
 
 CREATE TABLE audit (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,

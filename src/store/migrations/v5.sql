@@ -1,5 +1,5 @@
--- Version 5: the own clock, once a minute. estimate is true time less this clock, positive when the clock is slow, and
--- NULL without a majority; the kernel's columns are NULL when the kernel was not asked, the daemon's without a daemon.
+-- Version 5: this host's clock, once a minute. estimate is true time minus this clock, positive when the clock is slow,
+-- and NULL without a majority; the kernel's columns are NULL if it could not be read, the daemon's without a daemon.
 -- Whole nanoseconds and microseconds, because SQLite keeps small integers in few bytes.
 CREATE TABLE own_clock (
     wall_ns              INTEGER PRIMARY KEY,

@@ -1,3 +1,3 @@
--- Version 6: kisses-o'-death (outcome 3) are found without a look at every sample. What a server asked for holds across
--- a restart, however many good samples came since.
+-- Version 6: an index to find kisses-o'-death (outcome 3). They must be obeyed after a restart, even if good samples
+-- followed.
 CREATE INDEX sample_kiss ON sample (series_id, wall_ns) WHERE outcome = 3;

@@ -1,5 +1,5 @@
--- Version 7: a series belongs to a vantage ('' is this host), and a sample says how long the host was suspended, how the
--- reply was authenticated, in which mode it was exchanged, and how old the server's reference was.
+-- Version 7: a series belongs to a vantage ('' is this host), and a sample says how long the host was suspended, how
+-- the reply was authenticated, in which mode it was exchanged, and how old the server's reference was.
 CREATE TABLE series_7 (
     id            INTEGER PRIMARY KEY,
     vantage       TEXT NOT NULL DEFAULT '',
@@ -14,8 +14,8 @@ INSERT INTO series_7 (id, server, address, first_seen_ns, last_seen_ns)
 DROP TABLE series;
 ALTER TABLE series_7 RENAME TO series;
 
--- What ALTER TABLE ... ADD COLUMN does, without its check of every row, which SQLite makes for STRICT tables and which
--- takes minutes for gigabytes. Rows that are shorter than the table read as the defaults. The statements above have made
+-- Does what ALTER TABLE ... ADD COLUMN does, but without checking every row, which SQLite does for STRICT tables and
+-- which takes minutes for gigabytes. Columns that a row lacks read as their defaults. The statements above have made
 -- other connections read the schema again; RESET does so for this one.
 PRAGMA writable_schema = ON;
 UPDATE sqlite_schema SET sql = replace(sql, '    checks_failed     INTEGER,

@@ -1,2 +1,2 @@
--- Version 8: where a rejected reply came from.
+-- Version 8: the address that a rejected reply came from.
 ALTER TABLE evidence ADD COLUMN sender TEXT;

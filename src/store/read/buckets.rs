@@ -1,5 +1,5 @@
-//! Rollups summed into wider buckets, for charts and for the bars of many servers. Unlike
-//! [`Reader::rollups`] no distribution is read, which is what takes the time over months.
+//! Rollups summed into wider buckets, for charts and for the bars of many servers. Unlike [`Reader::rollups`] it reads
+//! no distributions, because over months reading them takes most of the time.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ pub struct Spread {
     pub high: f64,
 }
 
-/// What was measured in a bucket.
+/// The measurements of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BucketMeasure {
     pub n: u64,
@@ -47,7 +47,8 @@ pub struct Bucket {
 pub struct Buckets {
     /// By time.
     pub buckets: Vec<Bucket>,
-    /// Rollups contain nothing that is newer, in nanoseconds since 1970; `None` without any rollup in the span.
+    /// Rollups contain no newer samples than this time, in nanoseconds since 1970; `None` without any rollup in the
+    /// span.
     pub complete_to_ns: Option<i64>,
 }
 
@@ -79,7 +80,7 @@ impl Reader {
     }
 }
 
-/// The end of the last five minutes within a span that have a rollup.
+/// The end of the last five-minute rollup within a span, in nanoseconds since 1970.
 fn rolled_to(conn: &Connection, series_id: i64, from_ns: i64, to_ns: i64) -> rusqlite::Result<Option<i64>> {
     let bounds = params![series_id, Grain::FiveMinutes.bucket_s(from_ns), to_ns.div_euclid(1_000_000_000)];
     let last_s: Option<i64> = conn
@@ -90,7 +91,7 @@ fn rolled_to(conn: &Connection, series_id: i64, from_ns: i64, to_ns: i64) -> rus
     Ok(last_s.map(|last_s| last_s.saturating_add(Grain::FiveMinutes.width_s()).saturating_mul(1_000_000_000)))
 }
 
-/// Sums rows as they come, by time. The database would sort them first.
+/// Sums rows in order of time. The database would sort them before grouping.
 fn read_sums(
     conn: &Connection,
     series_id: i64,

@@ -1,8 +1,9 @@
 //! The read side. A [`Reader`] has its own read-only connection: it sees complete commits only, and does not disturb
 //! the writer. All its functions block; async code uses [`super::StoreHandle::read`].
 //!
-//! Everywhere, times are wall-clock nanoseconds since 1970, spans are `[from, to)`, and a series is identified by
-//! server and address, where no address means all addresses of the server, as this vantage sees it ([`Reader::seen_from`]).
+//! Everywhere, times are wall-clock nanoseconds since 1970 and spans are `[from, to)`. A series is identified by server
+//! and address; without an address, all series of the server are meant. Both refer to series of this host, or of the
+//! vantage that [`Reader::seen_from`] selects.
 
 mod buckets;
 mod clock;
@@ -82,7 +83,7 @@ impl Reader {
         Self::noting(path, Damage::default())
     }
 
-    /// As [`Reader::open`]; what cannot be decoded is noted in `damage`.
+    /// As [`Reader::open`]; parts that cannot be decoded are recorded in `damage`.
     pub(super) fn noting(path: &Path, damage: Damage) -> Result<Self, StoreError> {
         Ok(Self {
             conn: connection::open_reader(path)?,
@@ -124,8 +125,8 @@ impl Reader {
         work().map_err(StoreError::sqlite(doing, &self.path))
     }
 
-    /// Runs `work`, whose reads all see the same commit. Reading many series this way decodes the journal once, and not once
-    /// for each of them.
+    /// Runs `work`, whose reads all see the same commit. Reading many series this way decodes the journal once for all
+    /// of them.
     ///
     /// # Errors
     /// Those of `work`, and when the store cannot be read.
@@ -147,7 +148,7 @@ impl Reader {
         done
     }
 
-    /// As [`Reader::series`], of the vantage that it reads.
+    /// As [`Reader::series`], only those of the vantage that [`Reader::seen_from`] selected.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -180,7 +181,7 @@ impl Reader {
         self.run("list the series", |conn| select_series(conn, "ORDER BY server, vantage, address", []))
     }
 
-    /// The state of the verdict as the last process left it; empty if it cannot be unpacked.
+    /// The state of the verdict that the last process saved; empty if it cannot be decompressed.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -216,8 +217,8 @@ impl Reader {
         })
     }
 
-    /// What happened to the authentication of each series of a server in a span: its hours, by time, and the last one before
-    /// them.
+    /// The hourly records of authentication of each series of a server in a span, by time, preceded by the last one
+    /// before the span.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -24,7 +24,7 @@ const MOST_SAMPLES: usize = 4 * SLICE_SAMPLES;
 pub struct RateKiss {
     /// The address that sent it.
     pub address: SocketAddr,
-    /// When, on the wall clock in nanoseconds.
+    /// When it arrived, on the wall clock in nanoseconds since 1970.
     pub wall_ns: i64,
     /// The poll interval at that time, in seconds.
     pub poll_s: f64,
@@ -50,7 +50,7 @@ impl Reader {
     /// When the store cannot be read.
     pub fn rates(&self) -> Result<Vec<RateKiss>, StoreError> {
         self.run("read the last kisses", |conn| {
-            // The other column is that of the row with the maximum.
+            // SQLite takes `poll_s` from the row with the maximum.
             let mut statement = conn.prepare_cached(
                 "SELECT address, max(wall_ns), poll_s FROM rate_kiss JOIN series ON series.id = series_id \
                  WHERE vantage = '' GROUP BY address",
@@ -89,8 +89,8 @@ impl Reader {
         Since { reader: self, next_ns: from_ns, width_ns: FIRST_SLICE_NS, slice: Vec::new().into_iter(), ended: false }
     }
 
-    /// A slice of at most `width_ns` that starts no later than the first sample at or after `from_ns`; `None` if there is
-    /// no such sample.
+    /// A slice of at most `width_ns` that starts no later than the first sample at or after `from_ns`; `None` if there
+    /// is no such sample.
     fn slice(&self, from_ns: i64, width_ns: i64) -> Result<Option<Slice>, StoreError> {
         self.run_on_samples("read samples", |samples| {
             let Some(first_ns) = samples.first_from(from_ns)? else { return Ok(None) };
@@ -135,7 +135,7 @@ fn read_at_most(
 ) -> rusqlite::Result<Option<Vec<StoredSample>>> {
     let Some(mut found) = samples.at_most(span, most)? else { return Ok(None) };
     found.sort_by_key(|record| (record.at.wall_ns, record.series_id));
-    // A series that another program deleted has no name.
+    // Samples of a series that another program deleted are skipped, because their server is unknown.
     let named = found.into_iter().filter_map(|record| {
         let (ident, address) = series.get(&record.series_id)?;
         Some(record.into_stored(ident, *address))

@@ -53,7 +53,7 @@ fn unpack(bytes: &[u8], series_id: i64) -> Result<Vec<Record>, Damaged> {
     Ok(records)
 }
 
-/// The samples of a row of [`HEADER`] and `data`; none if they are damaged, which is noted.
+/// The samples of a row of [`HEADER`] and `data`; none if they are damaged, which is recorded.
 fn read(conn: &Connection, damage: &Damage, row: &Row<'_>) -> rusqlite::Result<Vec<Record>> {
     let header = Header::decode(row)?;
     Ok(unpack(row.get_ref(5)?.as_blob()?, header.series_id).unwrap_or_else(|why| {
@@ -116,7 +116,7 @@ pub(super) fn of_all(
     Ok(ControlFlow::Continue(()))
 }
 
-/// The latest sample in the last block of every series for which `is_wanted` with its series and time.
+/// The latest sample in the last block of every series, if `is_wanted` returns true for its series and time.
 pub(super) fn latest(
     conn: &Connection,
     damage: &Damage,
@@ -138,7 +138,7 @@ pub(super) fn latest(
     Ok(found)
 }
 
-/// The samples of a block; `None` if they are damaged, which is noted.
+/// The samples of a block; `None` if they are damaged, which is recorded.
 fn load(conn: &Connection, damage: &Damage, header: Header) -> rusqlite::Result<Option<Vec<Record>>> {
     let mut statement = conn.prepare_cached("SELECT data FROM block WHERE id = ?1")?;
     let records = statement
@@ -188,14 +188,14 @@ pub(super) fn newest_ns(conn: &Connection) -> rusqlite::Result<Option<i64>> {
     .query_row([], |row| row.get(0))
 }
 
-/// Adds new samples of one series, by time. They extend incomplete blocks, and blocks into whose time they fall; the
-/// rest make new blocks.
+/// Adds new samples of one series, sorted by time. They are merged into blocks whose time they fall into and appended
+/// to incomplete blocks; the others form new blocks.
 pub(super) fn add(conn: &Connection, damage: &Damage, id: i64, records: &[Record]) -> rusqlite::Result<()> {
     let mut rest = records;
     while let Some(first) = rest.first() {
         let before = before(conn, id, first.at.wall_ns)?;
         let next_ns = next_ns(conn, id, first.at.wall_ns)?.unwrap_or(i64::MAX);
-        // The last instant of time has no later one.
+        // At least one: `next_ns` is not later than a sample at `i64::MAX`.
         let count = rest.partition_point(|record| record.at.wall_ns < next_ns).max(1);
         let (run, later) = rest.split_at(count);
         rest = later;
@@ -235,7 +235,7 @@ fn write(conn: &Connection, id: i64, existing: Option<i64>, records: &[Record]) 
             Some(block) => conn
                 .prepare_cached("UPDATE block SET last_ns = ?2, samples = ?3, data = ?4 WHERE id = ?1")?
                 .execute(params![block, last_ns, own.len() as i64, data])?,
-            // Replaces nothing but a damaged block that begins at the same instant.
+            // Can replace only a damaged block that begins at the same instant.
             None => conn
                 .prepare_cached(
                     "INSERT OR REPLACE INTO block (series_id, first_ns, last_ns, samples, data) \

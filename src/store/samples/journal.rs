@@ -1,5 +1,5 @@
-//! The journal: each batch of samples is one row, until its samples are packed into blocks. While that happens step by step,
-//! a row still has samples that are in blocks already; nobody sees those here ([`Packed`]).
+//! The journal: each batch of samples is one row, until its samples are packed into blocks. While the journal is packed
+//! in steps, a row still has samples that are already in blocks; they are not read from here ([`Packed`]).
 
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -11,7 +11,6 @@ use crate::store::damage::Damage;
 use crate::store::meta;
 use crate::store::record::Record;
 
-/// Appends a batch.
 pub(super) fn append(conn: &Connection, records: &[Record]) -> rusqlite::Result<()> {
     let mut insert =
         conn.prepare_cached("INSERT INTO journal (first_ns, last_ns, samples, data) VALUES (?1, ?2, ?3, ?4)")?;
@@ -30,7 +29,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// What is recorded; `None` unless the journal is being packed.
+    /// The recorded progress; `None` unless the journal is being packed.
     pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Self>> {
         let Some(page) = meta::number(conn, meta::PACKED_PAGE)? else { return Ok(None) };
         Ok(meta::number(conn, meta::PACKED_SERIES)?.map(|series| Self { page, series }))
@@ -47,7 +46,6 @@ impl Packed {
     }
 }
 
-/// The last page.
 pub(super) fn last_page(conn: &Connection) -> rusqlite::Result<i64> {
     conn.prepare_cached("SELECT ifnull(max(id), 0) FROM journal")?.query_row([], |row| row.get(0))
 }
@@ -79,7 +77,7 @@ pub(super) fn pages(conn: &Connection, span: (i64, i64), mut each: impl FnMut(Pa
     .map(drop)
 }
 
-/// A page without a sample of the series `ids` comes without records.
+/// As [`pages`], until `each` breaks. A page without a sample of the series `ids` is passed without records.
 fn until(
     conn: &Connection,
     ids: &RangeInclusive<i64>,
@@ -161,7 +159,6 @@ pub(super) fn scan_to(
     .map(drop)
 }
 
-/// Deletes pages.
 pub(super) fn delete(conn: &Connection, ids: &[i64]) -> rusqlite::Result<()> {
     let mut delete = conn.prepare_cached("DELETE FROM journal WHERE id = ?1")?;
     ids.iter().try_for_each(|id| delete.execute([id]).map(drop))

@@ -1,5 +1,5 @@
-//! The writer's knowledge of the samples in the store: which are new, and when the journal is due to be packed. Must be
-//! reset after a transaction that did not commit, and after another connection wrote.
+//! The writer's cache about the samples in the store: it decides which samples are new, and when the journal must be
+//! packed. Must be reset after a transaction that did not commit, and after another connection wrote.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -15,23 +15,23 @@ const MOST: usize = 400_000;
 pub(in crate::store) struct Known {
     /// Whether the journal was counted.
     is_loaded: bool,
-    /// Number of samples in the journal, without what is being packed.
+    /// Number of samples in the journal, without those that are being packed.
     samples: usize,
-    /// The same of each series.
+    /// The same for each series.
     series: BTreeMap<i64, usize>,
-    /// The series that are still to be packed, when packing was begun.
+    /// The remaining steps of packing, each a range of series; `None` unless packing has begun.
     steps: Option<VecDeque<RangeInclusive<i64>>>,
     /// Samples that were appended since the last step.
     since_step: usize,
     /// The time of the newest sample of each series.
     newest: HashMap<i64, i64>,
-    /// Series and time of every sample in the journal; read when a sample comes that is not newer than all others.
+    /// Series and time of every sample in the journal; read when a sample arrives that is not newer than all others.
     seen: Option<HashSet<(i64, i64)>>,
 }
 
 impl Known {
     /// Whether the store lacks the sample of this instant; it counts as known from now on. `batch` are the samples that
-    /// are about to be appended.
+    /// will be appended in the same transaction.
     pub(in crate::store) fn is_new(
         &mut self,
         samples: Samples<'_>,
@@ -77,12 +77,13 @@ impl Known {
         Ok(self.samples > 0)
     }
 
-    /// Whether packing was begun by this writer, and whether the next step keeps up with what was appended.
+    /// Whether this writer has begun packing and should make the next step: `at_once`, or because enough samples were
+    /// appended since the last step.
     pub(in crate::store) fn is_step_due(&self, at_once: bool) -> bool {
         self.steps.is_some() && (at_once || self.since_step >= PACK_AT_ONCE / 2)
     }
 
-    /// Plans the steps of packing what the journal holds; `None` if one is enough.
+    /// Plans the steps of packing the journal; `None` if one step is enough.
     pub(in crate::store) fn begin_packing(&mut self) -> Option<()> {
         let steps = groups(&self.series);
         if steps.len() < 2 {
@@ -99,12 +100,12 @@ impl Known {
         self.steps.as_mut()?.pop_front()
     }
 
-    /// All steps of packing were made.
+    /// Must be called after the last step of packing.
     pub(in crate::store) fn ended_steps(&mut self) {
         (self.steps, self.seen) = (None, None);
     }
 
-    /// The journal was packed.
+    /// Must be called after the whole journal was packed at once.
     pub(in crate::store) fn packed(&mut self) {
         self.samples = 0;
         self.series.clear();

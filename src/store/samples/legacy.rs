@@ -1,4 +1,5 @@
-//! Samples as earlier releases wrote them: one row each. They are read like all others, and moved into blocks.
+//! Samples in the format of earlier releases: one row each. They can be read like all others, and are moved into
+//! blocks.
 
 use std::ops::{ControlFlow, RangeInclusive};
 

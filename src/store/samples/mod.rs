@@ -1,5 +1,5 @@
-//! The samples of the store, wherever they are: in the journal, in blocks, or still in rows of an earlier release. A
-//! sample is in exactly one of these places, so everything that reads samples reads them here, as one.
+//! All samples of the store: in the journal, in blocks, or still in rows of an earlier release. Each sample is in
+//! exactly one of these places. All code that reads samples does so through [`Samples`], which combines them.
 
 mod blocks;
 mod journal;
@@ -20,17 +20,15 @@ pub(super) use known::Known;
 pub use moving::MoveGauge;
 pub(super) use moving::{Mover, Progress};
 
-/// Every series.
 pub(super) const ALL_SERIES: RangeInclusive<i64> = i64::MIN..=i64::MAX;
-/// Every instant.
 pub(super) const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
-/// The most samples in memory while the journal is packed, and in one step of it, but for a series with more.
+/// Largest number of samples in one step of packing the journal, unless a single series has more.
 pub(super) const PACK_AT_ONCE: usize = 32_768;
 
-/// So many reads of one series look through the journal; the one after them decodes it for all series.
+/// This many reads of single series scan the journal; the next read decodes it for all series.
 const SCANS: usize = 16;
 
-/// The samples in the journal by series, once they have been decoded.
+/// The decoded journal by series, once enough reads needed it.
 #[derive(Debug, Default)]
 pub(super) struct HeldJournal {
     scans: Cell<usize>,
@@ -49,7 +47,7 @@ impl HeldJournal {
 pub(super) struct Samples<'a> {
     pub(super) conn: &'a Connection,
     damage: &'a Damage,
-    /// Where the decoded journal is kept while one transaction reads many series.
+    /// Holds the decoded journal while one transaction reads many series.
     held: Option<&'a HeldJournal>,
 }
 
@@ -58,7 +56,7 @@ impl<'a> Samples<'a> {
         Self { conn, damage, held: None }
     }
 
-    /// The same, decoding the journal once for all series when many are read.
+    /// The same, but if many series are read, the journal is decoded once for all of them.
     pub(super) fn holding(self, held: &'a HeldJournal) -> Self {
         Self { held: Some(held), ..self }
     }
@@ -162,8 +160,8 @@ impl<'a> Samples<'a> {
         Ok(found)
     }
 
-    /// The time of the oldest sample of a series. While it has packed samples, those in the journal are not looked at:
-    /// they are older only after the clock was set back.
+    /// The time of the oldest sample of a series. If the series has packed samples, those in the journal are not
+    /// examined: they can be older only if the clock was set back.
     pub(super) fn oldest_ns(self, id: i64) -> rusqlite::Result<Option<i64>> {
         let row = legacy::of_series_first(self.conn, id)?;
         let packed = blocks::extent(self.conn, id)?.map(|(oldest_ns, _)| oldest_ns);
@@ -173,7 +171,7 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// The time of the newest sample of a series, the journal aside.
+    /// The time of the newest sample of a series outside of the journal.
     pub(super) fn newest_packed_ns(self, id: i64) -> rusqlite::Result<Option<i64>> {
         let row = legacy::of_series_last(self.conn, id)?;
         Ok(row.max(blocks::extent(self.conn, id)?.map(|(_, newest_ns)| newest_ns)))
@@ -218,7 +216,8 @@ impl<'a> Samples<'a> {
         self.end_packing(i64::MAX)
     }
 
-    /// Begins to pack what the journal holds now, some series at a time. Readers notice nothing.
+    /// Begins to pack the present content of the journal, some series at a time. Readers see the same samples
+    /// throughout.
     pub(super) fn begin_packing(self) -> rusqlite::Result<()> {
         journal::Packed { page: journal::last_page(self.conn)?, series: i64::MIN }.record(self.conn)
     }
@@ -228,7 +227,7 @@ impl<'a> Samples<'a> {
         Ok(journal::Packed::read(self.conn)?.is_some())
     }
 
-    /// Moves the samples of these series into blocks. The series follow those of the step before.
+    /// Moves the samples of these series into blocks. They must follow the series of the previous step.
     pub(super) fn pack_step(self, ids: RangeInclusive<i64>) -> rusqlite::Result<()> {
         let Some(packed) = journal::Packed::read(self.conn)? else { return Ok(()) };
         let series = *ids.end();
@@ -267,7 +266,7 @@ impl<'a> Samples<'a> {
         blocks::prune(self.conn, id, before_ns, blocks)
     }
 
-    /// Deletes what is older in the journal, which is only what could not be packed.
+    /// Deletes old pages of the journal. Only pages that could not be packed become that old.
     pub(super) fn prune_journal(self, before_ns: i64) -> rusqlite::Result<usize> {
         journal::prune(self.conn, before_ns)
     }
@@ -289,7 +288,7 @@ fn is_newer(known: &Record, wall_ns: i64) -> bool {
     known.at.wall_ns >= wall_ns
 }
 
-/// Ranges of series with at most [`PACK_AT_ONCE`] samples each, or one series.
+/// Ranges of series that have at most [`PACK_AT_ONCE`] samples together, or consist of one series.
 pub(super) fn groups(counts: &BTreeMap<i64, usize>) -> Vec<RangeInclusive<i64>> {
     let mut groups: Vec<(RangeInclusive<i64>, usize)> = Vec::new();
     for (id, count) in counts {
@@ -304,7 +303,7 @@ pub(super) fn groups(counts: &BTreeMap<i64, usize>) -> Vec<RangeInclusive<i64>> 
     groups.into_iter().map(|(ids, _)| ids).collect()
 }
 
-/// A wall time as people read it.
+/// A wall time as text for people.
 fn time(wall_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(wall_ns.into()).map_or_else(|_| format!("{wall_ns} ns"), |time| time.to_string())
 }

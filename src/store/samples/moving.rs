@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::legacy::{self, Place};
 use super::{Samples, blocks};
 
-/// The most rows of a step, which takes about 50 ms.
+/// Largest number of rows of a step, which takes about 50 ms.
 const ROWS: usize = 4096;
 
-/// What is left to move. Cheap to clone; shared with the handle of the store.
+/// The shared [`MoveGauge`]. Cheap to clone; shared with the handle of the store.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Progress(Arc<Mutex<MoveGauge>>);
 
@@ -38,7 +38,7 @@ impl Progress {
 /// The state of the move. Must be reset after a transaction that did not commit: it then looks for rows again.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Mover {
-    /// The last row that was looked at; `None` before the first step.
+    /// The last row that was examined; `None` before the first step.
     place: Option<Place>,
     gauge: MoveGauge,
     is_done: bool,

@@ -1,5 +1,5 @@
-//! Maintenance of the file: check it, copy it while a service writes it, restore a copy, and shrink it. What changes
-//! the file in place takes the lock of a service, so it is refused while a service runs.
+//! Maintenance of the file: check it, copy it while a service writes it, restore a copy, and shrink it. Commands that
+//! change the file in place take the service's lock, so they are refused while a service runs.
 
 mod restore;
 
@@ -35,7 +35,6 @@ pub enum Depth {
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Checked {
-    /// The version of its schema.
     pub version: i64,
     /// The version that this release writes; the service migrates an older store when it starts.
     pub newest: i64,
@@ -156,8 +155,8 @@ pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<u64, StoreErr
     done.map(|()| size(target))
 }
 
-/// Copies the store at `path` as [`backup`] does, and writes the copy to `to`. The copy is first made as a nameless
-/// file in the directory of the store, which needs room for it.
+/// Copies the store at `path` as [`backup`] does, and writes the copy to `to`. The copy is first made as a temporary
+/// file in the directory of the store, which needs space for it.
 ///
 /// # Errors
 /// When the store cannot be read or the copy cannot be written.

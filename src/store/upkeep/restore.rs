@@ -1,5 +1,5 @@
-//! Restores a copy of a store. The files of the copy are opened beforehand, because the user who owns the store may be
-//! unable to reach them.
+//! Restores a copy of a store. The files of the copy are opened before the process changes to the user who owns the
+//! store, because that user may be unable to read them.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

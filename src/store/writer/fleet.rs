@@ -1,4 +1,4 @@
-//! What the writer does for a fleet: the journal of an agent, and the samples that a hub receives.
+//! The writer's commands for a fleet: the journal of an agent, and the samples that a hub receives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::store::retention::before_ns;
 use crate::store::samples::Samples;
 use ntp_monitor_core::sample::Sample;
 
-/// Ranges of numbers are kept for longer than any agent keeps its journal by default.
+/// How long ranges are kept: longer than agents keep their journals by default (30 days).
 const RANGES_FOR: Duration = Duration::from_secs(60 * 86_400);
 
 impl Writer {
@@ -51,7 +51,7 @@ impl Writer {
             let accepted = received::accept(tx, batch, crate::clock::now().wall_ns)?;
             let is_own = |sample: &Arc<Sample>| batch.own.as_ref() == Some(&sample.server.vantage);
             let others: Vec<_> = accepted.samples.iter().filter(|sample| !is_own(sample)).cloned().collect();
-            // Their samples carry no state of NTS.
+            // Samples of other vantages carry no NTS state.
             let takers = Takers { encoder: encoder.as_mut(), journal: None, nts: &mut NtsCounters::default() };
             append(Samples::new(tx, &damage), cache, takers, &others, gauge)?;
             Ok(accepted)

@@ -12,13 +12,13 @@ use ntp_monitor_core::clock::Stamp;
 
 /// Maximum number of pages that one upkeep returns to the file system.
 const VACUUM_PAGES: i64 = 1024;
-/// So many free pages stay in the file, because the journal uses those again that packing freed.
+/// At least this many free pages stay in the file, because the journal reuses the pages that packing freed.
 const SPARE_PAGES: i64 = 1024;
-/// And this part of all pages.
+/// At least one page in this many stays free.
 const SPARE_PART: i64 = 8;
 
 impl Writer {
-    /// Deletes some expired rows; of samples and rollups only if that is due, or `at_once`.
+    /// Deletes some expired rows; those of samples and rollups only if a pass is due, or `at_once`.
     pub(super) fn prune(&mut self, now: Stamp, at_once: bool) -> Result<Pass, StoreError> {
         let (max_age, max_bytes, keep) = (self.outbox_max_age, self.outbox_max_bytes, self.keep);
         let mut clock = std::mem::take(&mut self.clock);
@@ -98,7 +98,7 @@ impl Writer {
     }
 }
 
-/// Returns free pages to the file system, but for those that will soon be used again.
+/// Returns free pages to the file system, except those that will soon be reused.
 fn vacuum(conn: &Connection) -> rusqlite::Result<()> {
     let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let spare = SPARE_PAGES.max(number("page_count")? / SPARE_PART);

@@ -1,4 +1,4 @@
-//! Packs the journal into blocks, moves the samples of earlier releases there, and names what is damaged.
+//! Packs the journal into blocks, moves the samples of earlier releases there, and reports damaged parts.
 
 use slog::{debug, info};
 
@@ -7,13 +7,13 @@ use crate::sinks::worker::Incident;
 use crate::store::error::StoreError;
 use crate::store::samples::Samples;
 
-/// The journal is packed after this many ticks, which are seconds, even if it holds little.
+/// The journal is packed after this many ticks, which are seconds, even if it holds few samples.
 const PACK_TICKS: u32 = 7200;
 /// Progress of the move is logged after this many ticks.
 const LOG_TICKS: u32 = 60;
 
 impl Writer {
-    /// Packs the journal when it holds enough, or for long enough.
+    /// Packs the journal if it holds enough samples, or was not packed for long enough. Called once per tick.
     pub(super) fn pack_when_due(&mut self) -> Result<(), StoreError> {
         self.since_pack += 1;
         if self.cache.samples.is_step_due(true) {
@@ -25,8 +25,8 @@ impl Writer {
         }
     }
 
-    /// Moves the samples of the journal into blocks: at once if they are few, otherwise some series a second, so that no
-    /// batch waits for long. A process that is killed between two steps leaves the rest to the next one.
+    /// Moves the samples of the journal into blocks: at once if they are few, otherwise some series per second, so that
+    /// no batch waits for long. If the process is killed between two steps, the next process continues.
     fn pack(&mut self) -> Result<(), StoreError> {
         let damage = self.damage.clone();
         self.transact("pack samples", |tx, cache, _| {
@@ -60,8 +60,8 @@ impl Writer {
         })
     }
 
-    /// Packs after a batch, so that the journal stays short whatever comes. A failure is reported by the next tick, which
-    /// packs again: the batch itself is stored.
+    /// Packs after a batch, so that the journal stays short at any rate of samples. A failure is reported by the next
+    /// tick, which tries again; the batch itself is stored.
     pub(super) fn pack_if_due(&mut self) {
         let done = if self.cache.samples.is_step_due(false) {
             self.pack_step()

@@ -1,4 +1,4 @@
-//! What the writer does after another program removed, replaced or truncated files of the store.
+//! The writer's repairs after another program removed, replaced or truncated files of the store.
 
 use std::time::Duration;
 

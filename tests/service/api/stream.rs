@@ -43,7 +43,7 @@ async fn stream_is_filtered_and_sends_verdict_and_health_changes() {
     for _ in 0..3 {
         assert_eq!(one.next_of("sample").await.data["name"], "gamma");
     }
-    // Request all kept events: verdict and health changed before the first reader.
+    // Request all kept events, because verdict and health changed before the first reader connected.
     let begin = one.next().await.id.rsplit_once('-').unwrap().0.to_owned();
     let mut all = running.stream("?events=verdict,health", Some(&format!("{begin}-0"))).await;
     assert_eq!(keys(&all.next_of("health").await.data), ["status", "reasons"]);

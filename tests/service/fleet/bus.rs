@@ -1,4 +1,4 @@
-//! A client of NATS for tests, whose connection a thread of its own keeps alive.
+//! A NATS client for tests, with a separate thread that keeps its connection alive.
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
-/// The client; it is gone when dropped.
+/// The client; its connection ends when it is dropped.
 pub struct Bus {
     handle: Handle,
     pub jetstream: Context,
@@ -19,7 +19,7 @@ pub struct Bus {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What came under some subjects so far.
+/// The messages received under some subjects so far.
 pub struct Heard(Seen);
 
 impl Heard {
@@ -60,7 +60,7 @@ impl Bus {
         })
     }
 
-    /// Collects what comes under `subject` from now on.
+    /// Collects the messages under `subject` from now on.
     pub fn listen(&self, subject: &str) -> Heard {
         let (jetstream, subject, seen) = (self.jetstream.clone(), subject.to_owned(), Seen::default());
         let shared = Arc::clone(&seen);

@@ -27,7 +27,7 @@ fn certify(authority: &Authority, dir: &Path, from: i32, until: i32) {
     assert!(cert.starts_with(dir) && key.starts_with(dir));
 }
 
-/// The server's certificate expires while the fleet runs; the next connection meets it.
+/// The server's certificate expires while the fleet runs; the next connection fails.
 #[test]
 fn expired_certificate_is_named_and_loses_nothing() {
     let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
@@ -62,7 +62,7 @@ fn expired_certificate_is_named_and_loses_nothing() {
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
 }
 
-/// Another program sends under the numbers that an agent is about to use.
+/// Another program sends messages with the numbers that an agent will use next.
 #[test]
 fn duplicate_on_a_first_send_is_reported() {
     let Some(nats) = Nats::start() else { return };
@@ -94,8 +94,8 @@ fn duplicate_on_a_first_send_is_reported() {
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
 }
 
-/// The lease lives for this long on the server, as it does when the clock of the NATS host is set: forward frees it
-/// early, back keeps it.
+/// Makes the key of the lease exist on the server for this long, as if the clock of the NATS host was set: forward
+/// frees the lease early, back keeps it.
 fn lease_lives(nats: &Nats, age: Duration) {
     let [.., mut lease] = configurations(&Names::new("ntpm"), 1);
     lease.max_age = age;

@@ -1,4 +1,4 @@
-//! Two hubs: one speaks, and another takes over.
+//! Two hubs: one has the lease, and the other takes over.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::common::receiver::{Receiver, Request};
 use crate::common::sim::Playground;
 use crate::common::wait::{find, until};
 
-/// A hub that notifies as soon as it knows of a vantage.
+/// A hub with an alert that fires as soon as it knows a vantage.
 fn hub(name: &str, nats: &Nats, receiver: &Receiver) -> Home {
     let home = Home::with("");
     home.write(&format!(
@@ -38,7 +38,7 @@ fn told_by(receiver: &Receiver, vantage: &str) -> Vec<Request> {
     receiver.seen().into_iter().filter(|request| request.json()["vantage"] == vantage).collect()
 }
 
-/// A hub is stopped for longer than its lease, so that it wakes up believing that it has it.
+/// A hub is stopped for longer than its lease lasts; when it continues, it still has the lease in memory.
 #[test]
 fn stopped_hub_is_replaced_and_no_longer_speaks() {
     let Some(nats) = Nats::start() else { return };
@@ -71,7 +71,7 @@ fn stopped_hub_is_replaced_and_no_longer_speaks() {
     assert_eq!((agent.stop(), one.stop(), two.stop()), (0, 0, 0));
 }
 
-/// What the agent announces as the plan that it follows, each time that this changes.
+/// The plans that the agent announces to follow, without consecutive repetitions.
 fn followed(announced: &[Value]) -> Vec<(u64, u64)> {
     let mut all: Vec<(u64, u64)> = announced
         .iter()

@@ -1,4 +1,4 @@
-//! What a vantage may send that is no proper message: it is named and counted, and disturbs no other vantage.
+//! Malformed messages of a vantage are reported and counted, and do not affect other vantages.
 
 use ntp_monitor::fleet::envelope::{Envelope, Head, Row, Server, encode};
 use ntp_monitor::sim::Script;
@@ -87,7 +87,7 @@ fn strange_messages_are_named_and_disturb_no_other_vantage() {
         let why = reason(&mut hub);
         assert!(why.contains(part), "{part}: {why}");
     }
-    // Times that cannot be are dealt with, so that their agent does not send them for ever; they count as lost.
+    // Samples with impossible times count as received and lost, so that their agent does not send them again and again.
     let times = [(-DAY_NS, 2000), (4_102_444_800_000_000_000, 3000)];
     for (nth, (at_ns, first_seq)) in times.into_iter().enumerate() {
         bus.publish(SUBJECT, message(first_seq, 2, at_ns)).unwrap();
@@ -114,7 +114,7 @@ fn strange_messages_are_named_and_disturb_no_other_vantage() {
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
 }
 
-/// What an agent or a hub logs with this server, and what both do once the server is in order.
+/// Checks that a hub and an agent report the faults of this server.
 fn refused_by(nats: &str, parts: [&str; 2]) {
     let Some(nats) = Nats::start_with(nats) else { return };
     let hub_home = home(&member("hub1", "hub", &nats));

@@ -1,4 +1,4 @@
-//! Nothing is lost or doubled through kills, partitions, lost streams and full disks.
+//! No sample is lost or duplicated by kills, partitions and lost streams.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn kills_of_agent_hub_and_server_lose_and_double_no_sample() {
     until("the first samples at the hub", || !samples(&hub_home, "ams").is_empty());
     let mut rng = rand::rng();
     for round in 0..9 {
-        // Not for something to happen: the instant of the kill is what is random.
+        // This does not wait for an event: the moment of the kill is random.
         std::thread::sleep(Duration::from_millis(rng.random_range(100..900)));
         match round % 3 {
             0 => {
@@ -107,12 +107,12 @@ fn stream_that_lost_everything_is_filled_from_the_journal() {
     assert_eq!(known[0].lost, 0, "{known:?}");
 }
 
-/// How many samples the test of a partition takes; `FLEET_SAMPLES=1000000` makes the long one.
+/// Number of samples that the test of a partition waits for; `FLEET_SAMPLES=1000000` makes the long test.
 fn wanted() -> usize {
     std::env::var("FLEET_SAMPLES").map_or(2_000, |text| text.parse().expect("FLEET_SAMPLES is a number"))
 }
 
-/// The least duration of the partition; `FLEET_PARTITION=10m` makes the long one.
+/// The minimum duration of the partition; `FLEET_PARTITION=10m` makes the long test.
 fn cut_for() -> Duration {
     let text = std::env::var("FLEET_PARTITION");
     text.map_or(Duration::ZERO, |text| humantime::parse_duration(&text).expect("FLEET_PARTITION"))
@@ -173,7 +173,7 @@ fn partition_with_kills_loses_and_doubles_no_sample() {
     eprintln!("{} samples measured, {} at the hub, 0 lost, 0 doubled", at_agent.len(), at_hub.len());
 }
 
-/// As [`until`], for as long as many samples take.
+/// As [`until`], with a deadline that depends on the number of samples.
 fn until_slowly(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + cut_for() + Duration::from_secs(60) + Duration::from_millis(5 * wanted() as u64);
     while !condition() {

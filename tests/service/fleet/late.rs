@@ -1,4 +1,4 @@
-//! What comes an hour late changes the history and the verdict of that hour, and raises no alert for the past.
+//! Samples that arrive an hour late change the history and the verdict of that hour, and cause no alert.
 
 use ntp_monitor::fleet::envelope::{Head, encode};
 use ntp_monitor_core::clock::Stamp;
@@ -69,7 +69,7 @@ fn late_samples_change_the_past_and_raise_no_alert() {
     let verdict = hub.get("/api/v1/fleet/verdict").1;
     assert_eq!(verdict["servers"].as_array().map(Vec::len), Some(0), "{verdict}");
     assert_eq!(hub.stop(), 0);
-    // Started again, it does not take the past for the present either.
+    // After a restart, old samples do not count as current either.
     let mut hub = hub_home.start();
     until("it reads again", || hub.get("/api/v1/fleet/vantages").1["hub"]["caught_up"] == true);
     assert!(!hub.log().contains("alert: wrong"), "{}", hub.log());

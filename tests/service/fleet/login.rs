@@ -1,4 +1,4 @@
-//! How instances show the NATS server who they are: passwords, client certificates, NKeys and files of credentials.
+//! Authentication of instances at the NATS server: passwords, client certificates, NKeys and files of credentials.
 
 use std::fs;
 use std::path::Path;
@@ -70,7 +70,7 @@ fn generated_accounts_carry_a_fleet_and_stop_an_impostor() {
     assert_eq!(hub.get("/api/v1/fleet/agent").0, 404, "a hub is no agent");
     assert_eq!(agents_running[0].get("/api/v1/fleet/verdict").0, 404, "an agent is no hub");
     let mut false_one = impostor.start();
-    // On a busy machine the first attempt may end before the server's complaint has come.
+    // On a busy machine the first attempt may end before the server's error has arrived.
     let line = false_one.logged("lacks a right");
     assert!(line.contains("no connection to the fleet"), "{line}");
     assert_eq!(false_one.stop(), 0);
@@ -117,7 +117,7 @@ fn nkeys_let_instances_in_and_a_foreign_key_is_refused() {
     assert!(!found.contains(&keys[2].seed().unwrap()), "{found}");
 }
 
-/// A signed token of NATS: who issues it, for whom, and what it grants.
+/// A signed token of NATS, with its issuer, its subject and what it grants.
 fn token(issuer: &KeyPair, subject: &str, name: &str, grants: Value) -> String {
     let header = json!({ "typ": "JWT", "alg": "ed25519-nkey" });
     let claims = json!({
@@ -165,7 +165,7 @@ fn client(authority: &Authority, uri: &str, from: i32, until: i32) -> Identity {
     })
 }
 
-/// The lines of `[nats.tls]` for a client certificate; its files are in a directory of its own.
+/// The lines of `[nats.tls]` for a client certificate; its files are in a separate directory.
 fn tls(dir: &Path, name: &str, identity: &Identity, ca: &Path) -> String {
     let dir = dir.join(name);
     fs::create_dir(&dir).unwrap();
@@ -174,7 +174,7 @@ fn tls(dir: &Path, name: &str, identity: &Identity, ca: &Path) -> String {
 }
 
 #[test]
-fn client_certificates_name_the_members_and_bad_ones_are_explained() {
+fn client_certificates_name_members_and_bad_ones_are_explained() {
     if program().is_none() {
         eprintln!("skipped: there is no nats-server; run scripts/install-dependencies.sh test");
         return;
@@ -218,7 +218,7 @@ fn client_certificates_name_the_members_and_bad_ones_are_explained() {
             found.lines().find(|line| line.contains("cannot connect to NATS")).unwrap_or_else(|| panic!("{found}"));
         assert!(line.contains(part), "{part}: {found}");
     }
-    // A server without TLS, asked for it.
+    // A server without TLS, to which clients connect with TLS.
     let Some(open) = Nats::start() else { return };
     let sections = member_at("ams", "hub", &open.url().replace("nats://", "tls://"));
     let found = text(&home(&sections).command().arg("doctor").output().unwrap().stdout);

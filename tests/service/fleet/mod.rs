@@ -33,7 +33,7 @@ fn home(sections: &str) -> Home {
     Home::with(&format!("enabled = false\n{sections}"))
 }
 
-/// An agent that has started: the signal to end would kill one that has not.
+/// Starts an agent and waits until it answers: before that, SIGTERM would kill it without a clean shutdown.
 fn restarted(home: &Home) -> Monitor {
     let mut agent = home.start();
     agent.http();
@@ -55,7 +55,7 @@ fn samples(home: &Home, vantage: &str) -> BTreeSet<(String, i64)> {
     keys
 }
 
-/// What the hub's store says of a vantage: received, lost, refused.
+/// The counters of a vantage in the hub's store: received, lost, refused.
 fn counted(hub: &Home, vantage: &str) -> (u64, u64, u64) {
     let known = Reader::open(&hub.store()).and_then(|reader| reader.fleet_vantages()).unwrap_or_default();
     known.iter().find(|row| row.vantage == vantage).map_or((0, 0, 0), |row| (row.received, row.lost, row.refused))

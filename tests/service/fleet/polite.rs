@@ -1,5 +1,5 @@
-//! The fleet is no weapon: no server sees more than its budget, whatever is cut, killed or replanned. In simulated time, and
-//! for real.
+//! No server receives more requests than its budget allows, whatever is cut, killed or replanned: in simulated time,
+//! and with real processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::common::nats::Nats;
 use crate::common::sim::Playground;
 use crate::common::wait::until;
 
-/// By how many requests the worst window exceeds what the budget allows in it. One is the request that opens a window.
+/// The number of requests by which the worst window exceeds its length divided by the budget. It is at least one,
+/// because a window begins with a request.
 fn excess(arrivals_s: &[f64], budget_s: f64) -> f64 {
     let (mut least, mut worst) = (f64::INFINITY, f64::NEG_INFINITY);
     for (n, at_s) in arrivals_s.iter().enumerate() {
@@ -36,8 +37,8 @@ fn excess_counts_requests_beyond_the_budget_of_the_worst_window() {
     assert!(excess(&fast, 16.0) > 20.0);
 }
 
-/// A hundred thousand polls: in any span a server sees no more than the span divided by the budget, and one. Only the polls
-/// of agents that never had a plan are beside that: they are counted.
+/// A hundred thousand polls: within any span, a server receives at most the span divided by the budget, plus one
+/// request. Polls of agents that never had a plan are counted separately.
 #[test]
 fn simulated_fleet_stays_within_the_budget_through_every_fault() {
     const AGENTS: usize = 5;
@@ -73,7 +74,7 @@ fn simulated_fleet_stays_within_the_budget_through_every_fault() {
         world.unplanned
     );
     assert!(worst <= 1.0 + 1e-9, "{worst}");
-    // A first plan takes a while.
+    // Until its first plan, an agent polls without one.
     assert!(world.unplanned <= 2 * AGENTS * SERVERS, "{}", world.unplanned);
     assert!(used > 0.6, "{used}");
 }
@@ -107,7 +108,7 @@ fn servers_of_a_dead_agent_are_taken_over_in_time() {
     assert!(all_s[7] <= 120.0 + 2.0 * BUDGET_S, "{all_s:?}");
 }
 
-/// For how long the real fleet runs; `FLEET_POLITE_FOR=10m` makes the long run.
+/// How long the real fleet runs; `FLEET_POLITE_FOR=10m` makes the long run.
 fn span() -> Duration {
     let text = std::env::var("FLEET_POLITE_FOR");
     text.map_or(Duration::from_secs(18), |text| humantime::parse_duration(&text).expect("FLEET_POLITE_FOR"))
@@ -131,11 +132,11 @@ fn real_fleet_stays_within_a_budget_of_100_ms() {
         let all = arrivals_s();
         all.len() > 40 && all[all.len() - 1] - all[all.len() - 31] < 8.0
     });
-    // Before, each agent polls once without a plan.
+    // Before that, each agent polls once without a plan.
     let begin = arrivals_s().len() - 20;
     let (rounds, mut rng) = (6, rand::rng());
     for round in 0..rounds {
-        // Not for something to happen: for how long each state lasts.
+        // This does not wait for an event: it is the duration of each state.
         std::thread::sleep(span() / rounds);
         match round {
             1 => {

@@ -14,7 +14,7 @@ use slog::{Discard, Logger, o};
 use super::late::samples;
 use crate::common::stored::options;
 
-/// A hub without probes of its own, whose store has an hour of three vantages; the clock of lon is 30 ms ahead.
+/// The store of a hub that does not poll, with an hour of three vantages; the clock of lon is 30 ms ahead.
 fn store_of_a_hub(dir: &std::path::Path, now_ns: i64) -> std::path::PathBuf {
     let options = options(dir);
     let path = options.path.clone();

@@ -1,5 +1,5 @@
-//! A fleet in simulated time: the planner, the limits of the agents and the schedules of the program, with clocks that run
-//! apart, messages and timers that are late, and polls that people ask for.
+//! A fleet in simulated time: the planner, the limits of the agents and the schedules of the program, with clocks of
+//! different rates, late messages and timers, and manual polls.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -66,19 +66,19 @@ impl Quartz {
 
 pub struct Agent {
     quartz: Quartz,
-    /// The way of its requests, in seconds.
+    /// The delay of its requests on the way to the servers, in seconds.
     way_s: f64,
     plan: Option<PlanDocument>,
-    /// What outlives its process.
+    /// The stored plan, which outlives its process.
     kept: Option<PlanDocument>,
     /// When it sent the announcement that the plan answers.
     since_s: Option<f64>,
-    /// What the targets follow: the version of a plan, and whether it is valid.
+    /// What the targets follow: the version of a plan, and whether the plan is valid.
     paced: Option<(Option<(u64, u64)>, bool)>,
     pub targets: BTreeMap<Arc<str>, Target>,
     pub cut_until_s: f64,
     down_until_s: f64,
-    /// Counts its processes and announcements.
+    /// The numbers of its process and of its last announcement.
     process: u64,
     announced: u64,
     follows: Option<(u64, u64)>,
@@ -87,7 +87,7 @@ pub struct Agent {
     coming: Option<Coming>,
 }
 
-/// A document on its way: when it arrives, and the process and time of the announcement that it answers.
+/// A document in transit: its arrival time, the document, and the process and time of the announcement that it answers.
 type Coming = (f64, PlanDocument, Option<(u64, f64)>);
 
 impl Agent {
@@ -115,7 +115,7 @@ impl Agent {
         s >= self.down_until_s && s >= self.cut_until_s
     }
 
-    /// Its monotonic clock is the time of the world; the clock of slots is another.
+    /// Its monotonic clock shows the simulated time; its slot clock differs.
     fn stamp(&self, s: f64) -> Stamp {
         Stamp::new((1e9 * self.quartz.at(s)) as i64, (1e9 * s) as i64, 0)
     }
@@ -134,7 +134,7 @@ impl Agent {
         SlotLine { line, asleep_ns: 0, planned_until: (1e9 * self.expires_s().max(0.0)) as i64 }
     }
 
-    /// Takes what has arrived, as the program does.
+    /// Handles a document that has arrived, as the program does.
     fn receive(&mut self, s: f64) {
         let Some((arrives_s, document, answers)) = self.coming.take_if(|coming| coming.0 <= s) else { return };
         if self.plan.as_ref().is_some_and(|plan| {
@@ -168,7 +168,7 @@ impl Agent {
             let target = self.targets.entry(name).or_insert_with(|| {
                 let mut schedule = Schedule::new(&server, address, stamp.mono_ns);
                 if self.process > 0 {
-                    // As after every unclean end.
+                    // As after every unclean shutdown.
                     schedule.asked_before(stamp.mono_ns);
                 }
                 Target { schedule, address, due_ns: 0, is_polled: true, server: Arc::clone(&server) }
@@ -182,7 +182,7 @@ impl Agent {
         }
     }
 
-    /// Polls in one second; returns the arrivals at the servers. Timers are late, and people ask for polls.
+    /// Polls for one second and reports the arrivals at the servers. Timers are late, and there are manual polls.
     fn poll(&mut self, s: f64, rng: &mut StdRng, seen: &mut dyn FnMut(&Arc<str>, f64)) {
         let (line, quartz) = (self.line(), self.quartz);
         for (server, target) in self.targets.iter_mut().filter(|(_, target)| target.is_polled) {
@@ -213,7 +213,7 @@ fn address_of(name: &str) -> SocketAddr {
     format!("192.0.2.{}:123", &name[1..]).parse().unwrap()
 }
 
-/// An announcement on its way to the hub: when it arrives, when it was sent, and by which process.
+/// An announcement in transit to the hub: when it arrives, when it was sent, and by which process.
 struct Announcement {
     arrives_s: f64,
     sent_s: f64,
@@ -222,7 +222,7 @@ struct Announcement {
     presence: Presence,
 }
 
-/// Five agents, their hub, and what the servers see.
+/// The agents, their hub, and the requests that the servers receive.
 pub struct World {
     config: Config,
     pub rng: StdRng,
@@ -235,7 +235,7 @@ pub struct World {
     pub agents: BTreeMap<String, Agent>,
     /// The last document of each vantage, and when it was written.
     documents: BTreeMap<String, (PlanDocument, f64)>,
-    /// The process of the last announcement that arrived of each vantage, and when it was sent.
+    /// For each vantage, the process of the last announcement that arrived, and when it was sent.
     answers: BTreeMap<String, (u64, f64)>,
     coming: Vec<Announcement>,
     pub arrivals_s: BTreeMap<String, Vec<f64>>,
@@ -285,14 +285,14 @@ impl World {
         self.start + Duration::from_secs_f64(s)
     }
 
-    /// The hub is replaced by one on another machine, which knows the documents only.
+    /// Replaces the hub with one on another machine, which knows only the documents.
     pub fn kill_hub(&mut self, s: f64) {
         (self.planner, self.lease) = (Planner::new(self.config.fleet.as_ref().unwrap()), self.lease + 1);
         self.quartz = Quartz::random(&mut self.rng);
         for (vantage, (document, _)) in &self.documents {
             self.planner.adopt(&vantage.as_str().into(), document, &vantage.as_str().into(), self.at(s));
         }
-        // It heard them too.
+        // The new hub has received the same announcements.
         for known in self.view.vantages.values_mut() {
             let at_s = known.announced.map_or(s, |at| (at - self.start).as_secs_f64());
             known.announced_s = self.quartz.at(at_s);
@@ -314,12 +314,12 @@ impl World {
         };
     }
 
-    /// Most messages take milliseconds, and some seconds.
+    /// Most messages take milliseconds, some take seconds.
     fn delay_s(rng: &mut StdRng) -> f64 {
         if rng.random_bool(0.1) { rng.random_range(0.1..8.0) } else { rng.random_range(0.01..0.1) }
     }
 
-    /// A second without faults beyond those that were made.
+    /// Simulates one second with the present faults.
     pub fn step(&mut self, second: u64) {
         let s = second as f64;
         let mut is_news = second.is_multiple_of(4);

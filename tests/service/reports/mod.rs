@@ -39,9 +39,9 @@ const T0: i64 = 1_793_491_200 * S;
 
 const DAY: [&str; 4] = ["--from", "2026-11-01", "--to", "2026-11-02"];
 
-/// A store with a week of five servers, and its directory.
 const KINDS: [&str; 8] = ["offset", "delay", "bound", "scatter", "histogram", "adev", "tdev", "comparison"];
 
+/// A store with a week of five servers, and its directory.
 fn a_week() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = store(options(dir.path()), week().samples());

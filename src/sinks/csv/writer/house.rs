@@ -1,4 +1,4 @@
-//! Handles finished files: syncs them, compresses them, and deletes them after their time.
+//! Handles finished files: syncs them, compresses them, and deletes them after the configured time.
 
 use std::fs;
 use std::io;

@@ -7,7 +7,7 @@ use crate::sinks::csv::tail::Key;
 use crate::sinks::worker::WriteError;
 use ntp_monitor_core::sample::Sample;
 
-/// A sample that was restored may still come from the queue until samples are this much younger.
+/// A restored sample may still arrive from the queue until the samples that arrive are younger by this much.
 const MAY_COME_NS: i64 = 600_000_000_000;
 
 /// The progress of the repairs.
@@ -41,7 +41,7 @@ impl Returned {
         self.keys.extend(keys);
     }
 
-    /// `batch` was written; forgets the rows whose samples cannot arrive any more.
+    /// Must be called after `batch` was written; forgets the rows whose samples cannot arrive any more.
     pub(super) fn settle(&mut self, batch: &[Arc<Sample>]) {
         let limit_ns = self.newest_ns.saturating_add(MAY_COME_NS);
         if !self.keys.is_empty() && batch.iter().all(|sample| sample.at.wall_ns > limit_ns) {

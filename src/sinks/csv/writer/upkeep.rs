@@ -31,7 +31,7 @@ impl CsvWriter {
         is_returned || self.repairs.iter().any(|repair| repair.has(sample))
     }
 
-    /// Records what was written.
+    /// Records samples that were written.
     pub(super) fn count(&mut self, samples: &[&Arc<Sample>]) {
         for sample in samples {
             let date = day(sample.at.wall_ns);
@@ -40,8 +40,8 @@ impl CsvWriter {
         }
     }
 
-    /// Writes what an earlier process did not write, then repairs what other programs did, for at most [`AT_ONCE`]
-    /// each.
+    /// Writes the rows that an earlier process did not write, then repairs damage by other programs, for at most
+    /// [`AT_ONCE`] each.
     pub(super) fn bring_up_to_date(&mut self) -> Result<Progress, WriteError> {
         match self.catch_up()? {
             Progress::Done => self.repair(),
@@ -101,7 +101,7 @@ impl CsvWriter {
         Ok(Progress::Done)
     }
 
-    /// Continues to write what an earlier process did not write, by `until`. The next start continues with the rest.
+    /// Continues to write the rows that an earlier process did not write, until `until`. The next start continues.
     pub(super) fn end_catch_up(&mut self, until: Instant) -> Result<(), WriteError> {
         while Instant::now() < until && matches!(self.catch_up()?, Progress::Going(_)) {}
         Ok(())
