@@ -1,5 +1,4 @@
-//! Checks the properties of the fuzz targets (fuzz/subjects) for every input in fuzz/seeds. Add inputs that a fuzzer
-//! found there.
+//! Checks the properties of fuzz/subjects for every input in fuzz/seeds. Add inputs that a fuzzer found there.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 

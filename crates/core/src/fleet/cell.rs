@@ -80,8 +80,7 @@ impl Cell {
         self.readings.back()
     }
 
-    /// Notes that the clock of the vantage was set by `step_s` after the last reading, so that the next one is less by
-    /// that.
+    /// Notes that the clock of the vantage was set by `step_s` after the last reading, so the next one is less by it.
     pub fn shift(&mut self, step_s: f64) {
         self.shift_s -= step_s;
     }
@@ -96,8 +95,7 @@ impl Cell {
         self.shift_s.abs()
     }
 
-    /// The usual time between two readings in seconds: the median of those kept, or the poll interval before there are
-    /// two.
+    /// The usual time between two readings in seconds: their median, or the poll interval before there are two.
     pub fn spacing_s(&self) -> f64 {
         self.spacing_s
     }
@@ -122,8 +120,7 @@ impl Cell {
         self.age_s(now_ns) <= LAPSES_AFTER * self.spacing_s().max(round_s)
     }
 
-    /// The path bound at `now_ns`: half of the round trip, errors of reading the clocks, and a drift of [`PHI`] plus
-    /// `rate`.
+    /// The path bound at `now_ns`: half of the round trip, errors of the clocks, and a drift of [`PHI`] plus `rate`.
     pub fn half_s(&self, now_ns: i64, rate: f64) -> f64 {
         let Some(last) = self.last() else { return f64::INFINITY };
         // Each of the two stamps of the server and of the vantage has an error of its own.

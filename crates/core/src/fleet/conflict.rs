@@ -179,8 +179,7 @@ fn search(all: &[Contradiction], chosen: &mut Vec<Party>, left: usize, found: &m
     }
 }
 
-/// Prefers a set of cells to their servers and vantages, because it blames less. If one set remains, it is blamed; else
-/// all are alternatives.
+/// Prefers a set of cells to their servers and vantages, because it blames less. A single remaining set is blamed.
 fn prefer(found: BTreeSet<Vec<Party>>) -> (Vec<Party>, Vec<Vec<Party>>) {
     let is_general = |party: &Party, set: &[Party]| match party {
         Party::Server(s) => set.iter().any(|it| matches!(it, Party::Cell(_, t) if s == t)),

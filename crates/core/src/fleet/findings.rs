@@ -1,5 +1,4 @@
-//! Findings over the rounds: they begin after some sightings in a row, end after some absences in a row, and stay
-//! proven.
+//! Findings over the rounds: they begin after sightings in a row, end after absences in a row, and stay proven.
 
 use std::collections::BTreeMap;
 

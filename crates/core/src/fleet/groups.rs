@@ -1,5 +1,4 @@
-//! Groups of servers that are not independent: they share a network or an upstream, or one is the upstream of the
-//! other.
+//! Groups of dependent servers: they share a network or an upstream, or one is the upstream of the other.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -48,8 +48,7 @@ use skew::SkewMatrix;
 use verdict::{FleetReport, FleetVerdict};
 use witness::Witness;
 
-/// A round is at least this long, in seconds, because samples arrive up to a second late and would lapse in shorter
-/// ones.
+/// The least length of a round, in seconds: samples arrive up to a second late and would lapse in shorter ones.
 const SHORTEST_ROUND_S: f64 = 1.0;
 /// The number of verdicts that are kept by default.
 const VERDICTS: usize = 10_000;
@@ -163,8 +162,7 @@ impl Fleet {
         self.vantages[vantage].weight = weight;
     }
 
-    /// The length of a round in seconds: the configured one, or the usual time between two polls of a cell; at least
-    /// one second.
+    /// The length of a round in seconds, at least 1: the configured one, or the usual time between polls of a cell.
     #[must_use]
     pub fn round_s(&self) -> f64 {
         self.config.round_s.unwrap_or_else(|| round::usual_spacing_s(&self.vantages)).max(SHORTEST_ROUND_S)

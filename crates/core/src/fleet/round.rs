@@ -50,8 +50,7 @@ pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_
     grid
 }
 
-/// The claim of a server: of three or more reports the second largest, so that no single false report enlarges it, else
-/// the largest.
+/// The claim of a server: the second largest of three or more reports, so that one false report cannot enlarge it.
 fn claim_s(mut reports: Vec<f64>) -> Option<f64> {
     reports.sort_by(|a, b| b.total_cmp(a));
     if reports.len() >= 3 { reports.get(1).copied() } else { reports.first().copied() }

@@ -12,7 +12,6 @@ use crate::text::units::{seconds, signed_seconds};
 /// The most parties that a sentence names; the others are counted.
 const NAMED: usize = 4;
 
-/// The names of vantages and servers.
 pub(super) struct Labels {
     vantages: Vec<Arc<str>>,
     servers: Vec<String>,
@@ -65,7 +64,6 @@ pub(super) struct Told<'a> {
     pub labels: &'a Labels,
 }
 
-/// The assumptions of the verdict.
 pub(super) fn assumption(verdict: &FleetVerdict, groups: usize, relies_on: &[usize], labels: &Labels) -> String {
     let is_proven = verdict.servers.iter().any(|it| it.proven) || verdict.vantages.iter().any(|it| it.proven);
     let is_inferred = verdict.servers.iter().any(|it| !it.proven)
@@ -96,7 +94,6 @@ pub(super) fn assumption(verdict: &FleetVerdict, groups: usize, relies_on: &[usi
     parts.join("; ")
 }
 
-/// The whole verdict in words.
 pub(super) fn sentence(verdict: &FleetVerdict, told: &Told) -> String {
     if verdict.state == FleetState::Consistent {
         let vantages = (0..told.grid.vantages).filter(|at| told.grid.seen_by(*at).next().is_some()).count();
@@ -156,7 +153,6 @@ fn part(party: Party, finding: &Finding, told: &Told) -> String {
     }
 }
 
-/// How large a finding is, in seconds.
 fn size_of(finding: &Finding) -> f64 {
     finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s).abs()
 }

@@ -333,8 +333,7 @@ impl Series {
         made
     }
 
-    /// The summary of the last hour. It costs more than all other work for a poll, so an hour with many polls is not
-    /// summarised after each of them.
+    /// The summary of the last hour, which costs the most, so an hour with many polls is not summarised after each.
     fn hour(&mut self, now: Stamp) -> WindowSummary {
         let (at, polls) = self.summed;
         let (age, new_polls) = (now.since(at), self.polls - polls);

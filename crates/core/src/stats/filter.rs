@@ -21,8 +21,7 @@ pub struct Stage {
     pub offset_s: f64,
     /// Round-trip delay.
     pub delay_s: f64,
-    /// The error bound of the offset when it was taken, without the delay: both precisions and 15 ppm of the round
-    /// trip.
+    /// The error bound of the offset without the delay: both precisions and 15 ppm of the round trip.
     pub dispersion_s: f64,
 }
 

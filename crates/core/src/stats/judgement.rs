@@ -76,7 +76,6 @@ impl Judgement {
         self.forget(&gone);
     }
 
-    /// Forgets these servers.
     pub(super) fn forget(&mut self, servers: &HashSet<Arc<str>>) {
         self.attribution.forget(servers);
         servers.iter().for_each(|server| self.recorder.forget(server, None));
@@ -93,8 +92,7 @@ impl Judgement {
         self.recorder.open()
     }
 
-    /// The state in binary form, less than 4 kB for each server. `None` while a poll waits for a second one that
-    /// confirms its time; try again later.
+    /// The state in binary form, less than 4 kB for each server. `None` while a poll waits to be confirmed; try later.
     #[must_use]
     pub fn save(&self) -> Option<Vec<u8>> {
         self.save_to(Vec::new())

@@ -1,7 +1,6 @@
 //! Rows of integers, packed into as few bits as the range of each column needs.
 
-/// At most 255 rows of `N` numbers. The first number of a row is a time; it is kept as its difference from a straight
-/// line through the first and the last row.
+/// At most 255 rows of `N` numbers. The first is a time, kept as its difference from a line through all times.
 #[derive(Debug)]
 pub(super) struct Rows<const N: usize> {
     count: u8,

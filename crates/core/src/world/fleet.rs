@@ -122,8 +122,7 @@ pub struct FleetSample {
 const START_UNIX_S: i64 = 1_772_000_000;
 
 impl FleetWorld {
-    /// Vantages and servers on the Internet: 2 to 20 ms round trip, clocks that wander by 0.5 ms (one standard
-    /// deviation).
+    /// Vantages and servers on the Internet: 2 to 20 ms round trip, clocks that wander by 0.5 ms (one sigma).
     #[must_use]
     pub fn internet(seed: u64, vantages: usize, servers: usize) -> Self {
         let mut dice = Dice::new(seed ^ 0x00f1_ee70);

@@ -22,7 +22,6 @@ fn seeds() -> u64 {
     std::env::var("VERDICT_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
-/// The scores of a kind over all seeds, and those of the yardstick.
 fn run(kind: &Kind, verbose: bool) -> (Score, Yardstick) {
     let (mut sum, mut yard) = (Score::default(), Yardstick::default());
     for seed in 1..=seeds() {
@@ -61,8 +60,7 @@ fn quantile(values: &[f64], q: f64) -> String {
     values.get(at).map_or_else(|| "–".into(), |x| format!("{x:.1}"))
 }
 
-/// A row of the table. `yards` are the delays of the yardstick at six sigma, and at a threshold at which it raises no
-/// more false alarms than the verdict.
+/// A row of the table. `yards` are the delays of the yardstick at six sigma, and when as quiet as the verdict.
 fn row(name: &str, sum: &Score, yards: &[&[f64]]) -> String {
     let mut text = String::new();
     let overlap = if sum.overlaps.is_empty() {

@@ -158,7 +158,6 @@ fn within(verdict: &Verdict) -> Option<f64> {
     Some(estimate_s.abs() + bound_s)
 }
 
-/// One party that a verdict accuses.
 struct Accusation {
     name: String,
     proven: bool,

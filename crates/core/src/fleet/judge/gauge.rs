@@ -46,8 +46,7 @@ impl Gauge {
                 cost += price(vantage, it.by_s, it.manner);
             }
         }
-        // In the opposite explanation they moved by the largest of these sizes, which costs more if their clocks deny
-        // it.
+        // In the opposite explanation they moved by the largest size, which costs more if their clocks deny it.
         let by_s = moved.iter().map(|(_, by_s)| by_s.abs()).fold(0.0, f64::max);
         let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, Manner::Step))).collect();
         Self { moved, since_ns, servers, vantages, cost }

@@ -20,8 +20,7 @@ use gauge::Gauge;
 
 /// Sightings in a row that a proof needs.
 const PROOF: usize = 2;
-/// Sightings in a row that a contradiction needs: a clock that was set between two readings shows one for a round or
-/// two.
+/// Sightings that a contradiction needs: a clock that was set between two readings shows one for two rounds.
 const CONTRADICTION: usize = 3;
 /// A movement below so many times its noise does not count.
 const NOTED: f64 = 4.0;
@@ -76,8 +75,7 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
     verdict(round, findings, &contested, labels)
 }
 
-/// The sightings that a contradiction needs. A vantage that polls rarely shows the same readings for several rounds, so
-/// it needs more.
+/// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer.
 fn contradiction(grid: &Grid, party: Party) -> usize {
     match party {
         Party::Vantage(v) | Party::Cell(v, _) => CONTRADICTION * grid.rounds[v],
@@ -112,7 +110,6 @@ fn repairs(round: &Round, movement: &mut Movement) {
     }
 }
 
-/// The readings that contradict each other.
 fn conflicts(round: &Round) -> Vec<Sighting> {
     let sighting = |party: &Party| Sighting {
         party: *party,
@@ -168,7 +165,6 @@ fn proofs(round: &Round, movement: &Movement) -> Vec<Sighting> {
     servers.chain(vantages).collect()
 }
 
-/// The parties that moved.
 fn movements(movement: &Movement) -> Vec<Sighting> {
     let sighting = |party: Party, track: &Track| {
         let moved = track.moved.as_ref().filter(|moved| !moved.is_returning())?;

@@ -1,7 +1,6 @@
 //! Explains the movements that all cells show by as few moving servers and vantages as possible.
 
-/// The movement that one cell shows in a round: how far the server gained on the vantage, beyond what its delay
-/// explains.
+/// The movement that one cell shows: how far the server gained on the vantage, beyond what its delay explains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Shown {
     pub vantage: usize,
@@ -38,7 +37,6 @@ pub(super) fn explain(
     if b < a { by_vantages } else { by_servers }
 }
 
-/// The cells of every server and of every vantage.
 struct Lists {
     of_server: Vec<Vec<usize>>,
     of_vantage: Vec<Vec<usize>>,

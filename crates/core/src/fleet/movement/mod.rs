@@ -122,8 +122,7 @@ impl Movement {
         (1.5 * rate - 1e-5).max(0.0)
     }
 
-    /// What the clocks of a vantage showed about a movement by so many seconds, when it was found, or else in the last
-    /// rounds.
+    /// What the clocks of a vantage showed about a movement when it was found, or else in the last rounds.
     pub fn testimony(&self, vantage: usize, by_s: f64) -> Testimony {
         let found = self.testimonies.get(vantage).copied().flatten();
         found.or_else(|| Some(testimony(self.raw.get(vantage)?, by_s, RAW_KEPT))).unwrap_or(Testimony::Silent)

@@ -33,7 +33,7 @@ pub(in crate::fleet) struct Changed {
     pub offset_s: f64,
     /// By how much the round trip changed; zero when only the asymmetry did.
     pub delay_s: f64,
-    /// The delay before.
+    /// The delay before, in seconds.
     before_s: f64,
 }
 

@@ -272,8 +272,7 @@ impl Track {
     }
 }
 
-/// The limit above which a difference is unusual. Most differences may be zero, so the scatter is taken from the
-/// largest tenth.
+/// The limit of usual differences. Most may be zero, so the scatter is taken from the largest tenth.
 fn limit_s(usual: &VecDeque<f64>, scale: usize, grain_s: f64) -> Option<f64> {
     if usual.len() < NEEDED[scale] {
         return None;

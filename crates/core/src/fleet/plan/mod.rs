@@ -219,7 +219,6 @@ fn choose<'a>(
     order
 }
 
-/// The cycle of the slots of one server.
 struct Cycle {
     slot_s: f64,
     /// Slots of a cycle, including the last one, which is reserved for spare slots.
@@ -305,7 +304,6 @@ impl Cycle {
         shares
     }
 
-    /// The mean interval of these slots.
     fn interval_s(&self, slots: &[Class]) -> f64 {
         let rate: f64 = slots.iter().map(|class| 1.0 / f64::from(class.cycle)).sum();
         self.slot_s / rate.max(f64::MIN_POSITIVE)

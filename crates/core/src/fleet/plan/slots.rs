@@ -163,8 +163,7 @@ impl Relation {
         *self = if next.low_s <= next.high_s { next } else { Self { low_s, high_s, at_s: now_s } };
     }
 
-    /// The difference and its largest error at `now_s` of the hub's clock, in seconds. `None` before both bounds are
-    /// known.
+    /// The difference and its largest error at `now_s` of the hub's clock, in seconds; `None` until both are bounded.
     #[must_use]
     pub fn difference_s(&self, now_s: f64) -> Option<(f64, f64)> {
         let bound_s = (self.high_s - self.low_s) / 2.0 + DRIFT * (now_s - self.at_s).abs();

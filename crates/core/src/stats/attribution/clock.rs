@@ -48,8 +48,7 @@ impl Attribution {
         }
     }
 
-    /// Whether this sample shows what a jump was. A jump that was no step is subtracted from the difference of the
-    /// clocks.
+    /// Whether this sample shows what a jump was. If it was no step, it no longer counts as a difference of the clocks.
     fn is_decided(&mut self, jump: &Jump, sample: &Sample, i: usize) -> bool {
         let before = self.engine.series[i].latest.map(|l| l.theta_s);
         let Some((before_s, measure)) = before.zip(sample.measure) else { return false };

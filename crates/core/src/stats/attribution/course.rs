@@ -13,8 +13,7 @@ const LEAST_FOR_PERIOD: usize = 24;
 const UNFIT: f64 = 3.0;
 /// The same for its size.
 const LARGE: f64 = 6.0;
-/// Neighbouring means differ by at most this part of the range: a clock that jumps and is set back does not go to and
-/// fro.
+/// Neighbouring means differ by at most this part of the range: a jump that is set back is no going to and fro.
 const JUMP: f64 = 0.35;
 /// At least a third of the means are further than this part of the range from both ends. A step that is slewed back
 /// stays near the ends.

@@ -1,5 +1,4 @@
-//! Who is named: the rules that turn sightings and proofs into accusations, or name no party if counting does not
-//! decide.
+//! Decides who is named, from sightings and proofs; no party is named if counting does not decide.
 
 use std::collections::HashSet;
 
@@ -25,8 +24,7 @@ const YOUNG_PATH: f64 = 64.0;
 /// median root distance.
 const WANDER: f64 = 0.065;
 const OWN_WANDER: f64 = 0.05;
-/// The share of path changes that move extra delay from one direction to the other, so that the round trip stays the
-/// same.
+/// The share of path changes that move extra delay from one direction to the other and keep the round trip.
 const EXCHANGES: f64 = 0.05;
 /// The error of a wrong server is assumed to be equally likely in each of 16 e-foldings, from 100 ns to 1 s.
 const SIZES: f64 = 16.0;
@@ -54,7 +52,6 @@ const KEPT_ROUNDS: u16 = 16;
 const OPEN_AFTER: u8 = 2;
 
 impl Engine {
-    /// Decides who is named in this round.
     pub(super) fn decide(&mut self, now: &Now, voters: &[usize], silent: bool) {
         self.few_rounds = if voters.len() < MIN_SERVERS { self.few_rounds.saturating_add(1) } else { 0 };
         self.forget_repairs(voters);
@@ -252,7 +249,6 @@ impl Engine {
         })
     }
 
-    /// How far a server has moved, in seconds.
     fn lean_s(&self, i: usize) -> f64 {
         self.series[i].sighting.map_or(self.series[i].lean_s, |s| s.size_s)
     }

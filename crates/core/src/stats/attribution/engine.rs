@@ -1,5 +1,4 @@
-//! Rounds: about once in every poll interval all servers are compared with their common mode, and each new reply is
-//! judged once.
+//! Rounds: about once per poll interval, all servers are compared and each new reply is judged once.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +27,7 @@ const COMPARE_ROUNDS: u64 = 16;
 /// noise of its peers.
 const COMMON_PART: f64 = 3.5;
 const FLOORS: (f64, f64) = (0.35, 0.8);
-/// A change of delay is reported as a new route from a fifth of the root distance on, kept within these limits in
-/// seconds.
+/// A change of delay is a new route from a fifth of the root distance on, within these limits in seconds.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
 
 /// Everything that a verdict is derived from.
@@ -55,7 +53,6 @@ pub(super) struct Engine {
     scheduled_s: f64,
     /// Whether the period comes from observed intervals.
     pub tuned: bool,
-    /// Whether a server was polled twice.
     asked_twice: bool,
     pub silent_until: u64,
     /// The round until which too few servers do not change the verdict after a pause of the monitor.
@@ -135,8 +132,7 @@ impl Engine {
     /// Closes the round before a sample at `t_s` is taken, if it is due.
     pub fn advance(&mut self, t_s: f64, now: &Now) {
         if !self.tuned {
-            // Every poll runs this until the period is known, so that `tune`, which is O(n), waits until it can
-            // succeed.
+            // Every poll runs this until the period is known; `tune` is O(n), so it waits until it can succeed.
             self.next_s = t_s;
             if self.asked_twice {
                 self.tune();
@@ -196,7 +192,6 @@ impl Engine {
         }
     }
 
-    /// Compares all servers as they are `now`.
     fn close(&mut self, now: &Now) {
         self.round += 1;
         self.polls = 0;
@@ -424,8 +419,7 @@ impl Engine {
         }
     }
 
-    /// Continues after a pause of the monitor: for [`SILENT_ROUNDS`] rounds the verdict stays while too few servers are
-    /// heard.
+    /// Continues after a pause of the monitor: for some rounds, too few servers do not change the verdict.
     pub fn resume(&mut self) {
         self.resumes_until = self.round + SILENT_ROUNDS;
     }

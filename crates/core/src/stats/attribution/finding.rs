@@ -142,8 +142,7 @@ impl Finding {
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
     }
 
-    /// The clock was wrong in one direction and is now wrong in the other. It may be right for a while in between, so
-    /// the fault ends later.
+    /// The clock is now wrong in the other direction. It may be right in between, so the fault ends later.
     pub fn turns(&mut self) {
         self.swings = self.swings.max(END_AFTER_SWINGS.0 as u8);
     }

@@ -25,8 +25,7 @@ const NEAR: f64 = 6.0;
 const FOUND_WITHIN: f64 = 32.0;
 /// Free drift that the numbers of a verdict allow for until they are refreshed, in s/s.
 const AGEING: f64 = 15e-6;
-/// A step that the raw clock does not show counts as one after so many sightings: before, it may be the start of a
-/// drift.
+/// A step that the raw clock does not show needs so many sightings: before, it may be the start of a drift.
 const SETTLED: u32 = 5;
 
 /// What is known of this host's clock.
@@ -73,7 +72,6 @@ pub(super) struct Case {
 }
 
 impl Attribution {
-    /// Recomputes the verdict.
     pub(super) fn judge(&mut self) {
         self.date_findings();
         let case = self.case();
@@ -186,7 +184,6 @@ impl Attribution {
         findings.map(|f| self.onset(f)).min().filter(|_| is_parted)
     }
 
-    /// The time of the first sample.
     fn first_when(&self) -> When {
         let first_s = self.engine.series.iter().map(|s| s.first_s).fold(f64::INFINITY, f64::min);
         self.when(if first_s.is_finite() { first_s } else { self.last_s })
@@ -252,8 +249,7 @@ impl Attribution {
         })
     }
 
-    /// The movements of this host's clock that the raw clock shows near this time or up to `rounds` before it, newest
-    /// first.
+    /// The movements on the raw clock near this time or up to `rounds` before it, newest first.
     fn steps_near(&self, since: Option<When>, rounds: f64) -> impl Iterator<Item = &ClockMove> {
         let round_ns = 1e9 * self.engine.period_s;
         let (near_ns, before_ns) = ((NEAR * round_ns) as i64, (rounds * round_ns) as i64);
@@ -336,8 +332,7 @@ impl Attribution {
         }
     }
 
-    /// The median offset over the half of the servers with the smallest root distances (at least three), without those
-    /// that are named.
+    /// The median offset of the half with the smallest root distances (at least three), without named servers.
     fn estimate(&self) -> Option<f64> {
         let Engine { series, round_s, .. } = &self.engine;
         let moved_s = self.witness.moved_s();

@@ -56,8 +56,7 @@ use witness::{Jump, Witness};
 const REFRESH_ROUNDS: u64 = 4;
 /// What 32 bits of NTP seconds can express; a number beyond it is no measurement.
 const NTP_RANGE_S: f64 = 4_294_967_296.0;
-/// A series that was not polled for this long, or for 100 poll intervals, is forgotten (a pool name has other
-/// addresses).
+/// A series that was not polled for this long and for 100 poll intervals is forgotten: a pool has other addresses.
 const FORGET_AFTER_S: f64 = 86_400.0;
 
 /// The analysis. Feed it every sample in the order in which polls ended; read the verdict at any time.

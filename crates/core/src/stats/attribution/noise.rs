@@ -1,5 +1,4 @@
-//! How much the means of several values scatter. This is learned from the means themselves, because averaging reduces
-//! wander less than it reduces white noise.
+//! The scatter of means of several values, learned from means because averaging reduces wander less than white noise.
 
 use super::robust;
 

@@ -322,8 +322,7 @@ impl Own {
         (common_s + bias_s).abs() < 0.5 * (level_s + bias_s).abs()
     }
 
-    /// Whether the common mode has moved for good and no clock was named: paths have moved it, and its old level is no
-    /// longer valid.
+    /// Whether the common mode moved for good and no clock was named: paths moved it, and its old level is void.
     pub fn stands_elsewhere(&self) -> bool {
         let is_old = |f: &Finding| f.sightings as usize >= USUAL_AFTER && usize::from(f.unnamed) >= USUAL_AFTER;
         let lasts = self.finding.is_some_and(|f| !f.proven && f.misses == 0 && is_old(&f));

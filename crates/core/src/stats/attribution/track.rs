@@ -22,8 +22,7 @@ const LEAST_AFTER_TROUBLE: usize = 64;
 /// A mean that is so many of its standard deviations from the level is a sighting. Six would do for Gaussian noise;
 /// eight allow for tails and for noise that is not known well.
 const SIGMAS: f64 = 8.0;
-/// A movement that is so many times larger than the smallest that a single value shows is over if the newest value does
-/// not show it.
+/// A movement this many times larger than what a single value shows is over if the newest value does not show it.
 const CLEAR: f64 = 2.5;
 /// A level of fewer values than this is trusted less.
 const YOUNG: f64 = 64.0;

@@ -1,5 +1,4 @@
-//! Hysteresis: something counts only after it was seen several times in a row, and is over only after it was absent
-//! several times in a row.
+//! Hysteresis: something begins after several sightings in a row, and ends after several absences in a row.
 
 use serde::{Deserialize, Serialize};
 

@@ -11,8 +11,7 @@ use crate::stats::verdict::When;
 /// Such replies at three of the last 64 polls are one lasting event.
 const RECURS: Rule = Rule { hits: 3, runs: 1, ends_at: 0 };
 
-/// Whether replies in the name of a server keep failing the checks that distinguish answers to our requests from other
-/// datagrams.
+/// Whether replies in the name of a server keep failing the checks that they answer our requests.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ForgedWatch {
     recurring: Recurring,

@@ -1,5 +1,4 @@
-//! Decides whether something recurs at so many polls of a server that it is one lasting condition with a rate, not a
-//! separate event each time.
+//! Decides whether something recurs so often that it is one lasting condition with a rate, not separate events.
 
 use serde::{Deserialize, Serialize};
 
@@ -75,8 +74,7 @@ impl Recurring {
         self.open.as_ref().map(|open| open.rate.share())
     }
 
-    /// Takes a poll that ended at `at`, and whether it happened there. If a condition begins with this poll, `start` is
-    /// its start.
+    /// Takes a poll that ended at `at`, and whether it happened there. A condition that begins now starts at `start`.
     pub fn poll(&mut self, happened: bool, at: When, start: When, rule: Rule) -> Option<RateChange> {
         self.polls = self.polls << 1 | u128::from(happened);
         if self.open.is_none() {

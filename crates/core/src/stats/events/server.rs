@@ -36,8 +36,7 @@ pub(in crate::stats) struct ServerWatch {
 pub(in crate::stats) struct LastReply {
     pub stratum: u8,
     pub leap: Leap,
-    /// The upstream, with the stratum of the reply that named it; the last known one while the server is not
-    /// synchronised.
+    /// The upstream, with the stratum of the reply that named it; kept while the server is not synchronised.
     pub upstream: Option<(RefId, u8)>,
 }
 

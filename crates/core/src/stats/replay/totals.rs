@@ -48,8 +48,7 @@ impl Addresses {
     }
 }
 
-/// All polls of one server, or one of its addresses. Times count from the first poll, because seconds since 1970
-/// resolve only a quarter of a microsecond.
+/// All polls of a server or address. Times count from the first poll: since 1970 they would be coarse (0.25 µs).
 #[derive(Debug, Clone)]
 struct Totals {
     /// Addresses are polled independently, so the samples of each have their own order.

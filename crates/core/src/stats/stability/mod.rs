@@ -176,7 +176,6 @@ impl Stability {
     }
 }
 
-/// The input of one row.
 struct Row<'a> {
     x: &'a [f64],
     second: &'a [f64],

@@ -58,8 +58,7 @@ const MIN_POINTS: usize = 30;
 /// Differences taken at most: enough for the noises that the Allan variances tell apart.
 const MAX_DIFFERENCES: u32 = 2;
 
-/// The residuals of a smooth series after its parabola are rounding, about 1e-16 of each value; as a part of the
-/// squares.
+/// Squares of residuals below this part of all squares are rounding (about 1e-16 of each value).
 const ROUNDING: f64 = 1e-28;
 
 /// The pooled estimate weighs half as much at the next averaging time, which has half as many blocks if it is twice as

@@ -132,8 +132,7 @@ impl Entry {
         self.state == other.state && names(self) == names(other)
     }
 
-    /// Whether `newer` starts no later than this entry and blames at least the same servers. Then this entry is
-    /// dropped.
+    /// Whether `newer` starts no later and blames at least the same servers. Then this entry is dropped.
     fn is_superseded_by(&self, newer: &Self) -> bool {
         let named: HashSet<&str> = newer.blamed.iter().map(|b| b.server.as_str()).collect();
         let named_again = |b: &Blame| named.contains(b.server.as_str());

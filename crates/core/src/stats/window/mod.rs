@@ -109,8 +109,7 @@ impl ServerWindows {
         Self::up_to(Window::Week, axis)
     }
 
-    /// Windows up to `longest` only, which takes less memory for thousands of servers. A longer window then covers only
-    /// what is kept.
+    /// Windows up to `longest` only, to save memory. A longer window then covers only what is kept.
     #[must_use]
     pub fn up_to(longest: Window, axis: TimeAxis) -> Self {
         let tiers = [
@@ -149,8 +148,7 @@ impl ServerWindows {
         self.assemble(window, now_ns).finish(now_ns, &self.state, self.intake.refused)
     }
 
-    /// An earlier summary with the current values of what costs little: reach, score, jitter, clock filter and
-    /// refusals.
+    /// An earlier summary with current reach, score, jitter, clock filter and refusals, which cost little.
     #[must_use]
     pub fn brought_up_to_date(&self, summary: &WindowSummary, now: Stamp) -> WindowSummary {
         let filter = self.state.filtered(self.end_ns(now) as f64 / SECOND_NS as f64);
@@ -232,8 +230,7 @@ impl ServerWindows {
     }
 }
 
-/// Rounds a time down to the unit in which polls are kept. The beginnings of windows are rounded too, so that no poll
-/// is missed.
+/// Rounds a time down to the unit of kept polls. Beginnings of windows are rounded too, so that no poll is missed.
 fn whole(ns: i64) -> i64 {
     ns.div_euclid(TIME_UNIT_NS).saturating_mul(TIME_UNIT_NS)
 }

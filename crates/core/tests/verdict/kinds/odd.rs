@@ -52,8 +52,7 @@ fn rush_hours(seed: u64) -> Case {
     healthy(it)
 }
 
-/// A room that is warm by day: the rate of this host's clock changes, and its time daemon corrects that half an hour
-/// later.
+/// A room that is warm by day: this host's clock changes its rate; its daemon corrects that half an hour later.
 fn warm_days(seed: u64) -> Case {
     let mut faults = Vec::new();
     for k in 0..6 {

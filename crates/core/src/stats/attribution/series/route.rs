@@ -72,8 +72,7 @@ impl Route {
         self.away >= USUAL_AFTER
     }
 
-    /// Counts a change that has just become certain. If queues make the path longer, some delays are short, and nothing
-    /// is counted.
+    /// Counts a change that has just become certain, unless some delays are short, as in a queue.
     pub fn count_change(&mut self, track: &Track) {
         let is_certain = self.away >= CHANGED_AFTER && self.known && !self.counted;
         if is_certain && track.stays_away(usize::from(CHANGED_AFTER)) {

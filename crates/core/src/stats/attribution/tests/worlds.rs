@@ -1,5 +1,4 @@
-//! Worlds that differ from the ordinary one: coarse stamps, steps among queues, camps of the same size, clocks set far
-//! back.
+//! Unusual worlds: coarse stamps, steps among queues, camps of the same size, clocks set far back.
 
 use super::*;
 
