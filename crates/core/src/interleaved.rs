@@ -2,9 +2,9 @@
 //! timestamp of the current reply is always a little early, because it is written before the reply is authenticated and
 //! sent.
 //!
-//! A client remembers one exchange and quotes the server's receive timestamp of it in the next request. The reply is basic
-//! when it repeats the transmit field of the request, and interleaved when it repeats the receive field. Both fields are
-//! random, so an interleaved reply is as hard to forge as a basic one.
+//! A client remembers one exchange and quotes the server's receive timestamp of it in the next request. The reply is
+//! basic when it repeats the transmit field of the request, and interleaved when it repeats the receive field. Both
+//! fields are random, so an interleaved reply is as hard to forge as a basic one.
 
 use std::net::SocketAddr;
 
@@ -28,7 +28,8 @@ pub enum Policy {
 impl Policy {
     /// The age up to which [`Policy::Auto`] uses an exchange, in nanoseconds.
     pub const AUTO_AGE_NS: i64 = 4_000_000_000;
-    /// The age up to which [`Policy::Always`] uses an exchange, in nanoseconds. The age adds 15 ppm to the root distance.
+    /// The age up to which [`Policy::Always`] uses an exchange, in nanoseconds. The age adds 15 ppm to the root
+    /// distance.
     pub const LONGEST_AGE_NS: i64 = 1_200_000_000_000;
     /// How long [`Policy::Auto`] pauses after a server sent unexpected replies, in nanoseconds.
     pub const REST_NS: i64 = 3_600_000_000_000;

@@ -1,5 +1,4 @@
-//! The properties of the fuzz targets (fuzz/subjects) hold for every input in fuzz/seeds. An input that a fuzzer found is
-//! added there.
+//! Checks the properties of fuzz/subjects for every input in fuzz/seeds. Add inputs that a fuzzer found there.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 

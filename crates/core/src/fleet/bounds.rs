@@ -1,18 +1,18 @@
-//! Bounds of differences between clocks as shortest paths through the servers that two vantages share.
+//! Bounds of differences between the vantages' clocks, through the servers that vantages share.
 //!
 //! The true difference of two clocks is at most the sum of the bounds along any chain of readings, so the best bound is
-//! a shortest path. Only path bounds enter: a server that is wrong still compares two clocks.
+//! a shortest path. Only path bounds are used, so a wrong server still compares two clocks.
 
 use super::grid::{Cells, Grid};
 
-/// For each pair of nodes the upper bound of the first less the second; infinite where nothing connects them.
+/// The upper bound of the clock of one vantage less that of another, for each pair; infinite if nothing connects them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bounds {
     size: usize,
     upper_s: Vec<f64>,
 }
 
-/// The two best upper bounds and the two best lower ones, each from another vantage or server.
+/// The two best upper and the two best lower bounds, each from another vantage or server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ends {
     pub low: [f64; 2],
@@ -29,7 +29,7 @@ impl Ends {
         self.high = [self.high[0].min(high), self.high[1].min(self.high[0].max(high))];
     }
 
-    /// The intervals of the offset in `b` less that in `a`, of all that both have.
+    /// From the intervals of the offset in `b` less that in `a`, over all cells that both have.
     pub fn between(a: Cells, b: Cells) -> Self {
         let (a_offsets, a_rest) = a.offsets_s.as_chunks::<LANES>();
         let (b_offsets, b_rest) = b.offsets_s.as_chunks::<LANES>();
@@ -55,7 +55,7 @@ impl Ends {
         (self.low[0], self.high[0])
     }
 
-    /// What still holds when any one of the intervals is false.
+    /// The interval that holds even if any one of the intervals is false.
     pub fn robust(&self) -> (f64, f64) {
         (self.low[1], self.high[1])
     }
@@ -64,7 +64,7 @@ impl Ends {
 /// Cells that are compared at once: the compiler turns four at a time into vector instructions.
 const LANES: usize = 4;
 
-/// As [`Ends`], of every fourth interval each.
+/// Four [`Ends`], each of every fourth interval.
 struct Lanes {
     low: [[f64; LANES]; 2],
     high: [[f64; LANES]; 2],
@@ -77,7 +77,7 @@ impl Lanes {
 
     #[inline]
     fn add(&mut self, a: &[f64; LANES], a_half: &[f64; LANES], b: &[f64; LANES], b_half: &[f64; LANES]) {
-        // These compile to one instruction each, unlike `f64::max` and `f64::min`, which take care of NaN.
+        // These compile to one instruction each, unlike `f64::max` and `f64::min`, which handle NaN.
         let max = |a: f64, b: f64| if a > b { a } else { b };
         let min = |a: f64, b: f64| if a < b { a } else { b };
         for at in 0..LANES {
@@ -102,8 +102,8 @@ impl Lanes {
 }
 
 impl Bounds {
-    /// The bounds between the clocks of all vantages. Pairs whose common servers contradict each other keep what still
-    /// holds when one of these servers is not one clock.
+    /// The bounds between the clocks of all vantages. If the common servers of a pair contradict each other, its bound
+    /// holds if only one of these servers shows different clocks.
     pub fn between_vantages(grid: &Grid) -> Self {
         let size = grid.vantages;
         let mut bounds = Self { size, upper_s: vec![f64::INFINITY; size * size] };
@@ -122,7 +122,7 @@ impl Bounds {
         bounds
     }
 
-    /// Chains through other vantages. Where the readings contradict each other nothing is gained from chains.
+    /// Improves the bounds by chains through other vantages, unless the readings contradict each other.
     fn close(&mut self) {
         let direct = self.upper_s.clone();
         let size = self.size;
@@ -143,7 +143,7 @@ impl Bounds {
         }
     }
 
-    /// The interval of the clock of `a` less the clock of `b`, in seconds; infinite where nothing connects them.
+    /// The interval of the clock of `a` less the clock of `b`, in seconds; infinite if nothing connects them.
     pub fn difference(&self, a: usize, b: usize) -> (f64, f64) {
         (-self.upper_s[b * self.size + a], self.upper_s[a * self.size + b])
     }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn chain_through_a_third_vantage_bounds_a_pair_without_common_server() {
+    fn chain_bounds_a_pair_without_common_server() {
         let cells = [(0, 0, 0.0, 0.01), (1, 0, 0.0, 0.01), (1, 1, 0.1, 0.01), (2, 1, 0.1, 0.01)];
         let bounds = Bounds::between_vantages(&grid(&cells, 4, 2));
         let (low, high) = bounds.difference(0, 2);

@@ -8,9 +8,9 @@ use crate::sample::Sample;
 
 /// Readings that are kept of each cell.
 const KEPT: usize = 9;
-/// A cell that was not read for so many of its own intervals has no say any more.
+/// A cell that was not read for more than so many of its usual intervals no longer counts.
 const LAPSES_AFTER: f64 = 4.0;
-/// Errors of reading a clock that precision does not tell, in seconds.
+/// Errors of reading a clock that its stated precision does not include, in seconds.
 const GRAIN_S: f64 = 1e-6;
 
 /// One accepted exchange, reduced to what the verdict needs.
@@ -29,7 +29,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// What a sample tells; `None` when it has no offset or the server does not claim to be synchronised.
+    /// The reading of a sample; `None` if it has no valid offset or the server does not claim to be synchronised.
     pub fn of(sample: &Sample, at_ns: i64) -> Option<Self> {
         let (measure, reply) = (sample.measure?, sample.reply?);
         let is_sound = sample.outcome.is_success()
@@ -55,7 +55,7 @@ impl Reading {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     readings: VecDeque<Reading>,
-    /// What was added to readings since they were taken, because the vantage's clock was set by that much.
+    /// The correction of the last offset, in seconds, because the vantage's clock was set since.
     shift_s: f64,
     /// The usual time between two readings, in seconds.
     spacing_s: f64,
@@ -80,7 +80,7 @@ impl Cell {
         self.readings.back()
     }
 
-    /// The clock of the vantage was set by `step_s` after the last reading: the next one will be less by that much.
+    /// Notes that the clock of the vantage was set by `step_s` after the last reading, so the next one is less by it.
     pub fn shift(&mut self, step_s: f64) {
         self.shift_s -= step_s;
     }
@@ -90,18 +90,18 @@ impl Cell {
         self.last().map(|last| last.offset_s + self.shift_s)
     }
 
-    /// By how much the last reading was moved since it was taken.
+    /// By how much the last reading is corrected.
     pub fn moved_s(&self) -> f64 {
         self.shift_s.abs()
     }
 
-    /// The usual time between two readings in seconds: what the readings show, or what was planned before there are two.
+    /// The usual time between two readings in seconds: their median, or the poll interval before there are two.
     pub fn spacing_s(&self) -> f64 {
         self.spacing_s
     }
 
-    /// By how much the difference of both clocks provably jumped between the last two readings, and when the last one was
-    /// taken. A cell that jumped at the reading before as well tells nothing about the clocks.
+    /// By how much the difference of both clocks provably jumped between the last two readings, and when the last one
+    /// was taken. `None` if the cell also jumped at the reading before, which shows nothing about the clocks.
     pub fn jump(&self) -> Option<(f64, i64)> {
         let mut newest = self.readings.iter().rev();
         let (last, before) = (newest.next()?, newest.next()?);
@@ -120,7 +120,7 @@ impl Cell {
         self.age_s(now_ns) <= LAPSES_AFTER * self.spacing_s().max(round_s)
     }
 
-    /// The path bound at `now_ns`: half of the round trip, and what clocks that drift at `rate` beyond the usual add.
+    /// The path bound at `now_ns`: half of the round trip, errors of the clocks, and a drift of [`PHI`] plus `rate`.
     pub fn half_s(&self, now_ns: i64, rate: f64) -> f64 {
         let Some(last) = self.last() else { return f64::INFINITY };
         // Each of the two stamps of the server and of the vantage has an error of its own.

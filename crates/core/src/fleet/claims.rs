@@ -1,4 +1,4 @@
-//! What follows if more than half of the independent servers keep their claims.
+//! Proofs under the assumption that more than half of the independent servers keep their claims.
 
 use super::bounds::{Bounds, Ends};
 use super::grid::{Cells, Grid, View};
@@ -6,11 +6,11 @@ use super::grid::{Cells, Grid, View};
 /// A server or a vantage that is proven wrong under that assumption.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Proof {
-    /// By how much at least: a server beyond its claim, a vantage's clock from true time.
+    /// The minimum error in seconds: of a server beyond its claim, of a vantage's clock from true time.
     pub gap_s: f64,
     /// The interval of the error: of a server's clock, or of a vantage's.
     pub interval_s: (f64, f64),
-    /// Proven only if this vantage reports honestly, because nobody else sees it.
+    /// The proof holds only if this vantage reports honestly, because no other vantage sees the server.
     pub relies_on: Option<usize>,
 }
 
@@ -23,8 +23,8 @@ pub(super) struct Proofs {
     pub groups: usize,
 }
 
-/// For each vantage and server the interval of the server's clock less the vantage's: by its own reading, or by those of
-/// the other vantages and the differences between the clocks.
+/// The interval of the server's clock less the vantage's, for each vantage and server: from the vantage's own reading,
+/// or else from the readings of other vantages and the differences between the clocks.
 struct Reach {
     servers: usize,
     ends: Vec<(f64, f64)>,
@@ -51,7 +51,7 @@ impl Reach {
     }
 }
 
-/// By the other vantages. Of several, what still holds when one of them reports falsely.
+/// The interval from the readings of other vantages. From more than two, it holds even if one of them reports falsely.
 fn indirect(seen: &[(usize, View)], apart: &[(f64, f64)]) -> (f64, f64) {
     let mut ends = Ends::NONE;
     for (other, view) in seen {
@@ -154,7 +154,7 @@ fn servers(grid: &Grid, reach: &Reach, groups: usize) -> Vec<Option<Proof>> {
         .collect()
 }
 
-/// Of a group the member that contradicts least counts.
+/// Keeps the member of a group that contradicts least.
 fn better(known: Option<Rivalry>, gap_s: f64, interval_s: (f64, f64)) -> Option<Rivalry> {
     match known {
         Some(known) if known.gap_s <= gap_s => Some(known),
@@ -162,25 +162,25 @@ fn better(known: Option<Rivalry>, gap_s: f64, interval_s: (f64, f64)) -> Option<
     }
 }
 
-/// A server is wrong if fewer than half of the groups, itself left out, are compatible with it. Each right group is then
-/// one that contradicts it, and there are more than half of all groups of them.
+/// A server is wrong if fewer than half of the groups, without its own, are compatible with it. If it were right, more
+/// than half of all groups would be right and compatible with it.
 fn proof(rivals: &[Option<Rivalry>], groups: usize) -> Option<Proof> {
     let mut all: Vec<_> = rivals.iter().flatten().copied().collect();
-    // Groups that nothing connects to the server may be compatible.
+    // Groups that cannot be compared with the server may be compatible.
     let unknown = groups.saturating_sub(1 + all.len());
     let compatible = unknown + all.iter().filter(|rival| rival.gap_s <= 0.0).count();
     if compatible >= groups / 2 {
         return None;
     }
     all.sort_by(|a, b| a.gap_s.total_cmp(&b.gap_s));
-    // Its own group and the unknown ones come first with a gap of nothing.
+    // Its own group and the unknown ones come first, with a gap of zero.
     let place = (groups / 2 + 1).checked_sub(1 + unknown)?.checked_sub(1)?;
     let contradicting = all.get(place).filter(|rival| rival.gap_s > 0.0)?;
     Some(Proof { gap_s: contradicting.gap_s, interval_s: contradicting.interval_s, relies_on: None })
 }
 
-/// The interval of the clock of server `s` less the clock of `t`, by the vantages that see both, or else by chains. When
-/// several vantages see each of the servers, it is what still holds when one of the vantages reports falsely.
+/// The interval of the clock of server `s` less the clock of `t`, from the vantages that see both, or else from chains.
+/// If several vantages see each of the servers, the interval holds even if one of the vantages reports falsely.
 fn apart(reach: &Reach, (s, mine): (usize, Cells), (t, theirs): (usize, Cells), seen: usize) -> (f64, f64) {
     let common = Ends::between(theirs, mine);
     match (common.count, seen) {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn server_beyond_its_claim_is_proven_wrong_by_less_than_its_error() {
+    fn gap_of_a_wrong_server_is_not_larger_than_its_error() {
         let proofs = proofs(&grid(&[0.0, 0.0, 0.04, 0.0, 0.0], &[0.0, 0.3, -0.1], |_, _| true));
         let wrong: Vec<_> = (0..5).filter(|server| proofs.servers[*server].is_some()).collect();
         assert_eq!(wrong, [2]);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_of_a_vantage_is_proven_wrong_by_the_majority_of_servers() {
+    fn majority_of_servers_proves_the_clock_of_a_vantage_wrong() {
         let proofs = proofs(&grid(&[0.0, 0.0, 0.04, 0.0, 0.0], &[0.0, 0.3, -0.1], |_, _| true));
         let clocks: Vec<_> = proofs.vantages.iter().map(|proof| proof.map(|proof| proof.interval_s)).collect();
         assert!(clocks[0].is_none());

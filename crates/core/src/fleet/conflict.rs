@@ -1,6 +1,7 @@
-//! Readings that contradict each other whatever the clocks show. A wrong server, a wrong vantage clock and an asymmetric
-//! path never cause one: a contradiction proves that a server shows two clocks, that a vantage reports falsely, or that
-//! somebody in between changes replies. (A clock that was set between two readings causes one for a round at most.)
+//! Readings that contradict each other for any state of the clocks. A wrong server, a wrong vantage clock and an
+//! asymmetric path never cause a contradiction: it proves that a server shows two clocks, that a vantage reports
+//! falsely, or that replies are changed on the path. A clock that was set between two readings causes one only for a
+//! short time.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,7 @@ use super::bounds::Ends;
 use super::grid::Grid;
 use super::party::Party;
 
-/// Contradictions that are examined in a round; more add nothing.
+/// The most contradictions that are examined in a round; more add nothing.
 const MOST: usize = 2000;
 /// At most so many parties are combined to explain all contradictions.
 const DEEPEST: usize = 3;
@@ -25,7 +26,7 @@ pub(super) struct Contradiction {
     pub gap_s: f64,
 }
 
-/// What explains the contradictions of one round.
+/// The explanation of the contradictions of one round.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Conflict {
     /// The smallest explanation, if there is one that is smaller or more specific than all others.
@@ -37,8 +38,8 @@ pub(super) struct Conflict {
 }
 
 impl Conflict {
-    /// Takes the readings of the blamed parties out of the grid; without a preferred explanation those of the servers
-    /// among the alternatives, or of all of them. `known` are parties that were found before.
+    /// Removes readings from the grid: those of the blamed parties, of `known` parties that were found before, and of
+    /// the servers among the alternatives, or of all alternatives if there is no server among them.
     pub fn exclude_from(&self, grid: &mut Grid, known: impl Iterator<Item = Party>) {
         let mut parties: BTreeSet<Party> = self.alternatives.iter().flatten().copied().collect();
         if parties.iter().any(|party| matches!(party, Party::Server(_))) {
@@ -59,7 +60,7 @@ impl Conflict {
     }
 }
 
-/// Which parties alone explain the contradictions of every one of the last rounds.
+/// The explanations that fit the contradictions of all of the last rounds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Suspects {
     parties: Option<BTreeSet<Vec<Party>>>,
@@ -67,8 +68,8 @@ pub(super) struct Suspects {
 }
 
 impl Suspects {
-    /// What is left of `found` when the rounds before are taken into account. Contradictions that come and go tell who
-    /// is at fault, though those of a single round do not.
+    /// The explanations in `found` that also explain the rounds before, or all of them if there are none.
+    /// Contradictions that vary between rounds show who is at fault even if those of a single round do not.
     fn narrow(&mut self, found: BTreeSet<Vec<Party>>) -> BTreeSet<Vec<Party>> {
         if found.is_empty() {
             self.quiet += 1;
@@ -178,8 +179,7 @@ fn search(all: &[Contradiction], chosen: &mut Vec<Party>, left: usize, found: &m
     }
 }
 
-/// A set of cells is preferred to the servers and vantages that they belong to, because it says less. What is left must
-/// be one set.
+/// Prefers a set of cells to their servers and vantages, because it blames less. A single remaining set is blamed.
 fn prefer(found: BTreeSet<Vec<Party>>) -> (Vec<Party>, Vec<Vec<Party>>) {
     let is_general = |party: &Party, set: &[Party]| match party {
         Party::Server(s) => set.iter().any(|it| matches!(it, Party::Cell(_, t) if s == t)),
@@ -193,7 +193,7 @@ fn prefer(found: BTreeSet<Vec<Party>>) -> (Vec<Party>, Vec<Vec<Party>>) {
     if specific.len() == 1 {
         return (specific.pop().unwrap_or_default(), Vec::new());
     }
-    // With several, servers and vantages say more briefly which parties cannot be distinguished.
+    // With several, sets of servers and vantages are shorter to state.
     let brief: Vec<_> = found
         .iter()
         .filter(|set| set.iter().all(|it| matches!(it, Party::Server(_) | Party::Vantage(_))))
@@ -207,7 +207,7 @@ mod tests {
     use super::super::grid::View;
     use super::*;
 
-    /// Vantages × servers with a bound of 5 ms each, all clocks right but for what is added to cells.
+    /// Vantages × servers with a bound of 5 ms each. All clocks are right, except for what is added to cells.
     fn grid(vantages: usize, servers: usize, added: &[(usize, usize, f64)]) -> Grid {
         let mut grid = Grid::new(vantages, servers);
         for vantage in 0..vantages {

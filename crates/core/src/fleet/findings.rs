@@ -1,4 +1,4 @@
-//! What was seen round after round: findings begin after some sightings, end after some absences, and stay proven.
+//! Findings over the rounds: they begin after sightings in a row, end after absences in a row, and stay proven.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::verdict::FleetKind;
 /// Absences in a row that end a finding.
 const ABSENCES: usize = 5;
 
-/// Sightings during which the onset of a finding can still be corrected.
+/// The onset of a finding can be moved to a later time during this many sightings.
 const REDATED: usize = 12;
 
-/// What one round says about one party.
+/// What one round shows about one party.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sighting {
     pub party: Party,
@@ -24,9 +24,9 @@ pub(super) struct Sighting {
     pub since_ns: i64,
     /// Whether the onset was measured rather than taken from the first sighting.
     pub is_dated: bool,
-    /// How many sightings in a row it takes.
+    /// How many sightings in a row make a finding.
     pub needed: usize,
-    /// Proven only if this vantage reports honestly.
+    /// The proof holds only if this vantage reports honestly.
     pub relies_on: Option<usize>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Finding {
     absent_since_ns: i64,
 }
 
-/// What cannot be decided: sets of parties, each of which would explain everything.
+/// An undecided question: sets of parties, each of which would explain everything.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Contest {
     pub alternatives: Vec<Vec<Party>>,
@@ -55,12 +55,12 @@ pub(super) struct Contest {
     absent_since_ns: i64,
 }
 
-/// All findings, and when the last change of any of them happened.
+/// All findings, and the time of the last change.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
     live: BTreeMap<Party, Finding>,
     contest: Option<Contest>,
-    /// The instant from which the present findings hold, and whose onset it is.
+    /// The instant from which the present findings hold, and the party with this onset, if it is one.
     changed: Option<(i64, Option<Party>)>,
 }
 
@@ -81,7 +81,7 @@ impl Findings {
             }
             finding.absent += 1;
             if !finding.is_confirmed {
-                // Sightings must follow each other, but for one reading that was lost.
+                // Sightings must follow each other, with at most one absence, because a reading may be lost.
                 return finding.absent < 2;
             }
             if finding.absent >= ABSENCES {
@@ -109,7 +109,7 @@ impl Findings {
         });
         finding.seen += 1;
         finding.absent = 0;
-        // A movement that is seen later tells the onset, but not of a finding that is much older than the movement.
+        // A movement that is seen later dates the finding, unless the finding is much older than the movement.
         let is_false = matches!(finding.kind, FleetKind::Split | FleetKind::FalseReports);
         if it.is_dated && !is_false && (finding.seen <= REDATED || it.since_ns <= finding.since_ns) {
             finding.since_ns = it.since_ns;
@@ -131,7 +131,7 @@ impl Findings {
         }
     }
 
-    /// Takes what the round says about parties that cannot be distinguished. It takes as many sightings as `needed`.
+    /// Takes the alternatives of a round that cannot be distinguished. They are confirmed after `needed` sightings.
     pub fn contest(&mut self, alternatives: Vec<Vec<Party>>, since_ns: i64, now_ns: i64, needed: usize) {
         if alternatives.is_empty() {
             let Some(contest) = &mut self.contest else { return };
@@ -157,7 +157,7 @@ impl Findings {
         });
         contest.seen += 1;
         contest.absent = 0;
-        // Later rounds know better who belongs to which side, until the verdict is given.
+        // Later rounds show better which party is on which side. Shortly after the confirmation, the sides are kept.
         if contest.seen <= needed + 2 {
             contest.alternatives = alternatives;
         }
@@ -167,12 +167,12 @@ impl Findings {
         }
     }
 
-    /// What cannot be decided, once it was seen often enough.
+    /// The confirmed alternatives, if any.
     pub fn contested(&self) -> Option<&Contest> {
         self.contest.as_ref().filter(|contest| contest.is_confirmed)
     }
 
-    /// Forgets an unconfirmed or inferred finding that is explained otherwise.
+    /// Forgets findings that are explained otherwise, unless they are confirmed and proven.
     pub fn drop_inferred(&mut self, is_explained: impl Fn(Party) -> bool) {
         self.live.retain(|party, finding| (finding.is_confirmed && finding.gap_s.is_some()) || !is_explained(*party));
     }

@@ -1,20 +1,20 @@
-//! One round: the latest reading of every pair of a vantage and a server, moved to one common instant.
+//! The data of one round: the latest reading of every pair of a vantage and a server, moved to one common instant.
 //!
-//! Two bounds are kept apart. The *path bound* of a cell is physics: the offset as measured differs from the true
+//! There are two separate bounds. The *path bound* of a cell is physical: the measured offset differs from the true
 //! difference of both clocks by at most half of the round trip. The *claim bound* of a server is its own statement: it
-//! differs from true time by at most half of its root delay plus its root dispersion.
+//! claims to differ from true time by at most half of its root delay plus its root dispersion.
 
 /// By how much two clocks can drift apart while neither is read, in seconds a second (RFC 5905: PHI).
 pub(super) const PHI: f64 = 15e-6;
 
-/// What one vantage knows about one server now.
+/// The reading of one server by one vantage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct View {
     /// The server's clock less the vantage's, as measured, in seconds.
     pub offset_s: f64,
     /// The path bound: the true difference is within this of `offset_s`.
     pub half_s: f64,
-    /// Whether it was read within the last round.
+    /// Whether it was read within the last round, or within its poll interval if that is longer.
     pub is_fresh: bool,
 }
 
@@ -28,15 +28,15 @@ pub(super) struct Grid {
     /// Infinite where a cell was not read.
     halves_s: Vec<f64>,
     fresh: Vec<bool>,
-    /// The claim bound of each server in seconds, where it claims something.
+    /// The claim bound of each server in seconds; `None` if no claim was reported.
     pub claims_s: Vec<Option<f64>>,
-    /// Which group of servers that are not independent each server belongs to.
+    /// The group of each server. Servers of one group are not independent of each other.
     pub groups: Vec<usize>,
     /// How many rounds pass between two readings of a cell of each vantage, at least one.
     pub rounds: Vec<usize>,
 }
 
-/// Offsets and path bounds of the cells of one vantage, or of one server; a bound is infinite where there is no reading.
+/// Offsets and path bounds of the cells of one vantage, or of one server. Without a reading, the bound is infinite.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cells<'a> {
     pub offsets_s: &'a [f64],
@@ -76,7 +76,7 @@ impl Grid {
         (self.offsets_s[at], self.halves_s[at], self.fresh[at]) = (offset_s, half_s, is_fresh);
     }
 
-    /// The same grid without readings that are older than a round.
+    /// The same grid with fresh readings only.
     pub fn fresh(&self) -> Self {
         let mut grid = self.clone();
         for (half_s, is_fresh) in grid.halves_s.iter_mut().zip(&self.fresh) {
@@ -87,7 +87,7 @@ impl Grid {
         grid
     }
 
-    /// Offsets and bounds column by column: a row of the result is a server.
+    /// Offsets and bounds with rows and columns exchanged: a row of the result is a server.
     pub fn transposed(&self) -> Self {
         let mut grid = Self::new(self.servers, self.vantages);
         for vantage in 0..self.vantages {
@@ -109,7 +109,7 @@ impl Grid {
         (0..self.vantages).filter_map(move |vantage| Some((vantage, self.view(vantage, server)?)))
     }
 
-    /// How many groups of independent servers have a claim.
+    /// The number of groups with a claim.
     pub fn group_count(&self) -> usize {
         let mut groups: Vec<_> = self
             .groups

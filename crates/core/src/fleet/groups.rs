@@ -1,4 +1,4 @@
-//! Which servers are not independent: one address, one network, one upstream, or one the upstream of the other.
+//! Groups of dependent servers: they share a network or an upstream, or one is the upstream of the other.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub(super) fn of(witnesses: &[&Witness], upstreams: &[Option<RefId>]) -> Vec<usi
     let mut first: HashMap<Tie, usize> = HashMap::new();
     for (server, witness) in witnesses.iter().enumerate() {
         let address = witness.address().map(|address| address.ip());
-        // Neighbours in a private network are usually one owner's servers with sources of their own.
+        // Servers in a private network usually have sources of their own.
         let network = matches!(witness, Witness::Public(_)).then_some(address).flatten();
         let network = network.map(|ip| Tie::Network(network_of(ip)));
         // A server that another server names as its upstream is tied to it.

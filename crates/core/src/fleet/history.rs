@@ -1,4 +1,4 @@
-//! The verdicts one after the other. When the verdict changes, the one before ends where the new one begins.
+//! The history of verdicts. When the verdict changes, the one before ends where the new one begins.
 
 use std::collections::VecDeque;
 
@@ -27,7 +27,7 @@ impl History {
             }
             None => verdict,
         };
-        // An onset that was found late contradicts entries that accuse nobody, or less.
+        // A backdated onset replaces entries from its time that name no party, or only parties that are named again.
         while self.entries.back().is_some_and(|last| is_superseded(last, &newest)) {
             self.entries.pop_back();
         }

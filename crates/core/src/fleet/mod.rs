@@ -1,18 +1,18 @@
-//! Many vantages, one verdict: which server, which vantage's clock or which network path is wrong, and what cannot be
-//! told.
+//! One verdict from many vantages: which server, which vantage's clock or which network path is wrong, and what cannot
+//! be decided.
 //!
 //! [`Fleet`] takes the samples of every vantage and judges all of them together once a round. A *cell* is one server as
 //! one vantage sees it. Two bounds are kept apart: how far a reading can be from the true difference of two clocks
 //! (half of the round trip, whatever the server's clock shows) and how far a server claims to be from true time.
 //!
-//! - [`skew`]: the clock of each vantage less that of each other one, by common servers. No server has to be right.
-//! - `conflict`: readings that no state of the clocks explains. They need neither a majority nor a claim.
+//! - [`skew`]: the clock of each vantage less that of each other one, by common servers. The servers need not be right.
+//! - `conflict`: readings that no state of the clocks explains. This needs neither a majority nor a claim.
 //! - `claims`: servers and vantages that are wrong if more than half of the independent servers keep their claims.
-//! - `movement`: who moved, by the smallest explanation; inferred, never proven.
-//! - [`plan`]: which vantage polls which server how often.
+//! - `movement`: the parties that moved, by the smallest explanation; inferred, never proven.
+//! - [`plan`]: which vantage polls which server, and how often.
 //!
-//! Instants are nanoseconds on one time scale that the caller chooses for all vantages: at a hub its own clock at the
-//! arrival of a sample less its age, in a replay the recorded wall clock, corrected when it is far off.
+//! Instants are nanoseconds on one time scale that the caller chooses for all vantages. A hub uses its own clock at the
+//! arrival of a sample less the age of the sample; a replay uses the recorded wall clock, corrected when it is far off.
 
 mod bounds;
 mod cell;
@@ -48,13 +48,12 @@ use skew::SkewMatrix;
 use verdict::{FleetReport, FleetVerdict};
 use witness::Witness;
 
-/// A round is at least this long, in seconds: samples arrive late by up to a second, however often servers are polled,
-/// and would have lapsed by then.
+/// The least length of a round, in seconds: samples arrive up to a second late and would lapse in shorter ones.
 const SHORTEST_ROUND_S: f64 = 1.0;
-/// The verdicts that are kept unless configured otherwise.
+/// The number of verdicts that are kept by default.
 const VERDICTS: usize = 10_000;
 
-/// What a fleet's verdict can be adjusted by.
+/// Settings of the fleet's verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FleetConfig {
     /// The time between two judgements in seconds; the usual poll interval of the cells when absent.
@@ -75,7 +74,7 @@ pub enum Weight {
     /// They count in full.
     #[default]
     Voting,
-    /// They are kept, and do not count: a vantage that is new, silent, late or on another version.
+    /// They are kept but do not count, as for a vantage that is new, silent, late or of another version.
     Observed,
 }
 
@@ -116,7 +115,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet that has seen nothing.
+    /// A fleet without samples.
     #[must_use]
     pub fn new(config: FleetConfig) -> Self {
         let history = History::new(config.verdicts);
@@ -138,8 +137,8 @@ impl Fleet {
         }
     }
 
-    /// Takes a sample of `vantage`, measured at `at_ns`. O(1): nothing is judged before [`Fleet::judge`]. Samples of one
-    /// cell that are not newer than the last are left out.
+    /// Takes a sample of `vantage`, measured at `at_ns`, in O(1); [`Fleet::judge`] judges it. A sample that is not
+    /// newer than the last one of its cell is ignored.
     pub fn observe(&mut self, vantage: &str, witness: &Witness, sample: &Sample, at_ns: i64) {
         let (vantage, server) = (self.vantage(vantage), self.server(witness));
         let names = &mut self.servers[server].names;
@@ -157,21 +156,20 @@ impl Fleet {
         }
     }
 
-    /// How much the samples of `vantage` count from now on.
+    /// Sets how much the samples of `vantage` count from now on.
     pub fn weigh(&mut self, vantage: &str, weight: Weight) {
         let vantage = self.vantage(vantage);
         self.vantages[vantage].weight = weight;
     }
 
-    /// How long a round is, in seconds: what was configured, or the usual time between two polls of a cell, at least one
-    /// second.
+    /// The length of a round in seconds, at least 1: the configured one, or the usual time between polls of a cell.
     #[must_use]
     pub fn round_s(&self) -> f64 {
         self.config.round_s.unwrap_or_else(|| round::usual_spacing_s(&self.vantages)).max(SHORTEST_ROUND_S)
     }
 
-    /// Judges everything at `now_ns` and returns the verdict. Within one round of the last judgement nothing is judged
-    /// again, because the same readings are no further evidence.
+    /// Judges everything at `now_ns` and returns the verdict. Within one round of the last judgement it returns the
+    /// last verdict, because the same readings are no further evidence.
     pub fn judge(&mut self, now_ns: i64) -> FleetVerdict {
         let round_s = self.round_s();
         let is_due = self.judged_ns.is_none_or(|last_ns| (now_ns - last_ns) as f64 / 1e9 >= 0.9 * round_s);
@@ -199,7 +197,7 @@ impl Fleet {
         &self.skew
     }
 
-    /// Every vantage that was heard.
+    /// The names of all vantages, in the order in which they were first seen.
     #[must_use]
     pub fn vantages(&self) -> &[Arc<str>] {
         &self.names
@@ -233,7 +231,7 @@ impl Fleet {
         index
     }
 
-    /// One round: a grid of all readings, the contradictions in it, what follows, and the verdict.
+    /// Judges one round: the grid of all readings, its contradictions, bounds, proofs and skew, and the verdict.
     fn judge_round(&mut self, now_ns: i64, round_s: f64) {
         self.grid = round::grid(&self.vantages, &self.servers, now_ns, round_s, &self.movement);
         let steps = round::raw_steps(&mut self.vantages);

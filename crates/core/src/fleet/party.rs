@@ -1,4 +1,4 @@
-//! Who can be at fault.
+//! The parties that can be at fault.
 
 /// A party, by the index of its vantage or server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

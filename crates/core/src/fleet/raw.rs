@@ -1,38 +1,38 @@
-//! What the clocks of one vantage alone say: its wall clock against its raw clock, which is never set.
+//! Steps of the wall clock of one vantage, seen against its own raw clock, which is never set.
 
 use crate::clock::Stamp;
 
-/// A jump of REALTIME − MONOTONIC_RAW below this is not told from jitter, in seconds.
+/// A jump of REALTIME − MONOTONIC_RAW below this is not distinguished from jitter, in seconds.
 const RAW_JITTER_S: f64 = 3e-4;
-/// A change of that difference below this rate is slewing, not setting.
+/// A change of that difference below this rate is slewing, not a step, in seconds per second.
 const RAW_SLEW: f64 = 1e-4;
 /// Samples of several servers end in any order; a monotonic clock that falls further was restarted.
 const REBOOT_NS: i64 = 60_000_000_000;
 
-/// Notices from the clocks of one vantage alone that its wall clock was set.
+/// Detects steps of the wall clock of one vantage.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RawClock {
     last: Option<(Stamp, i64)>,
-    /// What the clock was set by since the last round.
+    /// The sum of the steps since the last round, in seconds.
     pending_s: f64,
 }
 
-/// What the clocks of one vantage say about being set since the last round.
+/// What the clocks of one vantage show about steps since the last round.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct RawStep {
-    /// Whether they can say it.
+    /// Whether there is a raw clock.
     pub is_known: bool,
     /// By how much the clock was set forward, in seconds.
     pub step_s: f64,
 }
 
 impl RawClock {
-    /// Takes what the clock was set by since the last round.
+    /// Takes the steps since the last round.
     pub fn take(&mut self) -> RawStep {
         RawStep { is_known: self.last.is_some(), step_s: std::mem::take(&mut self.pending_s) }
     }
 
-    /// By how much the wall clock was set since the stamp before. Time in suspension does not count.
+    /// By how much the wall clock was set since the stamp before, in seconds. A suspension is not a step.
     pub fn step_s(&mut self, at: Stamp, at_ns: i64) -> Option<f64> {
         if at.raw_ns == 0 {
             return None;

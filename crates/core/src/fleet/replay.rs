@@ -1,4 +1,4 @@
-//! Recorded samples of several vantages through the fleet's verdict.
+//! Judges recorded samples of several vantages.
 
 use std::sync::Arc;
 
@@ -7,17 +7,18 @@ use super::witness::Witness;
 use super::{Fleet, FleetConfig};
 use crate::sample::Sample;
 
-/// Samples that wait to be put in order. When there are more, the older half is judged: what comes later is out of order.
+/// The most samples that wait to be put in order. When there are more, the older half is judged, and samples that
+/// arrive later for that time are out of order.
 const WAITING: usize = 250_000;
-/// The same while there is one vantage only.
+/// The same while there is only one vantage.
 const WAITING_ALONE: usize = 20_000;
-/// Offsets of a vantage from which it is known how far off its clock is.
+/// The number of last offsets that show how far off the clock of a vantage is.
 const OFFSETS: usize = 9;
-/// A vantage whose clock is off by more than this is put on the time of the servers, in seconds.
+/// The times of a vantage whose clock is off by more than this, in seconds, are corrected to the time of its servers.
 const FAR_OFF_S: f64 = 0.5;
 
-/// A replay under way. Samples are judged in the order of true time as well as it is known: a recorded time is the
-/// vantage's clock, and when that is far off it is corrected by what the servers say.
+/// A replay in progress. Samples are judged in the order of true time as far as it is known: a recorded time is that of
+/// the vantage's clock, corrected by the median offset of its servers if that is large.
 #[derive(Debug)]
 pub struct FleetReplay {
     fleet: Fleet,
@@ -34,13 +35,13 @@ impl Default for FleetReplay {
 }
 
 impl FleetReplay {
-    /// A replay that has seen nothing.
+    /// A replay without samples.
     #[must_use]
     pub fn new() -> Self {
         Self { fleet: Fleet::new(FleetConfig::default()), waiting: Vec::new(), offsets: Vec::new(), next_ns: None }
     }
 
-    /// Takes the next sample; those of one vantage come in its own order.
+    /// Takes the next sample; the samples of one vantage must be in order.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
         let at_ns = self.true_ns(sample);
         self.waiting.push((at_ns, Arc::clone(sample)));
@@ -53,12 +54,12 @@ impl FleetReplay {
         }
     }
 
-    /// Every verdict, and the skew matrix at the end. `progress` learns how many samples were judged.
+    /// Every verdict, and the skew matrix at the end. Calls `progress` with the number of samples judged so far.
     pub fn finish(self, progress: &mut dyn FnMut(usize)) -> FleetReport {
         self.finish_with(progress, &mut |_, _| {})
     }
 
-    /// As [`FleetReplay::finish`]; `each` also learns the verdict of each round, with its instant, as it was known then.
+    /// Like [`FleetReplay::finish`], and calls `each` with the instant and the verdict of each round, as known then.
     pub fn finish_with(
         mut self,
         progress: &mut dyn FnMut(usize),
@@ -93,14 +94,13 @@ impl FleetReplay {
                 Some(next_ns) if at_ns > next_ns => {
                     let round_ns = self.round_ns();
                     each(next_ns, &self.fleet.judge(next_ns));
-                    // Nothing is judged in the middle of a gap.
+                    // Skip rounds within a gap.
                     let rounds = (at_ns - next_ns) / round_ns.max(1);
                     self.next_ns = Some(next_ns + (rounds + 1) * round_ns);
                 }
                 Some(_) => {}
             }
-            // Recordings do not say which vantages are near each other: a private address is the same server when it has
-            // the same name.
+            // Recordings have no groups of vantages, so a private address is the same server if it has the same name.
             let witness = Witness::of(&sample, &sample.server.name);
             self.fleet.observe(&sample.server.vantage, &witness, &sample, at_ns);
         }

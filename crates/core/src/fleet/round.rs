@@ -1,4 +1,4 @@
-//! From the cells to the grid of one round.
+//! Builds the grid of one round from the cells.
 
 use super::cell::Cell;
 use super::grid::{Grid, PHI, View};
@@ -6,10 +6,10 @@ use super::movement::Movement;
 use super::raw::RawStep;
 use super::{Server, Vantage, Weight, groups};
 
-/// A vantage that polls more rarely than once in so many rounds counts as one that does not.
+/// The largest number of rounds that counts as the time between two polls of a vantage.
 const SLOWEST: usize = 32;
 
-/// Takes what the clocks of every vantage were set by since the last round.
+/// Takes the steps of the clocks of every vantage since the last round.
 pub(super) fn raw_steps(vantages: &mut [Vantage]) -> Vec<RawStep> {
     vantages.iter_mut().map(|vantage| vantage.clock.take()).collect()
 }
@@ -24,7 +24,7 @@ pub(super) fn usual_spacing_s(vantages: &[Vantage]) -> f64 {
     *all.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// Everything that counts at `now_ns`.
+/// All readings that count at `now_ns`, with claims and groups of servers.
 pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_s: f64, movement: &Movement) -> Grid {
     let mut grid = Grid::new(vantages.len(), servers.len());
     let mut claims: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
@@ -50,14 +50,14 @@ pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_
     grid
 }
 
-/// The claim of a server. Every honest report is one, so the second largest is safe whatever a single vantage reports.
+/// The claim of a server: the second largest of three or more reports, so that one false report cannot enlarge it.
 fn claim_s(mut reports: Vec<f64>) -> Option<f64> {
     reports.sort_by(|a, b| b.total_cmp(a));
     if reports.len() >= 3 { reports.get(1).copied() } else { reports.first().copied() }
 }
 
-/// A cell that was read before its server or its vantage provably jumped says nothing about the time after the jump:
-/// it is widened by the jump until it is read again. Two cells must show the jump.
+/// Widens cells that were last read before their server or vantage provably jumped, by the size of the jump, until they
+/// are read again. At least two cells must show the jump.
 fn widen_stale(grid: &mut Grid, vantages: &[Vantage]) {
     let jumps = |(&server, cell): (&usize, &Cell)| Some((server, cell.jump()?));
     let mut of_server: Vec<Vec<(f64, i64)>> = vec![Vec::new(); grid.servers];

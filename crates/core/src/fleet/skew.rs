@@ -10,7 +10,7 @@ use super::bounds::Bounds;
 use super::grid::Grid;
 use super::movement::median;
 
-/// The difference of two vantages' clocks, though they never exchange a packet.
+/// The difference of two vantages' clocks, found without any packet between them.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Skew {
     /// One vantage.
@@ -32,7 +32,7 @@ impl Skew {
     }
 }
 
-/// All pairs of vantages that anything connects.
+/// All pairs of vantages whose clocks can be compared.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SkewMatrix {
     pairs: Vec<Skew>,
@@ -95,7 +95,7 @@ pub struct FromMedian {
     pub bound_s: f64,
 }
 
-/// Each vantage against the median of all of them, itself included.
+/// The difference between each vantage and the median of all vantages, itself included.
 #[must_use]
 pub fn from_median(pairs: &[Skew]) -> Vec<FromMedian> {
     let mut against: BTreeMap<&Arc<str>, Vec<(f64, f64)>> = BTreeMap::new();
@@ -113,13 +113,13 @@ pub fn from_median(pairs: &[Skew]) -> Vec<FromMedian> {
     against.into_iter().map(one).collect()
 }
 
-/// The mean over the common servers, weighted by how narrow each is.
+/// The mean over the common servers, weighted by the inverse squares of their bounds.
 fn common_estimate(grid: &Grid, a: usize, b: usize) -> Option<f64> {
     let (mine, theirs) = (grid.row(a), grid.row(b));
     let (mut sum, mut weights) = (0.0, 0.0);
     let offsets = mine.offsets_s.iter().zip(theirs.offsets_s);
     for ((mine_s, theirs_s), (mine_half_s, theirs_half_s)) in offsets.zip(mine.halves_s.iter().zip(theirs.halves_s)) {
-        // Nothing where one of them has no reading.
+        // Zero if one of them has no reading.
         let weight = 1.0 / ((mine_half_s + theirs_half_s).powi(2) + 1e-18);
         sum += weight * (theirs_s - mine_s);
         weights += weight;

@@ -9,17 +9,16 @@ use super::party::Party;
 use super::verdict::{FleetKind, FleetState, FleetVerdict};
 use crate::text::units::{seconds, signed_seconds};
 
-/// Parties that a sentence names; the others are counted.
+/// The most parties that a sentence names; the others are counted.
 const NAMED: usize = 4;
 
-/// The names of vantages and servers.
 pub(super) struct Labels {
     vantages: Vec<Arc<str>>,
     servers: Vec<String>,
 }
 
 impl Labels {
-    /// The most frequent name of each server; with its address where several have the same name.
+    /// The most frequent name of each server, with its address if several have the same name.
     pub fn new(vantages: &[Arc<str>], servers: &[Server]) -> Self {
         let name = |server: &Server| {
             let names = server.names.iter();
@@ -46,7 +45,7 @@ impl Labels {
         self.vantages[at].to_string()
     }
 
-    /// A party as alternatives list it.
+    /// A party in the form that alternatives have in JSON.
     pub fn party(&self, party: Party) -> String {
         match party {
             Party::Server(at) => format!("server:{}", self.servers[at]),
@@ -58,14 +57,13 @@ impl Labels {
     }
 }
 
-/// What a sentence is made of.
+/// The input of a sentence.
 pub(super) struct Told<'a> {
     pub grid: &'a Grid,
     pub findings: &'a [(Party, &'a Finding)],
     pub labels: &'a Labels,
 }
 
-/// What the verdict rests on.
 pub(super) fn assumption(verdict: &FleetVerdict, groups: usize, relies_on: &[usize], labels: &Labels) -> String {
     let is_proven = verdict.servers.iter().any(|it| it.proven) || verdict.vantages.iter().any(|it| it.proven);
     let is_inferred = verdict.servers.iter().any(|it| !it.proven)
@@ -96,7 +94,6 @@ pub(super) fn assumption(verdict: &FleetVerdict, groups: usize, relies_on: &[usi
     parts.join("; ")
 }
 
-/// The whole verdict in words.
 pub(super) fn sentence(verdict: &FleetVerdict, told: &Told) -> String {
     if verdict.state == FleetState::Consistent {
         let vantages = (0..told.grid.vantages).filter(|at| told.grid.seen_by(*at).next().is_some()).count();
@@ -123,7 +120,7 @@ pub(super) fn sentence(verdict: &FleetVerdict, told: &Told) -> String {
     parts.join("; ")
 }
 
-/// A cell is not named beside its server or vantage.
+/// Whether a sentence names the party. A cell is not named if its server or vantage is.
 fn is_named(party: Party, told: &Told) -> bool {
     let Party::Cell(v, s) = party else { return true };
     !told.findings.iter().any(|(other, _)| *other != party && other.covers(v, s))
@@ -156,13 +153,12 @@ fn part(party: Party, finding: &Finding, told: &Told) -> String {
     }
 }
 
-/// How large a finding is, in seconds.
 fn size_of(finding: &Finding) -> f64 {
     finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s).abs()
 }
 
-/// From how many places the error of a server can be seen, and from how many the server. A path hides what is smaller
-/// than its own bound.
+/// The number of places from which the error of a server can be seen, and from which the server is seen. A path hides
+/// errors that are smaller than its own bound.
 pub(super) fn places(server: usize, finding: &Finding, grid: &Grid) -> (usize, usize) {
     let size_s = size_of(finding);
     grid.seen_of(server).fold((0, 0), |(wrong, all), (_, view)| (wrong + usize::from(view.half_s < size_s), all + 1))

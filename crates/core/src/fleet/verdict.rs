@@ -1,4 +1,4 @@
-//! What the fleet's verdict is, as JSON shows it.
+//! The types of the fleet's verdict, as JSON shows them.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,12 +1,12 @@
-//! Who is asked: the identity of a server across vantages that may call it by different names.
+//! The identity of a server across vantages, which may call it by different names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::sample::Sample;
 
-/// One server as the whole fleet knows it. Vantages see the same server when they poll the same address and port,
-/// whatever each of them calls it; a name with several addresses is several witnesses.
+/// One server as the whole fleet knows it. Vantages see the same server if they poll the same address and port, under
+/// any name; a name with several addresses is several witnesses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Witness {
     /// An address that means the same everywhere.
@@ -30,7 +30,7 @@ impl Witness {
         if is_local(address.ip()) { Self::Private { address, group: Arc::clone(group) } } else { Self::Public(address) }
     }
 
-    /// The witness that a sample tells about. A sample without an address is known by the name of its server.
+    /// The witness of a sample. Without an address, it is known by the name of the server.
     #[must_use]
     pub fn of(sample: &Sample, group: &Arc<str>) -> Self {
         match sample.address {

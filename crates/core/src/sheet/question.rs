@@ -49,8 +49,8 @@ impl Question {
         }
     }
 
-    /// The result of the question: `replies` are those that arrived, used or rejected. `None` when it says nothing about the server,
-    /// for example because this host has no route.
+    /// The result of the question: `replies` are those that arrived, used or rejected. `None` if it shows nothing about
+    /// the server, for example because this host has no route.
     #[must_use]
     pub fn reaction<'a>(self, outcome: &Outcome, replies: impl IntoIterator<Item = &'a Evidence>) -> Option<Reaction> {
         if let Outcome::Kiss(code) = outcome {

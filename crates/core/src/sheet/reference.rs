@@ -12,7 +12,7 @@ pub enum Reference {
     Clock,
     /// The server's own clock without a source: `LOCL`, or 127.127.1.x as ntpd and chrony send it.
     OwnClock,
-    /// The IPv4 address of an upstream, or the first octets of the hash of an IPv6 address: a packet does not say which.
+    /// The IPv4 address of an upstream, or the first octets of the hash of an IPv6 address; both look alike.
     Upstream,
     /// The same, but no server can have this IPv4 address, so it is a hash.
     Hash,

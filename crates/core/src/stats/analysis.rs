@@ -23,7 +23,7 @@ use crate::sample::{Outcome, Sample, SeriesKey};
 /// this process.
 pub type Recalled = BTreeMap<SeriesKey, Vec<Sample>>;
 
-/// Polls that wait until the verdict's state is restored. It never takes so long that there are more.
+/// The most polls that wait until the verdict's state is restored; further ones are not judged.
 const WAITING: usize = 200_000;
 /// If the last hour has fewer polls than this, it is summarised again for each snapshot.
 const FEW_POLLS: u64 = 16;
@@ -53,7 +53,7 @@ pub struct Analysis {
     axis: TimeAxis,
 }
 
-/// What happened while the verdict's state is being restored.
+/// What is kept until the verdict's state is restored.
 #[derive(Debug)]
 struct Waiting {
     polls: Vec<Arc<Sample>>,
@@ -100,7 +100,7 @@ impl Analysis {
         self
     }
 
-    /// The same, with a verdict that waits until [`Analysis::restored`]. Until then it says so.
+    /// The same, with a verdict that says that it is being restored, until [`Analysis::restored`] is called.
     #[must_use]
     pub fn restoring(mut self) -> Self {
         self.waiting = Some(Waiting {
@@ -112,12 +112,12 @@ impl Analysis {
         self
     }
 
-    /// The verdict continues from the state of an earlier process.
+    /// Continues the verdict from the state of an earlier process.
     pub fn restored(&mut self, judgement: Judgement) {
         let Some(waiting) = self.waiting.take() else { return };
         let list = self.judgement.leap.source().clone();
         self.judgement = judgement;
-        // At its start, the store has ended what was open.
+        // The store ended the open events when it started, so they are reported again.
         self.judgement.recorder.repeat();
         self.judgement.leap.use_list(list);
         for sample in &waiting.polls {
@@ -154,8 +154,8 @@ impl Analysis {
         if self.waiting.is_some() { None } else { self.judgement.save_to(to) }
     }
 
-    /// The same, with windows that go on from what an earlier process measured, each from the first poll of its series
-    /// on: what is no longer polled does not come back.
+    /// The same, with windows that continue those of an earlier process. The samples of a series are used at its first
+    /// poll, so series that are no longer polled do not return.
     #[must_use]
     pub fn recalling(mut self, recalled: Recalled) -> Self {
         self.recalled = recalled;
@@ -199,7 +199,7 @@ impl Analysis {
         self.judgement.leap.use_list(source);
     }
 
-    /// Removes series that are no longer polled. O(n) however many they are, n being the number of series that stay.
+    /// Removes series that are no longer polled. O(n) in the number of series that stay, however many are removed.
     pub fn forget(&mut self, keys: &[SeriesKey]) {
         keys.iter().for_each(|key| drop(self.series.remove(key)));
         match &mut self.waiting {
@@ -222,7 +222,7 @@ impl Analysis {
     }
 
     fn has_series_of(&self, server: &Arc<str>) -> bool {
-        // The series of a server are neighbours.
+        // The series of a server are next to each other in the map.
         let first = SeriesKey { server: Arc::clone(server), vantage: "".into(), address: None };
         self.series.range(first..).next().is_some_and(|(key, _)| key.server == *server)
     }
@@ -236,7 +236,7 @@ impl Analysis {
         self.forget(keys);
     }
 
-    /// Events that began or ended, or of which more is known, since the last call, as far as the limit of events allows.
+    /// Events that began, changed or ended since the last call, as far as the limit of events allows.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.judgement.recorder.take()
     }
@@ -249,7 +249,7 @@ impl Analysis {
         verdict.published(|it| last_outcome(&self.series, it))
     }
 
-    /// The verdict for a snapshot, shared where nothing has to be changed in it.
+    /// The verdict for a snapshot, shared if it needs no change.
     fn shared_verdict(&self) -> Arc<Verdict> {
         match (self.verdict(), self.local.distrust()) {
             (verdict, Some(why)) => Arc::new(verdict.into_owned().distrusting(why)),
@@ -277,7 +277,7 @@ impl Analysis {
     }
 }
 
-/// How the last poll of the server of a verdict ended.
+/// The outcome of the last poll of a server in a verdict.
 fn last_outcome(series: &BTreeMap<SeriesKey, Box<Series>>, it: &ServerVerdict) -> Option<Outcome> {
     let first = SeriesKey::here(&it.server.as_str().into(), None);
     let mut of_server = series.range(first..).take_while(|(key, _)| *key.server == *it.server);
@@ -289,7 +289,7 @@ impl Series {
     fn new(first: &Arc<Sample>, mut windows: ServerWindows, recalled: &[Sample]) -> Self {
         let mut recent_s = VecDeque::with_capacity(SeriesSnapshot::RECENT);
         for sample in recalled {
-            // What does not count now did not count then.
+            // A sample that is refused now was refused then, too.
             if windows.observe(sample).is_ok() {
                 note(&mut recent_s, sample);
             }
@@ -333,8 +333,7 @@ impl Series {
         made
     }
 
-    /// The summary of the last hour. It costs more than everything else that a poll causes, so an hour with many polls is
-    /// not summarised after each of them.
+    /// The summary of the last hour, which costs the most, so an hour with many polls is not summarised after each.
     fn hour(&mut self, now: Stamp) -> WindowSummary {
         let (at, polls) = self.summed;
         let (age, new_polls) = (now.since(at), self.polls - polls);

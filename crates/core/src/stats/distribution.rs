@@ -12,7 +12,7 @@ pub(super) struct Distribution {
     pub delays: Sketch,
 }
 
-/// What is exact however long the window.
+/// The moments, which are exact for any number of samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct ThreeMoments {
     pub offset: Moments,
@@ -42,7 +42,7 @@ impl Distribution {
     }
 }
 
-/// A distribution that will not grow any more: its sketches as bytes, a quarter of the space.
+/// A distribution that no longer grows, with its sketches in compact form: about a quarter of the space.
 #[derive(Debug, Clone)]
 pub(super) struct Sealed {
     moments: ThreeMoments,
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sealing_takes_a_quarter_of_the_space_and_loses_nothing() {
+    fn sealing_saves_half_of_the_space_and_loses_nothing() {
         let mut open = Distribution::default();
         for i in 0..500 {
             let offset_s = 1e-3 * f64::from(i * 7919 % 1000 - 500) / 500.0;

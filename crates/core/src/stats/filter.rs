@@ -1,4 +1,4 @@
-//! The clock filter of RFC 5905 §10: of the last eight samples the one with the lowest delay is the most honest.
+//! The clock filter of RFC 5905 §10: of the last eight samples, the one with the lowest delay is the most accurate.
 //!
 //! Jitter follows verified erratum 5600, which puts the divisor n − 1 inside of the root. Stages age: their dispersion
 //! grows by 15 ppm (PHI) of the time passed. Times are in seconds on any one clock.
@@ -6,10 +6,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The frequency tolerance of RFC 5905, PHI, in seconds per second: how fast what is known of a clock gets older.
+/// The frequency tolerance of RFC 5905, PHI, in seconds per second: how fast the error bound of an offset grows.
 pub const PHI: f64 = 15e-6;
 
-/// The dispersion of what is unknown, MAXDISP of RFC 5905, in seconds.
+/// The dispersion of an unknown offset, MAXDISP of RFC 5905, in seconds.
 pub const MAX_DISPERSION_S: f64 = 16.0;
 
 /// One sample in the register.
@@ -21,12 +21,12 @@ pub struct Stage {
     pub offset_s: f64,
     /// Round-trip delay.
     pub delay_s: f64,
-    /// What its offset could be off by when it was taken, delay apart: both precisions and 15 ppm of the round trip.
+    /// The error bound of the offset without the delay: both precisions and 15 ppm of the round trip.
     pub dispersion_s: f64,
 }
 
 impl Stage {
-    /// The tuple (0, 16, 16, 0) that stands for nothing.
+    /// The tuple (0, 16, 16, 0), which stands for no sample.
     const DUMMY: Self = Self { at_s: 0.0, offset_s: 0.0, delay_s: MAX_DISPERSION_S, dispersion_s: MAX_DISPERSION_S };
 
     fn is_valid(&self) -> bool {
@@ -46,7 +46,7 @@ pub struct ClockFilter {
     precision_s: f64,
 }
 
-/// What the filter says.
+/// The output of the filter.
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Filtered {
     /// The offset of the sample with the lowest delay, positive when the server is ahead.
@@ -77,17 +77,17 @@ impl ClockFilter {
         self.stages[0] = stage;
     }
 
-    /// Shifts a dummy in, as RFC 5905 §13 wants after three losses in a row.
+    /// Shifts a dummy in, as RFC 5905 §13 requires after three losses in a row.
     pub fn shift_in_dummy(&mut self) {
         self.shift_in(Stage::DUMMY);
     }
 
-    /// Forgets every sample: after a step, or when samples of another kind follow.
+    /// Forgets every sample, for example when samples with another timestamping method follow.
     pub fn clear(&mut self) {
         self.stages = [Stage::DUMMY; Self::STAGES];
     }
 
-    /// What the register says at `now_s`; `None` when it holds no sample.
+    /// The output at `now_s`; `None` when the register holds no sample.
     #[must_use]
     pub fn output(&self, now_s: f64) -> Option<Filtered> {
         let mut by_delay = self.stages;
@@ -112,8 +112,8 @@ mod tests {
     use super::*;
 
     /// (time, offset, delay, dispersion) of 19 exchanges with one server in `NTP-IPv6-with-Auth.pcap` of the Wireshark
-    /// sample captures, then offset, dispersion and jitter after each: RFC 5905 §10 with erratum 5600, stepped through
-    /// by an independent program. A burst of congestion runs through polls 7 and 8, a lone spike is poll 16.
+    /// sample captures, then offset, dispersion and jitter after each: RFC 5905 §10 with erratum 5600, computed by an
+    /// independent program. Counted from 0, polls 7 and 8 are a burst of congestion and poll 16 is a lone spike.
     const STEPS: [(f64, f64, f64, f64, f64, f64, f64); 19] = [
         (0.0, 0.000931824, 0.007183591, 1.118e-06, 0.000931824, 7.937500559094548, 9.5367431640625e-07),
         (64.000017, 0.001078362, 0.007207708, 1.119e-06, 0.000931824, 3.9379808388608692, 0.00014653799999999999),

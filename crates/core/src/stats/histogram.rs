@@ -58,7 +58,7 @@ impl DisplayHistogram {
     }
 }
 
-/// The value at a place in sorted values with their numbers of occurrences.
+/// The value at a rank in sorted values with their numbers of occurrences.
 fn nth(sorted: &[(f64, u64)], place: u64) -> f64 {
     let mut seen = 0;
     let found = sorted.iter().find(|(_, count)| {

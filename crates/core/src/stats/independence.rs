@@ -1,8 +1,9 @@
 //! Estimates how many servers are independent: five servers with the same upstream count as one.
 //!
 //! Two servers belong together if they have the same address, the same public network (/24, /48), or, at stratum 2 and
-//! above, the same reference identifier (the same upstream). In a private network everything is near: it says nothing. Packets do not show a shared operator or a shared upstream
-//! further up, so the count is an upper bound.
+//! above, the same reference identifier (the same upstream). A shared private network does not count, because all
+//! servers of a site are in it. Packets do not show a shared operator or a shared source further up, so the count is an
+//! upper bound.
 
 use serde::{Deserialize, Serialize};
 
@@ -79,14 +80,14 @@ impl Independence {
         roots.iter().map(|r| 1.0 / sizes[*r]).collect()
     }
 
-    /// For each of `servers` the number of its group: those that belong together have the same.
+    /// The group of each of `servers`: those that belong together have the same number.
     #[must_use]
     pub fn groups(servers: &[Witness]) -> Vec<usize> {
         let mut parent = groups(servers);
         (0..servers.len()).map(|i| root(&mut parent, i)).collect()
     }
 
-    /// A plain sentence when servers are not independent: "4 of your 5 servers share one upstream (192.0.2.1)".
+    /// A sentence if servers are not independent: "4 of your 5 servers share one upstream (192.0.2.1)".
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
         let (largest, of) = (self.largest, self.of);
@@ -98,7 +99,7 @@ impl Independence {
     }
 }
 
-/// For each server one that it belongs to; see [`root`].
+/// For each server another one of its group, or itself; [`root`] follows them to the group's first.
 fn groups(servers: &[Witness]) -> Vec<usize> {
     let mut parent: Vec<usize> = (0..servers.len()).collect();
     let mut seen: HashMap<Tie, usize> = HashMap::new();
@@ -114,7 +115,7 @@ fn groups(servers: &[Witness]) -> Vec<usize> {
 
 fn ties(server: &Witness) -> impl Iterator<Item = Tie> {
     let upstream = server.refid.filter(|r| r.0 != [0; 4] && server.stratum.is_some_and(|s| (2..16).contains(&s)));
-    // Loopback and other local test addresses say nothing about who runs a server.
+    // Loopback addresses do not show who runs a server.
     let address = server.address.map(|a| a.to_canonical()).filter(|a| !a.is_loopback());
     let public = address.filter(|a| !is_private(*a));
     [address.map(Tie::Address), public.map(|a| Tie::Network(network(a))), upstream.map(Tie::Upstream)]
@@ -122,7 +123,7 @@ fn ties(server: &Witness) -> impl Iterator<Item = Tie> {
         .flatten()
 }
 
-/// Whether an address is one of a site's own. Its servers are neighbours, and may have different operators.
+/// Whether an address is private or link-local. Servers at such addresses are neighbours and may still be independent.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_known_means_nothing_shared() {
+    fn servers_of_which_nothing_is_known_are_independent() {
         let unknown = Witness { address: None, stratum: None, refid: None };
         assert_eq!(Independence::of(&[unknown; 3]).count, 3);
         assert_eq!(Independence::of(&[]), Independence { count: 0, of: 0, largest: 0, shared: None });

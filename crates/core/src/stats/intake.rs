@@ -1,7 +1,6 @@
-//! The door of the statistics: what a sample must be to count, and what becomes of the rest.
+//! Checks samples before they enter the statistics, and counts those that are refused, by reason.
 //!
-//! Nothing behind this door meets NaN, infinity, a negative delay or time that runs backwards. What is refused is
-//! counted under its reason, so that it can be shown.
+//! Code behind this check never gets NaN, infinity, a negative delay or time that runs backwards.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -15,7 +14,7 @@ use crate::sample::{Outcome, Sample};
 /// Which clock of a sample's [`Stamp`] orders it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeAxis {
-    /// The monotonic clock: for a running monitor, which must not care about steps of the wall clock.
+    /// The monotonic clock: for a running monitor, because it does not step.
     Monotonic,
     /// The wall clock: for recorded samples, whose monotonic clocks start at zero with each boot.
     Wall,
@@ -41,13 +40,13 @@ pub enum Refusal {
     /// An offset of more than an era of NTP (136 years), or a delay that is negative or 16 s and more.
     #[error("its offset or delay is beyond what NTP can measure")]
     OutOfRange,
-    /// The time of the sample before.
+    /// The same time as the sample before.
     #[error("its time is that of the sample before")]
     Duplicate,
-    /// Before the sample before.
+    /// An earlier time than the sample before.
     #[error("it is older than the sample before")]
     OutOfOrder,
-    /// After the latest time that was allowed.
+    /// Later than the latest time that is allowed.
     #[error("its time is in the future")]
     Future,
 }
@@ -88,7 +87,7 @@ impl Refusals {
         self.counts.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// Adds what another door refused.
+    /// Adds the counts of another check.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
             *mine = mine.saturating_add(theirs);
@@ -115,7 +114,7 @@ impl Serialize for Refusals {
 #[derive(Debug, Clone)]
 pub(super) struct Intake {
     pub axis: TimeAxis,
-    /// Nothing later is let in.
+    /// The latest time that is allowed.
     pub until_ns: i64,
     last_ns: Option<i64>,
     pub refused: Refusals,
@@ -126,7 +125,7 @@ impl Intake {
         Self { axis, until_ns: i64::MAX, last_ns: None, refused: Refusals::default() }
     }
 
-    /// The time of a sample that counts, in nanoseconds on the axis.
+    /// Checks a sample; returns its time in nanoseconds on the axis.
     pub fn admit(&mut self, sample: &Sample) -> Result<i64, Refusal> {
         let at_ns = self.axis.ns(sample.at);
         match self.check_time(at_ns).and_then(|()| check_values(sample)) {
@@ -141,7 +140,7 @@ impl Intake {
         }
     }
 
-    /// When the last sample was let in.
+    /// The time of the last sample that was accepted.
     pub fn last_ns(&self) -> Option<i64> {
         self.last_ns
     }
@@ -197,7 +196,7 @@ mod tests {
         let mut unmeasured = sample(300.0, 0.0, 0.01);
         unmeasured.measure = None;
         assert_eq!(intake.admit(&unmeasured), Err(Refusal::NotFinite));
-        assert!(intake.admit(&lost(200.0)).is_ok(), "what was refused does not move time");
+        assert!(intake.admit(&lost(200.0)).is_ok(), "a refused sample does not move time");
         let json = serde_json::to_string(&intake.refused).unwrap();
         assert_eq!(json, r#"{"not-finite":3,"out-of-range":2,"duplicate":1,"out-of-order":1,"future":1}"#);
         assert_eq!(intake.refused.total(), 8);

@@ -1,4 +1,4 @@
-//! The verdict with its history and its events, and its state as bytes, which one process hands on to the next.
+//! The verdict with its history and its events, and its state in a binary form that the next process continues from.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use super::leap::LeapKeeper;
 use super::verdict::{History, When};
 use crate::sample::Sample;
 
-/// Verdicts that are remembered.
+/// The number of verdicts in the history.
 const REMEMBERED: usize = 256;
-/// The form of the state. It changes with everything that is kept in it.
+/// The version of the binary form. Change it with every change of what the state contains.
 const VERSION: u16 = 3;
 
 /// The verdict, its history and its events.
@@ -34,7 +34,7 @@ pub enum SavedError {
     /// Another version of this program wrote it.
     #[error("its version is {0}, this program writes version {VERSION}")]
     Version(u16),
-    /// It is cut off or damaged.
+    /// It is truncated or damaged.
     #[error("it is damaged")]
     Damaged,
 }
@@ -47,7 +47,7 @@ impl Judgement {
         self
     }
 
-    /// Takes one poll that ended at `now`. Returns whether it counts.
+    /// Takes one poll that ended at `now`. Returns whether it was used.
     pub fn observe(&mut self, sample: &Sample, now: Moment) -> bool {
         let judged = self.attribution.observe(sample);
         let mut events = self.attribution.take_events();
@@ -76,7 +76,6 @@ impl Judgement {
         self.forget(&gone);
     }
 
-    /// Forgets these servers.
     pub(super) fn forget(&mut self, servers: &HashSet<Arc<str>>) {
         self.attribution.forget(servers);
         servers.iter().for_each(|server| self.recorder.forget(server, None));
@@ -88,20 +87,18 @@ impl Judgement {
         self.attribution.last_wall_ns()
     }
 
-    /// The events that last.
+    /// The open events.
     pub fn lasting(&self) -> impl Iterator<Item = Event> {
         self.recorder.open()
     }
 
-    /// The state as bytes. `None` while a poll waits for a second one that confirms its time: a little later there is
-    /// a state again. Less than 4 kB a server.
+    /// The state in binary form, less than 4 kB for each server. `None` while a poll waits to be confirmed; try later.
     #[must_use]
     pub fn save(&self) -> Option<Vec<u8>> {
         self.save_to(Vec::new())
     }
 
-    /// Like [`Judgement::save`], appended to `to`, which may compress the state while it is written: with many servers it
-    /// is large.
+    /// Like [`Judgement::save`], appended to `to`, which may compress the state while it is written.
     #[must_use]
     pub fn save_to<W: Extend<u8>>(&self, mut to: W) -> Option<W> {
         if self.attribution.holds_back() {
@@ -111,8 +108,8 @@ impl Judgement {
         postcard::to_extend(self, to).ok()
     }
 
-    /// The state that [`Judgement::save`] wrote. All that it says from then on is what the one that was saved would
-    /// have said.
+    /// Restores the state that [`Judgement::save`] wrote. Its later verdicts and events are those that the saved one
+    /// would have given.
     ///
     /// # Errors
     /// When another version wrote it, or when it is damaged.
@@ -136,7 +133,7 @@ mod tests {
     use super::*;
     use crate::world::{Fault, World};
 
-    /// What a day of polls leaves behind: verdict by verdict, and every report of an event.
+    /// The verdict after each poll of a world, and all reports of events, with a save and a restore before some polls.
     fn followed(world: &World, kills: &[usize]) -> (Vec<String>, Vec<Event>) {
         let (mut judgement, mut said, mut events) = (Judgement::default(), Vec::new(), Vec::new());
         for (k, sample) in world.samples().enumerate() {

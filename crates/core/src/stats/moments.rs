@@ -15,8 +15,8 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Creates the moments from the stored mean, sum of squared distances and extremes of `n` values. If `n` is zero, the
-    /// other numbers are ignored.
+    /// Creates the moments from the stored mean, sum of squared distances and extremes of `n` values. If `n` is zero,
+    /// the other numbers are ignored.
     #[must_use]
     pub fn from_parts(n: u64, mean: f64, squares: f64, min: f64, max: f64) -> Self {
         if n == 0 { Self::default() } else { Self { n, mean, squares, min, max } }

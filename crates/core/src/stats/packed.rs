@@ -1,6 +1,6 @@
-//! Rows of whole numbers in as few bits as their ranges need.
+//! Rows of integers, packed into as few bits as the range of each column needs.
 
-/// At most 255 rows of `N` numbers. The first number of a row, which is a time, is kept as its distance from a line.
+/// At most 255 rows of `N` numbers. The first is a time, kept as its difference from a line through all times.
 #[derive(Debug)]
 pub(super) struct Rows<const N: usize> {
     count: u8,
@@ -58,7 +58,7 @@ impl<const N: usize> Rows<N> {
         row
     }
 
-    /// What it holds outside of itself, in bytes.
+    /// The size of its allocation in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.bits.len()
     }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steady_times_take_no_room() {
+    fn evenly_spaced_times_take_no_space() {
         let rows: Vec<_> = (0..64).map(|k| [1_000 + k * 16_000, 7, k % 4]).collect();
         let packed = Rows::of(&rows);
         assert_eq!((packed.memory_bytes(), packed.len()), (16, 64));
@@ -115,6 +115,6 @@ mod tests {
             let rows: Vec<_> = rows.into_iter().map(|(a, b, c)| [a, b, c]).collect();
             let packed = Rows::of(&rows);
             prop_assert!(packed.rows().eq(rows.iter().copied()));
-            }
+        }
     }
 }

@@ -14,7 +14,7 @@ pub struct Percentile {
     /// The smallest sample that supports it.
     ///
     /// A percentile is shown when at least one value is expected beyond it, `n·min(q, 1−q) ≥ 1`: the p99 of twenty
-    /// values would be their maximum under another name. The median of anything is its median.
+    /// values would be little else than their maximum. The median is always shown.
     pub needs: u64,
 }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_quantile() {
+    fn empty_input_or_invalid_rank_has_no_quantile() {
         assert_eq!(of_sorted(&[], 0.5), None);
         assert_eq!(of_sorted(&[1.0], 1.5), None);
         assert_eq!(of_sorted(&[1.0], f64::NAN), None);

@@ -1,16 +1,16 @@
-//! The reach register (RFC 5905 §13): the fate of the last eight polls.
+//! The reach register (RFC 5905 §13): which of the last eight polls succeeded.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Eight bits, shifted left at each poll, the lowest set when the poll brought a sample. Shown in octal as every NTP
-/// program does: `377` is eight successes.
+/// Eight bits, shifted left at each poll; the lowest is set if the poll gave a sample. Shown in octal, as in other NTP
+/// programs: `377` is eight successes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reach(u8);
 
 impl Reach {
-    /// Records the end of a poll.
+    /// Records a poll.
     pub fn record(&mut self, success: bool) {
         self.0 = self.0 << 1 | u8::from(success);
     }

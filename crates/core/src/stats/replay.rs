@@ -1,7 +1,7 @@
 //! Runs recorded samples through the analysis of the live service, with their own timestamps, and collects its results.
 //!
-//! The statistics of a server are exact over the whole span and combine all its addresses; if there are several, each is
-//! reported as well. They take 32 bytes a poll: a year of five servers at 64 s takes 80 MB. The last [`VERDICTS`]
+//! The statistics of a server are exact over the whole span and combine all its addresses; if there are several, each
+//! is reported as well. They take 32 bytes a poll: a year of five servers at 64 s takes 80 MB. The last [`VERDICTS`]
 //! verdicts are kept.
 
 mod totals;
@@ -54,7 +54,7 @@ pub struct ServerReport {
     /// Distributions, loss, and other figures.
     #[serde(flatten)]
     pub summary: WindowSummary,
-    /// Deviations by averaging time; empty vectors when there is nothing to show.
+    /// Deviations by averaging time; empty vectors when there are none.
     pub stability: Stability,
     /// Why there are no deviations.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ impl Replay {
     /// Creates an empty replay.
     #[must_use]
     pub fn new() -> Self {
-        // Windows are not reported here, so the shortest suffices.
+        // A replay reports no windows; snapshots for alert rules need the last hour.
         let analysis = Analysis::new(Window::Hour, TimeAxis::Wall).remembering(VERDICTS);
         Self { analysis, servers: BTreeMap::new(), events: Events::default() }
     }
@@ -94,17 +94,17 @@ impl Replay {
         self.analysis.snapshot(Stamp::new(wall_ns, wall_ns, 0))
     }
 
-    /// Processes what was known of the local clock from here on.
+    /// Sets the state of this host's clock from here on.
     pub fn observe_local(&mut self, local: LocalState) {
         self.analysis.observe_local(local);
     }
 
-    /// Compares announcements with this list of leap seconds from here on.
+    /// Sets the list of leap seconds with which announcements are compared from here on.
     pub fn use_leap_list(&mut self, source: LeapSource) {
         self.analysis.use_leap_list(source);
     }
 
-    /// Sets the list of leap seconds with which announcements are compared.
+    /// The same, with a list of leap seconds.
     #[must_use]
     pub fn with_leap_list(mut self, source: LeapSource) -> Self {
         self.analysis.use_leap_list(source);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_is_a_report_too() {
+    fn replay_without_samples_gives_an_empty_report() {
         let json = serde_json::to_value(Replay::new().finish(None)).unwrap();
         assert_eq!(json, serde_json::json!({ "servers": {}, "events": [], "verdicts": [] }));
     }

@@ -1,8 +1,8 @@
 //! The score of the NTP Pool, as its monitor computes it (ntppool/monitor, commit c06769b6, 2026-04-28).
 //!
-//! A figure of reachability and plausibility, not of accuracy: root distance plays no part. The pool hands out servers
-//! that score above 10; a perfect one converges to 20. Polls that failed on our side (names that do not resolve, own
-//! faults) do not change the score, because the pool's monitor does not submit them.
+//! It measures reachability and plausibility, not accuracy: root distance is not considered. The pool hands out servers
+//! that score above 10; a perfect one converges to 20. Polls that failed on our side (names that do not resolve, faults
+//! of this host) do not change the score, because the pool's monitor does not submit them.
 
 use serde::{Serialize, Serializer};
 
@@ -35,8 +35,8 @@ impl PoolScore {
         }
     }
 
-    /// Adds many polls at once from their sums: how they ended, in the order of [`Outcome::LABELS`],
-    /// and their mean offset. Within them the score moves as if every poll had the mean effect.
+    /// Adds many polls at once, given their number by outcome, in the order of [`Outcome::LABELS`], and their mean
+    /// offset. The score changes as if every poll had the mean effect.
     pub fn record_sums(&mut self, outcomes: &[u64; Outcome::LABELS.len()], mean_offset_s: Option<f64>) {
         let offset = mean_offset_s.map(|offset_s| step_of_offset(offset_s, 0));
         let steps = [offset.map_or(-4.0, |step| step.step), -5.0, -4.0, -3.5, -4.0, -4.0];

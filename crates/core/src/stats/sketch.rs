@@ -1,17 +1,16 @@
 //! A mergeable quantile sketch for signed values: the DDSketch of Masson, Rim and Lee (VLDB 2019), kept sparse.
 //!
-//! Sign and magnitude are bucketed apart, with one bucket for zero in between. The estimate of a value is within
-//! [`RELATIVE_ACCURACY`] of it, between [`SMALLEST`] and [`LARGEST`]; nothing is ever collapsed, so merging any
-//! number of sketches in any order gives the sketch of all their values. A bucket takes 8 bytes and only the
-//! buckets in use exist: a quiet server's hour takes some hundred bytes where a dense store (sketches-ddsketch)
-//! starts at a kilobyte a sign. At most [`Sketch::MAX_BUCKETS`] buckets exist, which bounds a sketch to 34 kB
-//! whatever it is fed.
+//! Negative and positive values have separate buckets, with one for zero between them. The estimate of a value between
+//! [`SMALLEST`] and [`LARGEST`] is within [`RELATIVE_ACCURACY`] of it. Buckets are never collapsed, so merging any
+//! number of sketches in any order gives the sketch of all their values. A bucket takes 8 bytes and only the buckets in
+//! use exist: an hour of a quiet server takes some hundred bytes, and a dense store (sketches-ddsketch) at least a
+//! kilobyte for each sign. With at most [`Sketch::MAX_BUCKETS`] buckets, a sketch never exceeds 34 kB.
 
 use std::sync::LazyLock;
 
 use thiserror::Error;
 
-/// How far an estimate may be from the value it stands for, relative to that value: 1 %.
+/// The largest relative error of an estimate: 1 %.
 pub const RELATIVE_ACCURACY: f64 = 0.01;
 
 /// Magnitudes up to this (1 ns) count as zero.
@@ -26,7 +25,7 @@ const VERSION: u8 = 1;
 /// The width of a bucket on the logarithmic axis: ln γ with γ = (1 + α) / (1 − α).
 static LN_GAMMA: LazyLock<f64> = LazyLock::new(|| ((1.0 + RELATIVE_ACCURACY) / (1.0 - RELATIVE_ACCURACY)).ln());
 
-/// The bucket of [`LARGEST`]. `quantile` and the tests hold it against the formula.
+/// The bucket of [`LARGEST`]. A test compares it with the formula.
 const LAST_INDEX: i16 = 2146;
 
 /// Why bytes are not a sketch.

@@ -42,8 +42,8 @@ pub struct SeriesSnapshot {
     pub polls: u64,
     /// Consecutive polls without a sample, up to the last one.
     pub consecutive_failures: u64,
-    /// The summary of the last hour. Reach, score, jitter and clock filter are those of the last poll; the other figures
-    /// may be up to a minute, or one poll in 32, older.
+    /// The summary of the last hour. Reach, score, jitter and clock filter are those of the last poll; the other
+    /// figures may be up to a minute, or one poll in 32, older.
     pub hour: WindowSummary,
 }
 

@@ -51,7 +51,7 @@ impl ServerState {
     fn record_measure(&mut self, at_s: f64, sample: &Sample) {
         let Some(measure) = sample.measure else { return };
         if sample.timestamping != self.way {
-            // Offsets of another way of stamping differ by what the ways differ: no jitter of the server's.
+            // Another timestamping method shifts the offsets, which must not count as jitter of the server.
             self.filter.clear();
             self.way = sample.timestamping;
         }

@@ -59,7 +59,7 @@ impl Summary {
         Self::new(moments, |q| sketch.quantile(q).map(|value| value.clamp(min, max)))
     }
 
-    /// Those of [`Percentile::ALL`] that n supports (type 7), with their values.
+    /// The percentiles of [`Percentile::ALL`] that n values support (type 7), with their values.
     pub fn percentiles(&self) -> impl Iterator<Item = (&'static Percentile, f64)> {
         Percentile::supported_by(self.n).zip(self.quantiles.iter().copied())
     }
@@ -186,8 +186,8 @@ pub struct WindowSummary {
 
 /// The exact summary of recorded samples of one server, ordered by their wall clock.
 ///
-/// Samples that are out of order, duplicates or not finite are rejected and counted; gaps are allowed. The caller removes
-/// samples from the future, because every sample after one would be out of order.
+/// Samples that are out of order, duplicates or not finite are rejected and counted; gaps are allowed. The caller
+/// removes samples from the future, because every sample after one would be out of order.
 #[must_use]
 pub fn summarise<'a>(samples: impl Iterator<Item = &'a Sample>) -> WindowSummary {
     let mut intake = Intake::new(TimeAxis::Wall);
@@ -279,7 +279,7 @@ impl Assembly {
 
     /// The way of timestamping with the most samples; the better one if two have equally many.
     pub fn main_way(&mut self) -> Option<&Way> {
-        // A way that is not known would sort before the best of those that are.
+        // An unknown method would otherwise sort before the best known one.
         self.ways.sort_by_key(|way| (std::cmp::Reverse(way.n()), way.way.is_none(), way.way));
         self.ways.first()
     }
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_is_a_summary_too() {
+    fn summary_without_samples_is_empty() {
         let got = summarise([].into_iter());
         assert_eq!((got.n, got.polls, got.loss, got.covers_s, got.trend), (0, 0, None, None, None));
     }

@@ -1,16 +1,16 @@
-//! Samples for the unit tests of this room.
+//! Samples for the unit tests of the statistics.
 
 use crate::clock::Stamp;
 use crate::ntp::{Leap, RefId};
 use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
 
-/// Both clocks at `at_s`; the wall clock a billion seconds further.
+/// Both clocks at `at_s`; the wall clock is a billion seconds ahead.
 pub fn stamp(at_s: f64) -> Stamp {
     let mono_ns = (at_s * 1e9).round() as i64;
     Stamp::new(mono_ns + 1_000_000_000_000_000_000, mono_ns, 0)
 }
 
-/// A stratum 2 sample taken by the kernel.
+/// A sample of a stratum 2 server, timestamped by the kernel.
 pub fn sample(at_s: f64, offset_s: f64, delay_s: f64) -> Sample {
     let reply = Reply {
         stratum: 2,

@@ -1,12 +1,11 @@
-//! Drift by a line that outliers cannot bend: Theil–Sen, on the samples of lowest delay.
+//! Drift by a line that is robust against outliers: Theil–Sen, on the samples of lowest delay.
 //!
 //! The slope is the median of the slopes of all pairs of points (Sen 1968), its confidence interval comes from the
-//! distribution of Kendall's S with ties (normal approximation). Up to 29 % of the points may be arbitrarily wrong. A
-//! step is not a drift: a caller that knows of a step splits there first.
+//! distribution of Kendall's S with ties (normal approximation). Up to 29 % of the points may be arbitrarily wrong.
 //!
-//! Kendall's S takes the points as independent. Where the points wander, that interval is too narrow by far, so it is
-//! widened to what the noise about the line allows ([`super::stability`]), from about thirty points on; fewer do not
-//! show their noise.
+//! Kendall's S assumes independent points. If the points wander, that interval is far too narrow, so it is widened
+//! according to the noise about the line ([`super::stability`]), from about thirty points on; fewer do not show their
+//! noise.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,7 +17,7 @@ use super::stability::slope;
 /// Beyond this many points, evenly spaced ones are used: the pairs grow with the square.
 pub const MAX_POINTS: usize = 512;
 
-/// Below this the interval of 95 % would need more pairs than there are.
+/// With fewer points, the 95 % interval would need more pairs than there are.
 pub const MIN_POINTS: usize = 5;
 
 /// The confidence of every interval given here.
@@ -35,7 +34,7 @@ pub struct Line {
     pub slope_hi: f64,
     /// y at x = 0, through the medians of both.
     pub intercept: f64,
-    /// How many points carried it.
+    /// How many points it was computed from.
     pub n: usize,
 }
 
@@ -52,10 +51,10 @@ pub struct Trend {
     pub n: usize,
 }
 
-/// One measured offset, with the delay that says how far to trust it.
+/// One measured offset, with its delay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// When, in seconds on any one clock.
+    /// The time in seconds on any one clock.
     pub at_s: f64,
     /// Offset, positive when the server is ahead.
     pub offset_s: f64,
@@ -89,13 +88,13 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<Line> {
     Some(Line { slope, slope_lo, slope_hi, intercept: middle_y - slope * middle_x, n: points.len() })
 }
 
-/// More empty places than points, by this factor, make no even grid.
+/// A grid with more than this many places for each point is too sparse.
 const SPARSE: f64 = 4.0;
-/// Points further from the line than this many times the usual distance are cut to it: spikes are no wander.
+/// Distances from the line are limited to this many times the median distance: spikes are no wander.
 const SPIKE: f64 = 5.0 * 1.4826;
 
-/// Half of the interval of the slope that the noise of the points about their line allows; `None` if it looks white, or
-/// if the points are too few or too uneven.
+/// Half of the interval of the slope, from the noise of the points about their line; `None` if the noise looks white,
+/// or if the points are too few or too uneven.
 pub(super) fn wander_half_width(points: &[(f64, f64)], slope: f64) -> Option<f64> {
     let mut points: Vec<_> = points.iter().map(|&(x, y)| (x, y - slope * x)).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -129,8 +128,8 @@ pub fn of_low_delay(points: &[Point], groups: usize) -> Option<Trend> {
     Some(Trend { ppm: line.slope * 1e6, ppm_lo: line.slope_lo * 1e6, ppm_hi: line.slope_hi * 1e6, n: line.n })
 }
 
-/// The lowest-delay sample of each stretch: eight samples share one where there are enough (as in the clock filter),
-/// but no more than `groups` and, of a short series, no less than 32 stretches are made.
+/// The lowest-delay sample of each of equal stretches of time: one stretch for eight samples (as in the clock filter),
+/// at least 32, and at most `groups`.
 fn lowest_delay(points: &[Point], groups: usize) -> Vec<Point> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
     let stretches = (points.len() / 8).max(32).min(groups).max(1);
@@ -381,7 +380,7 @@ mod tests {
 
     #[test]
     fn interval_of_the_slope_holds_in_every_noise() {
-        // 150 series tell a share to 2 % (one standard deviation).
+        // With 150 series, the standard deviation of a share is 2 %.
         for (kind, band) in
             [("white PM", 0.91..=0.99), ("flicker PM", 0.88..=0.985), ("white FM", 0.91..=0.99), ("wander", 0.92..=1.0)]
         {

@@ -19,7 +19,7 @@ pub struct FleetWorld {
     pub polls_s: Vec<f64>,
     /// The servers.
     pub servers: Vec<FleetServer>,
-    /// Which vantage polls which server: rows of vantages.
+    /// Whether a vantage polls a server: one row for each vantage.
     pub sees: Vec<Vec<bool>>,
     /// The wander of each vantage's clock, as one standard deviation.
     pub wander_s: f64,
@@ -42,7 +42,7 @@ pub struct FleetWorld {
 pub struct FleetServer {
     /// The error of its clock, within its claim.
     pub error_s: f64,
-    /// Its root dispersion; half of it again is added as root delay.
+    /// Its root dispersion in seconds. Its root delay is as large.
     pub dispersion_s: f64,
     /// Its upstream.
     pub refid: [u8; 4],
@@ -122,7 +122,7 @@ pub struct FleetSample {
 const START_UNIX_S: i64 = 1_772_000_000;
 
 impl FleetWorld {
-    /// Vantages and servers on the Internet: 2 to 20 ms round trip, clocks that wander by a millisecond.
+    /// Vantages and servers on the Internet: 2 to 20 ms round trip, clocks that wander by 0.5 ms (one sigma).
     #[must_use]
     pub fn internet(seed: u64, vantages: usize, servers: usize) -> Self {
         let mut dice = Dice::new(seed ^ 0x00f1_ee70);
@@ -215,7 +215,7 @@ impl FleetWorld {
     }
 }
 
-/// Nanoseconds, which have an order.
+/// Nanoseconds as an integer, which has a total order.
 fn ordered(t_s: f64) -> i64 {
     (t_s * 1e9) as i64
 }

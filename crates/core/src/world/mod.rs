@@ -126,7 +126,7 @@ impl World {
         self.faults.iter().map(of).sum::<f64>() + self.local_drift_s(t_s)
     }
 
-    /// How far the monotonic clock is behind because the machine stood still, and how much of that it was suspended.
+    /// How far the monotonic clock is behind because the machine was suspended or frozen, and the suspended part of it.
     fn stood_still_s(&self, t_s: f64) -> (f64, f64) {
         let of = |fault: &Fault| match *fault {
             Fault::Suspend { from_s, until_s } => (1.0, (t_s.min(until_s) - from_s).max(0.0)),
@@ -149,7 +149,7 @@ impl World {
         if self.faults.iter().any(soon) { Leap::Insert } else { Leap::None }
     }
 
-    /// The part of that error that comes from the oscillator, which the raw clock shares.
+    /// The part of the local clock's error that comes from the oscillator, which the raw clock shares.
     fn local_drift_s(&self, t_s: f64) -> f64 {
         let of = |fault: &Fault| match *fault {
             Fault::LocalDrift { at_s, ppm } => ppm * 1e-6 * (t_s - at_s).max(0.0),
@@ -230,7 +230,7 @@ pub struct Samples<'a> {
     wander_s: f64,
     wander_at_s: f64,
     local_s: f64,
-    /// The process of each fault, where it has one. Other faults' random numbers do not depend on it.
+    /// A random process for each fault, so that the random numbers of other faults do not depend on it.
     wanders: Vec<Wander>,
 }
 

@@ -106,14 +106,14 @@ pub enum Fault {
         server: usize,
         /// When the polls stop.
         from_s: f64,
-        /// When they begin.
+        /// When they begin again.
         until_s: f64,
     },
     /// The offsets of a server are multiples of this, because its clock or its timestamping is coarse.
     Grain {
         /// The index of the server.
         server: usize,
-        /// The grain.
+        /// The unit.
         grain_s: f64,
     },
     /// A server selects another upstream again and again, and its stratum changes with it.

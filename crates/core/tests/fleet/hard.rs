@@ -7,7 +7,7 @@ use super::kinds::{
     vantage, vantage_case,
 };
 
-/// All of these servers are off by as much from `at_s` on.
+/// All of these servers are off by `size_s` from `at_s` on.
 fn step_of(mut world: FleetWorld, at_s: f64, servers: &[usize], size_s: f64) -> FleetWorld {
     for s in servers {
         world = world.with(at_s, END, What::Server(*s, size_s, vec![]));
@@ -19,7 +19,7 @@ fn others(d: &Drawn, count: usize) -> Vec<usize> {
     (0..count).map(|k| (d.s + k) % d.world.servers.len()).collect()
 }
 
-/// Four of six servers follow one upstream, and their two peers have their own: three witnesses.
+/// Four of six servers follow one upstream, and the other two have their own: three independent groups.
 fn shared_upstream_of_four(seed: u64) -> Case {
     let mut d = drawn(seed);
     let moved = others(&d, 4);
@@ -46,7 +46,7 @@ fn drift_behind_a_queue(seed: u64, queue_s: f64) -> Case {
     Case::new(world).must(&[vantage(d.v)]).may(&[access(d.v)]).from(d.at_s).within(40.0)
 }
 
-/// A vantage reports what it measured some time ago; meanwhile a server or its own clock steps.
+/// A vantage reports measurements of some time ago as new; meanwhile a server or its own clock steps.
 fn replay(seed: u64, is_server: bool) -> Case {
     let d = drawn(seed);
     let begin_s = d.at_s - 1500.0;
@@ -61,7 +61,7 @@ fn replay(seed: u64, is_server: bool) -> Case {
     Case::new(world).may(&[vantage(d.v)]).may(&cells).from(begin_s).loose()
 }
 
-/// The access of a vantage is longer in one direction to some of the servers only.
+/// The paths from a vantage to only some of the servers become longer in one direction.
 fn access_to_some(seed: u64, count: usize) -> Case {
     let d = drawn(seed);
     let (mut world, mut parties) = (d.world.clone(), vec![access(d.v)]);
@@ -78,7 +78,7 @@ fn joins_late(seed: u64, size_s: f64) -> Case {
     Case::new(world).must(&[vantage(d.v)]).from(d.at_s)
 }
 
-/// The IPv6 address of a server is another witness of the same name.
+/// The IPv6 address of a server is another witness with the same name.
 fn only_ipv6(seed: u64, size_s: f64, is_constant: bool) -> Case {
     let mut d = drawn(seed);
     let other = (d.s + 1) % 6;
@@ -128,7 +128,7 @@ fn most_vantages_wrong(seed: u64, count: usize) -> Case {
     parties.into_iter().fold(Case::new(world), |case, party| case.must(&[party]))
 }
 
-/// Vantages whose clocks are set together: a common GPS receiver, or the same mistake of an operator.
+/// Vantages whose clocks are set at the same time, by a common GPS receiver or by an operator.
 fn vantages_set_together(seed: u64, count: usize, has_raw: bool) -> Case {
     let mut d = drawn(seed);
     d.world.has_raw = has_raw;
@@ -146,7 +146,7 @@ fn vantages_set_together(seed: u64, count: usize, has_raw: bool) -> Case {
     parties.into_iter().fold(case.undecidable_ok(), |case, _| case.must(&all))
 }
 
-/// The vantage's clock is slewed by so much within ten minutes, as a time daemon does it.
+/// The vantage's clock is slewed by this much within ten minutes, as a time daemon does.
 fn slewed(seed: u64, by_s: f64) -> Case {
     let d = drawn(seed);
     let world = d.world.with(d.at_s, END, What::Drift(d.v, d.sign * by_s / 600.0));
@@ -154,7 +154,7 @@ fn slewed(seed: u64, by_s: f64) -> Case {
     Case::new(world).must(&[vantage(d.v)]).from(d.at_s).within(16.0)
 }
 
-/// One path is longer in one direction every now and then.
+/// One path is longer in one direction from time to time.
 fn flapping_path(seed: u64) -> Case {
     let d = drawn(seed);
     let mut world = d.world.clone();

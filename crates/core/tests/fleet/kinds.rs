@@ -1,4 +1,4 @@
-//! Kinds of worlds, each with what is true in it.
+//! Kinds of worlds, each with its truth.
 
 use ntp_monitor_core::world::Dice;
 use ntp_monitor_core::world::fleet::{FleetWorld, What};
@@ -8,18 +8,18 @@ use ntp_monitor_core::world::fleet::{FleetWorld, What};
 #[derive(Debug, Clone)]
 pub struct Case {
     pub world: FleetWorld,
-    /// Of each group at least one must be named.
+    /// Groups of parties; at least one party of each group must be named.
     pub must: Vec<Vec<String>>,
-    /// What may be accused besides.
+    /// Other parties that may be named.
     pub may: Vec<String>,
-    /// What must not be called proven.
+    /// Parties that must not be called proven.
     pub never_proven: Vec<String>,
-    /// When it begins; everything that is named before is wrong.
+    /// When the fault begins. Every accusation before is wrong.
     pub onset_s: f64,
     pub until_s: Option<f64>,
     /// Whether "it cannot be decided" is right too.
     pub undecidable_ok: bool,
-    /// How many polls may pass until it is named.
+    /// By how many polls the stated onset may differ from the true one.
     pub polls: f64,
     /// Whether bounds hold without exception: no server shows two clocks, no report is false, no clock was set.
     pub is_strict: bool,
@@ -222,7 +222,7 @@ fn lie(seed: u64, cells: usize, size_s: f64) -> Case {
 fn framed(seed: u64, alone: bool) -> Case {
     let mut d = drawn(seed);
     if alone {
-        // Nobody but the liar sees the server.
+        // Only the vantage with the false reports sees the server.
         for (v, row) in d.world.sees.iter_mut().enumerate() {
             row[d.s] = v == d.v;
         }
@@ -230,7 +230,7 @@ fn framed(seed: u64, alone: bool) -> Case {
     let what = What::Lie(d.v, Some(d.s), d.sign * 0.04);
     let case = Case::new(d.world.with(d.at_s, END, what)).from(d.at_s).loose();
     let case = case.may(&[vantage(d.v), cell(d.v, d.s)]);
-    // What depends on one vantage alone is marked so; it cannot be decided whose fault it is.
+    // If only one vantage sees the server, it cannot be decided which of the two is at fault.
     if alone { case.may(&[server(d.s)]).undecidable_ok() } else { case.must(&[vantage(d.v), cell(d.v, d.s)]) }
 }
 

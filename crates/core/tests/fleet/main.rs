@@ -1,5 +1,7 @@
-//! The fleet's verdict over seeded worlds whose truth is known. The usual run takes seconds; `NTP_MONITOR_FLEET_SEEDS=200`
-//! makes the long one, of which `NTP_MONITOR_FLEET_SEED=184` judges the 185th; `--nocapture` shows a row for each kind, `NTP_MONITOR_FLEET_SHOW=1` every verdict.
+//! The fleet's verdict on simulated worlds whose truth is known. The usual run takes seconds.
+//!
+//! `NTP_MONITOR_FLEET_SEEDS=200` makes the long run; with it, `NTP_MONITOR_FLEET_SEED=184` judges one seed only.
+//! `--nocapture` shows a row for each kind, `NTP_MONITOR_FLEET_SHOW=1` every verdict.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
@@ -10,12 +12,12 @@ mod truth;
 
 use score::Total;
 
-/// How many worlds of each kind: what the environment says, or one.
+/// How many worlds of each kind: the number in the environment, or one.
 fn seeds() -> u64 {
     std::env::var("NTP_MONITOR_FLEET_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// Added to every third seed. The rules were made with seeds below 60 of both ranges; the others had no part in it.
+/// Added to every third seed. Seeds below 60 of both ranges were used to make the rules; the others were not.
 const HELD_OUT: u64 = 1_000_000;
 
 /// Judges every second kind, so that two threads share the work. `NTP_MONITOR_FLEET_KIND` picks kinds by name.
@@ -31,7 +33,7 @@ fn worlds_are_judged_right(part: usize) {
     for (at, (name, make)) in kinds {
         let mut of_kind = Total::default();
         for seed in (0..seeds).filter(|seed| alone.is_none_or(|alone| alone == *seed)) {
-            // A single world of each kind has a seed of its own.
+            // With one world of each kind, each kind has another seed.
             let seed = if seeds == 1 { at as u64 } else { seed };
             let seed = if seed % 3 == 2 { HELD_OUT + seed } else { seed };
             of_kind.add(&score::judge(&make(seed)), seed);
@@ -40,7 +42,7 @@ fn worlds_are_judged_right(part: usize) {
         all.merge(&of_kind);
     }
     println!("{:<36} {all}", "all");
-    // Of many worlds a few may be judged wrong: a clock that wanders unusually far is one that moved.
+    // A few of many worlds may be judged wrong, because a clock that wanders unusually far has moved.
     assert!(all.right() >= 0.98, "{all}");
     assert!(all.wrong as f64 <= 0.002 * all.worlds as f64, "{all}");
     assert!(all.contained() >= 0.999, "{all}");

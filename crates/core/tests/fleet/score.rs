@@ -1,4 +1,4 @@
-//! Holds what the fleet says of a world against the truth.
+//! Compares the fleet's verdicts on a simulated world with its truth.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,21 +13,21 @@ use ntp_monitor_core::world::fleet::{FleetSample, FleetWorld, What};
 const POLL_S: f64 = 64.0;
 pub const START_NS: i64 = 1_772_000_000_000_000_000;
 
-/// What one world showed.
+/// The score of one world.
 #[derive(Debug, Default)]
 pub struct Score {
     /// Parties that were accused and must not be.
     pub wrong: Vec<String>,
-    /// Vantages that have no fault and are named, and whose clock did what is said.
-    pub true_words: usize,
-    /// What else is not right.
+    /// Vantages that are named without a simulated fault, and whose clock did move as far as stated.
+    pub truly_moved: usize,
+    /// Other errors.
     pub faults: Vec<String>,
     pub pairs: usize,
     pub outside: usize,
     pub outside_strict: usize,
     pub half_widths_s: Vec<f64>,
     pub errors_s: Vec<f64>,
-    /// After how many polls each party that must be named was named, as it was known then.
+    /// After how many polls each party that must be named was named live.
     pub polls: Vec<f64>,
 }
 
@@ -39,7 +39,7 @@ pub fn until_s(verdict: &FleetVerdict) -> f64 {
     verdict.until.map_or(f64::INFINITY, |until| (until.0 - START_NS) as f64 / 1e9)
 }
 
-/// Everything that a verdict names, and what of it is proven.
+/// All parties that a verdict names, and those that it calls proven.
 fn named(verdict: &FleetVerdict) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut all, mut proven) = (BTreeSet::new(), BTreeSet::new());
     for it in &verdict.servers {
@@ -88,7 +88,7 @@ pub fn judge(case: &Case) -> Score {
     if std::env::var_os("NTP_MONITOR_FLEET_SHOW").is_some() {
         report.verdicts.iter().for_each(|it| println!("{:>6.0} to {:>6.0}: {}", since_s(it), until_s(it), it.sentence));
     }
-    // What is there from the beginning is found while everything else is learned.
+    // A fault from the beginning is found while the usual values are still being learned, so its delay is not scored.
     let is_late = case.onset_s > 5.0 * POLL_S;
     let polls = named_s.into_iter().flatten().filter(|_| is_late).map(|at_s| (at_s - case.onset_s) / POLL_S);
     let mut score = Score { polls: polls.collect(), ..Score::default() };
@@ -108,7 +108,7 @@ fn verdicts(case: &Case, samples: &[FleetSample], report: &FleetReport, score: &
             if !is_allowed(party, &allowed) || early {
                 let (at_s, onset_s) = (since_s(verdict), case.onset_s);
                 if !is_allowed(party, &allowed) && is_true(case, samples, verdict, party) {
-                    score.true_words += 1;
+                    score.truly_moved += 1;
                     continue;
                 }
                 score.wrong.push(format!("{party} at {at_s:.0} s (onset {onset_s:.0}): {}", verdict.sentence));
@@ -145,7 +145,7 @@ fn verdicts(case: &Case, samples: &[FleetSample], report: &FleetReport, score: &
 fn skew(case: &Case, report: &FleetReport, clocks: &[f64], score: &mut Score) {
     let clock = |name: &str| clocks[name[1..].parse::<usize>().unwrap() - 1];
     for pair in &report.skew {
-        // A clock that is reported wrong throughout is as good as a wrong clock: nothing tells the difference.
+        // A clock that is reported wrong throughout cannot be distinguished from a wrong clock.
         let is_reported =
             |what: &What, name: &str| matches!(what, What::Lie(v, None, _) if FleetWorld::vantage(*v) == name);
         if case.world.faults.iter().any(|it| is_reported(&it.what, &pair.a) || is_reported(&it.what, &pair.b)) {
@@ -155,7 +155,7 @@ fn skew(case: &Case, report: &FleetReport, clocks: &[f64], score: &mut Score) {
         score.pairs += 1;
         score.half_widths_s.push(pair.bound_s);
         score.errors_s.push(error_s);
-        // The clocks went on for half a round after the last one that was judged.
+        // The clocks moved on for half a round after the last one that was judged.
         if error_s > pair.bound_s + 2e-3 * f64::from(u8::from(error_s > 1.0)) {
             score.outside += 1;
             score.outside_strict += usize::from(case.is_strict);
@@ -163,12 +163,12 @@ fn skew(case: &Case, report: &FleetReport, clocks: &[f64], score: &mut Score) {
     }
 }
 
-/// What many worlds showed.
+/// The score of many worlds.
 #[derive(Debug, Default)]
 pub struct Total {
     pub worlds: usize,
     pub wrong: usize,
-    pub true_words: usize,
+    pub truly_moved: usize,
     pub not_right: usize,
     pub pairs: usize,
     pub outside: usize,
@@ -183,7 +183,7 @@ impl Total {
     pub fn add(&mut self, score: &Score, seed: u64) {
         self.worlds += 1;
         self.wrong += usize::from(!score.wrong.is_empty());
-        self.true_words += usize::from(score.true_words > 0);
+        self.truly_moved += usize::from(score.truly_moved > 0);
         self.not_right += usize::from(!score.wrong.is_empty() || !score.faults.is_empty());
         self.pairs += score.pairs;
         self.outside += score.outside;
@@ -203,7 +203,7 @@ impl Total {
     pub fn merge(&mut self, other: &Self) {
         self.worlds += other.worlds;
         self.wrong += other.wrong;
-        self.true_words += other.true_words;
+        self.truly_moved += other.truly_moved;
         self.not_right += other.not_right;
         self.pairs += other.pairs;
         self.outside += other.outside;
@@ -234,8 +234,8 @@ impl fmt::Display for Total {
         let (right, wrong, outside) = (self.worlds - self.not_right, self.wrong, self.outside);
         write!(
             f,
-            "right {right}/{}, wrongly accused {wrong}, true all the same {}, skew outside {outside}/{}",
-            self.worlds, self.true_words, self.pairs
+            "right {right}/{}, wrongly accused {wrong}, truly moved {}, skew outside {outside}/{}",
+            self.worlds, self.truly_moved, self.pairs
         )?;
         write!(f, ", half-width {:.2} ms", 1e3 * median(&self.half_widths_s))?;
         write!(f, ", error {:.2} ms", 1e3 * median(&self.errors_s))?;

@@ -1,4 +1,4 @@
-//! What may be said of a clock that has no fault in a world: clocks wander, and a statement that is true is not wrong.
+//! True statements about clocks without a simulated fault: clocks wander, and a true statement about that is not wrong.
 
 use ntp_monitor_core::fleet::verdict::FleetVerdict;
 use ntp_monitor_core::world::fleet::{FleetSample, FleetWorld};
@@ -6,9 +6,9 @@ use ntp_monitor_core::world::fleet::{FleetSample, FleetWorld};
 use super::kinds::Case;
 use super::score::{START_NS, since_s, until_s};
 
-/// How long before an onset the usual is taken from, in seconds.
+/// The usual error of a clock is taken from this time before the onset, in seconds.
 const BEFORE_S: f64 = 3600.0;
-/// A clock that went less far, in standard deviations of its wander, did nothing worth a word.
+/// A clock that moved less far than this, in standard deviations of its wander, must not be named.
 const UNUSUAL: f64 = 2.5;
 
 /// The error of the clock of a vantage when it took a sample.
@@ -16,7 +16,7 @@ fn clock_s(it: &FleetSample) -> f64 {
     (it.sample.at.wall_ns - START_NS) as f64 / 1e9 - it.at_s
 }
 
-/// Whether `party` is a vantage that is named by inference, and whose clock did go as far as is said.
+/// Whether `party` is a vantage that is named by inference and whose clock did move as far as stated.
 pub fn is_true(case: &Case, samples: &[FleetSample], verdict: &FleetVerdict, party: &str) -> bool {
     let named = verdict.vantages.iter().find(|it| party.strip_prefix("vantage:") == Some(&it.vantage) && !it.proven);
     let Some((name, size_s, bound_s)) = named.and_then(|it| Some((&it.vantage, it.size_s?, it.bound_s?))) else {

@@ -1,6 +1,7 @@
-//! What the monitor says, held against the truth of simulated worlds: right, missed and wrong words, delays, overlap.
+//! Compares the verdicts with the truth of simulated worlds: right, missed and wrong accusations, delays, overlap.
 //!
-//! `make long` prints the tables of docs/ANALYSIS.md. `VERDICT_KIND=text` runs the kinds whose name contains it and tells every wrong word.
+//! `make long` prints the tables of docs/ANALYSIS.md. `VERDICT_KIND=text` runs the kinds whose name contains the text
+//! and prints every wrong accusation.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test; the table is printed
 
@@ -21,7 +22,6 @@ fn seeds() -> u64 {
     std::env::var("VERDICT_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
-/// Every seed of a kind, and the yardstick.
 fn run(kind: &Kind, verbose: bool) -> (Score, Yardstick) {
     let (mut sum, mut yard) = (Score::default(), Yardstick::default());
     for seed in 1..=seeds() {
@@ -60,7 +60,7 @@ fn quantile(values: &[f64], q: f64) -> String {
     values.get(at).map_or_else(|| "–".into(), |x| format!("{x:.1}"))
 }
 
-/// `yards` are the delays of the yardstick at six sigma, and at a threshold at which it is as quiet as the verdict.
+/// A row of the table. `yards` are the delays of the yardstick at six sigma, and when as quiet as the verdict.
 fn row(name: &str, sum: &Score, yards: &[&[f64]]) -> String {
     let mut text = String::new();
     let overlap = if sum.overlaps.is_empty() {
@@ -92,7 +92,7 @@ fn calm(sum: &Score) -> usize {
     sum.calm.iter().filter(|calm| **calm).count()
 }
 
-/// Wrong words a server-year, and below which rate they are with 95 %.
+/// Wrong accusations per server-year, with the upper 95 % limit of their rate.
 fn rates(name: &str, sum: &Score) -> String {
     let rate = |kind: &str, wrong: usize| {
         let (rate, limit) = (wrong as f64 / sum.server_years, upper_limit(wrong) / sum.server_years);
@@ -101,10 +101,10 @@ fn rates(name: &str, sum: &Score) -> String {
     let (inferred, proven) = (rate("inferred", sum.wrong_inferred), rate("proven", sum.wrong_proven));
     let within = 100.0 * sum.bounds.1 as f64 / sum.bounds.0.max(1) as f64;
     let bounds = format!("\"right to within\" held in {within:.3} % of {}", sum.bounds.0);
-    format!("{name}: wrong words a server-year, with 95 % limit: {inferred}, {proven}; {bounds}")
+    format!("{name}: wrong accusations per server-year, with 95 % limit: {inferred}, {proven}; {bounds}")
 }
 
-/// False alarms of the yardstick in healthy worlds, beside those of the verdict.
+/// The false alarms of the yardstick and of the verdict in healthy worlds.
 fn alarms(yardstick: &Yardstick, wrong: usize, quiet: usize) -> String {
     let counts: Vec<String> =
         SIGMAS.iter().zip(yardstick.false_alarms).map(|(sigmas, count)| format!("{sigmas} σ {count}")).collect();
@@ -138,7 +138,7 @@ fn upper_limits_are_those_of_the_poisson_distribution() {
     assert!((upper_limit(0) - 2.996).abs() < 1e-3 && (upper_limit(3) - 7.754).abs() < 1e-3);
 }
 
-/// The least number of statements whose share of right ones means something.
+/// The least number of statements in a bin of the calibration.
 const BIN: usize = 400;
 
 /// The share of inferred statements that were right, by stated confidence.
@@ -146,7 +146,6 @@ fn calibration(stated: &[(f64, bool)]) -> String {
     let mut text = String::from("| stated | statements | right |\n|---|---|---|\n");
     let mut stated = stated.to_vec();
     stated.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    // As many bins as have so many statements each.
     let bins = (stated.len() / BIN).max(1);
     for within in stated.chunks(stated.len().div_ceil(bins).max(1)) {
         let right = within.iter().filter(|(_, right)| *right).count();
@@ -158,7 +157,7 @@ fn calibration(stated: &[(f64, bool)]) -> String {
     text
 }
 
-/// Kinds in which nearly every fault must be named, and no other party.
+/// Kinds in which nearly every fault must be named and no other party may be.
 const CLEAN: &[&str] = &[
     "healthy, Internet, 4 days",
     "healthy, LAN, a day at 16 s",
@@ -176,7 +175,7 @@ const CLEAN: &[&str] = &[
     "leap second missed by this host",
 ];
 
-/// With one seed, worlds of more polls than this are left to `make long`.
+/// With one seed, worlds of more polls than this are skipped; `make long` runs them.
 const SHORT: f64 = 20_000.0;
 
 fn polls(kind: &Kind) -> f64 {
@@ -184,10 +183,10 @@ fn polls(kind: &Kind) -> f64 {
     world.servers.iter().map(|server| world.duration_s / server.poll_s).sum()
 }
 
-/// The share of the kinds that run at the same time.
+/// The number of threads that run kinds at the same time.
 const WORKERS: usize = 2;
 
-/// Prints the processor time of a sample: it is of interest with optimisation only.
+/// Prints the time that a sample takes, which is meaningful only in an optimised build.
 #[test]
 fn sample_of_ten_servers_costs_little() {
     let samples: Vec<_> = World::ordinary(1, 10, 64.0, 64.0 * 4000.0).samples().collect();
@@ -230,10 +229,10 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
     let quiet = yardstick.threshold(wrong as f64 / yardstick.healthy_years);
     for (i, (sum, yard)) in results {
         println!("{}", row(chosen[i].name, &sum, &[&yard.delays[0], &yard.delays[quiet]]));
-        // At most two changes for each fault in nine of ten worlds: a server that is silent when it steps, in a burst
-        // of loss, is said to be silent first, and that is a change too.
+        // In nine of ten worlds the state changes at most twice for each fault. A server that steps in a burst of loss
+        // is reported as unreachable first, which is one more change.
         let is_calm = 10 * calm(&sum) >= 9 * sum.calm.len();
-        // Extra delay that changed its direction shows what one in ten of these steps does.
+        // One in ten of these steps looks like extra delay that changed its direction.
         let is_found = 20 * sum.found >= 17 * sum.wanted;
         let is_right = is_found && sum.wrong_inferred + sum.wrong_proven == 0 && is_calm;
         bad.extend((CLEAN.contains(&chosen[i].name) && !is_right).then_some(chosen[i].name));
@@ -245,7 +244,7 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
     for (k, party) in ["servers", "this host's clock"].iter().enumerate() {
         let (stated, held) = sums.iter().fold((0, 0), |all, sum| (all.0 + sum.rates[k].0, all.1 + sum.rates[k].1));
         println!("the last stated 95 % interval of a drift's rate held the true rate in {held} of {stated}: {party}\n");
-        // Twice what chance moves their number by.
+        // Two standard deviations of the number of intervals that miss the rate.
         let chance = 2.0 * (0.05 * 0.95 * stated as f64).sqrt();
         let is_narrow = (held as f64) < 0.95 * stated as f64 - chance.max(1.0);
         bad.extend(is_narrow.then_some("intervals of rates"));

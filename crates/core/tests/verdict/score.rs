@@ -1,4 +1,4 @@
-//! What the analysis said of a world, held against its truth.
+//! Compares the verdicts on a simulated world with its truth.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,8 +14,8 @@ const GRACE_POLLS: f64 = 8.0;
 /// A stated onset may be this many polls early.
 const EARLY_POLLS: f64 = 4.0;
 
-/// How often an interval of a rate was stated of a clock that drifts, and how often it held the true rate: of servers
-/// and of this host's clock.
+/// How often an interval of a rate was stated for a drifting clock, and how often it held the true rate: for servers
+/// and for this host's clock.
 pub type Rates = [(usize, usize); 2];
 
 /// The score of one world.
@@ -29,39 +29,40 @@ pub struct Score {
     /// Faults that had to be found, and those that were.
     pub wanted: usize,
     pub found: usize,
-    /// Polls from the onset to the first right word, one for each fault that was found.
+    /// Polls from the onset to the first right accusation, one for each fault that was found.
     pub delays: Vec<f64>,
-    /// Share of the true time that the history names, and how much it names beside it, one for each fault that ended.
+    /// For each fault that ended, the share of its time that the history names, and the time that the history names in
+    /// addition, relative to the time of the fault.
     pub overlaps: Vec<(f64, f64)>,
     /// For each world with a fault, whether the state changed at most twice for each fault.
     pub calm: Vec<bool>,
-    /// (stated confidence, right) of each episode of inferred words.
+    /// (stated confidence, right) of each episode of inferred accusations.
     pub stated: Vec<(f64, bool)>,
-    /// How often "right to within" was stated, and how often it was true at the next sample.
+    /// How often a "right to within" was stated, and how often it was true at the next sample.
     pub bounds: (usize, usize),
     pub rates: Rates,
     pub notes: Vec<String>,
-    /// The state from the first fault on, whenever it changed.
+    /// The states from the first fault on, one for each change.
     pub states: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Episode {
     begin_s: f64,
-    /// All that was said was true.
+    /// Whether every accusation was true.
     right: bool,
-    /// It was said to be proven, at least once.
+    /// Whether it was ever stated as proven.
     proven: bool,
-    /// It was said to be proven when it was not true.
+    /// Whether it was stated as proven when it was not true.
     falsely_proven: bool,
     confidence: f64,
     /// The newest rate that was stated, in ppm, with half of its interval.
     rate_ppm: Option<(f64, f64)>,
-    /// What was said first.
+    /// The first sentence.
     sentence: String,
 }
 
-/// Runs a world and scores what was said live, and what the history kept.
+/// Runs a world and scores the live verdicts and the history.
 pub fn score(case: &Case) -> Score {
     let world = &case.world;
     let mut samples = world.samples();
@@ -111,7 +112,7 @@ pub fn score(case: &Case) -> Score {
             if let Some(i) = guilt.filter(|i| t_s >= case.guilt[*i].from_s) {
                 found[i].get_or_insert(t_s);
             }
-            // A bound is true or not, whatever the fault. It says what the replies of one poll interval showed.
+            // A bound is true if this host's error reached it within the last poll interval, regardless of faults.
             let is_beyond = |least_s: f64| errors_s.iter().any(|(_, e)| -e * least_s.signum() >= least_s.abs());
             let bound = accusation.at_least_s.map(is_beyond);
             let is_true = bound.unwrap_or(guilt.is_some());
@@ -150,18 +151,17 @@ pub fn score(case: &Case) -> Score {
     score
 }
 
-/// What this host's clock is said to be right to.
+/// The bound that is stated for this host's clock, in seconds, if it is not wrong.
 fn within(verdict: &Verdict) -> Option<f64> {
     let is_right = matches!(verdict.state, State::Consistent | State::Path | State::ServerWrong);
     let (estimate_s, bound_s) = verdict.local.estimate_s.zip(verdict.local.bound_s).filter(|_| is_right)?;
     Some(estimate_s.abs() + bound_s)
 }
 
-/// One party that a verdict accuses.
 struct Accusation {
     name: String,
     proven: bool,
-    /// The least offset of the servers that is said to be proven, with its sign; of this host's clock only.
+    /// The proven minimum offset of the servers, with its sign; only for this host's clock.
     at_least_s: Option<f64>,
     confidence: f64,
     rate_ppm: Option<(f64, f64)>,
@@ -208,7 +208,7 @@ fn accusations(verdict: &Verdict) -> Vec<Accusation> {
     all
 }
 
-/// The rate at which offsets move because of this party, if it does nothing but drift. In ppm.
+/// The rate in ppm at which offsets move because of this party, if its drift is the only fault.
 fn true_rate_ppm(case: &Case, party: &str) -> Option<f64> {
     let of = |fault: &Fault| match *fault {
         Fault::ServerDrift { server, ppm, .. } if name(Party::Server(server)) == party => Some(ppm),
@@ -237,7 +237,7 @@ fn close(score: &mut Score, case: &Case, name: &str, episode: &Episode, t_s: f64
     }
 }
 
-/// The share of the true span that the history names, and the length that it names wrongly, relative to the truth.
+/// The share of the true span that the history names, and the time that it names wrongly, relative to the true span.
 fn overlap(case: &Case, party: Party, truth: (f64, f64), entries: &[Entry]) -> (f64, f64) {
     let second = |ns: i64| (ns - case.world.start_unix_s * 1_000_000_000) as f64 / 1e9;
     let names = |entry: &&Entry| match party {
@@ -247,17 +247,17 @@ fn overlap(case: &Case, party: Party, truth: (f64, f64), entries: &[Entry]) -> (
                 && entry.blamed.iter().any(|b| b.server == name(party))
         }
     };
-    let (mut inside_s, mut told_s) = (0.0, 0.0);
+    let (mut inside_s, mut named_s) = (0.0, 0.0);
     for entry in entries.iter().filter(names) {
         let (from_s, until_s) = (second(entry.since.0), entry.until.map_or(case.world.duration_s, |w| second(w.0)));
-        // What belongs to another fault of the same party is not told beside this one.
+        // Time that belongs to another fault of the same party does not count.
         let others = case.guilt.iter().filter(|g| g.party == party && g.from_s != truth.0);
         let elsewhere_s: f64 = others.map(|g| (until_s.min(g.until_s) - from_s.max(g.from_s)).max(0.0)).sum();
-        told_s += until_s - from_s - elsewhere_s;
+        named_s += until_s - from_s - elsewhere_s;
         inside_s += (until_s.min(truth.1) - from_s.max(truth.0)).max(0.0);
     }
     let length_s = truth.1 - truth.0;
-    (inside_s / length_s, (told_s - inside_s) / length_s)
+    (inside_s / length_s, (named_s - inside_s) / length_s)
 }
 
 /// The median; sorts its argument.

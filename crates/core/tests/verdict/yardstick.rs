@@ -1,9 +1,10 @@
-//! A simple detector that the delays of verdicts are held against: medians of two adjacent windows of 4, 8, … 256 polls
-//! of a server's offset from the median of the others, apart by more than six sigma of the pooled MAD.
+//! A simple detector with which the delays of verdicts are compared. It compares the medians of two adjacent windows of
+//! 4, 8, … 256 polls of a server's offset from the median of the others, and raises an alarm if they differ by more
+//! than six sigma of the pooled MAD.
 //!
-//! The sigma of four values alone is exceeded six times by chance every few minutes, so it is that of the longest windows
-//! that there are. Delays are comparable only at thresholds at which the yardstick raises no more false alarms than the
-//! verdict does, so it is run with several.
+//! Four values alone give too small a sigma, so it is that of the longest windows available. Delays are comparable only
+//! at a threshold at which the yardstick raises no more false alarms than the verdict, so it is run with several
+//! thresholds.
 
 use std::collections::HashMap;
 
@@ -20,9 +21,9 @@ pub const SIGMAS: [f64; 10] = [6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0
 /// The yardstick in several worlds, at each threshold.
 #[derive(Debug, Default, Clone)]
 pub struct Yardstick {
-    /// Polls from the onset to the alarm, one for each world with a fault in which no false alarm went on at the onset.
+    /// Polls from the onset to the alarm, one for each world with a fault and without a false alarm at the onset.
     pub delays: [Vec<f64>; SIGMAS.len()],
-    /// Alarms in worlds without a fault, and the years in which servers were watched there.
+    /// Alarms in worlds without a fault, and the server-years of these worlds.
     pub false_alarms: [usize; SIGMAS.len()],
     pub healthy_years: f64,
 }
@@ -34,7 +35,7 @@ impl Yardstick {
         self.healthy_years += other.healthy_years;
     }
 
-    /// Watches the party of the first fault that has to be found, or in a healthy world every server.
+    /// Watches the party of the first fault that has to be found, or every server of a healthy world.
     pub fn measure(&mut self, case: &Case, is_healthy: bool) {
         if let Some(guilt) = case.guilt.iter().find(|g| g.required) {
             let mut before = [false; SIGMAS.len()];
@@ -68,7 +69,7 @@ impl Yardstick {
         }
     }
 
-    /// The lowest threshold at which it raises at most so many false alarms in a server-year, by its index.
+    /// The index of the lowest threshold at which it raises at most this many false alarms per server-year.
     pub fn threshold(&self, rate: f64) -> usize {
         let is_quiet = |count: &usize| *count as f64 <= rate * self.healthy_years;
         self.false_alarms.iter().position(is_quiet).unwrap_or(SIGMAS.len() - 1)
@@ -110,7 +111,7 @@ fn stray(series: &[f64]) -> f64 {
         let from = series.len().checked_sub(2 * w)?;
         Some((series[from..from + w].to_vec(), series[from + w..].to_vec()))
     };
-    // Four values do not show their noise: it is that of the longest windows that there are.
+    // Four values do not show their noise, so take that of the longest windows available.
     let Some((mut before, mut after)) = LENGTHS.rev().find_map(|k| windows(1 << k)) else { return 0.0 };
     let (m0, m1) = (median(&mut before), median(&mut after));
     let mut rest: Vec<f64> = before.iter().map(|x| (x - m0).abs()).collect();

@@ -1,5 +1,5 @@
 //! Only differences between clocks can be seen: "one server moved" and "everything else moved the other way" fit the
-//! same readings. The smaller explanation counts, if it is smaller by enough.
+//! same readings. The cheaper explanation is taken if the difference is large enough.
 
 use super::super::grid::Grid;
 use super::super::movement::{Manner, Movement, Testimony};
@@ -7,17 +7,17 @@ use super::super::party::Party;
 
 /// By how much the other explanation must cost more.
 const MARGIN: f64 = 1.0;
-/// The same when more than half of the servers would be accused.
+/// The same when more than half of the servers, or of the vantages, would be accused.
 const MARGIN_OF_MOST: f64 = 2.0;
 /// Movements that differ by less than this part are the same one.
 const SAME: f64 = 0.3;
 
-/// Who moved by how much, and what the other explanation would be.
+/// The parties that moved and by how much, and the data for the opposite explanation.
 pub(super) struct Gauge {
     moved: Vec<(Party, f64)>,
     since_ns: Option<i64>,
     servers: Vec<usize>,
-    /// The vantages, with what it costs to let each of them move: by what it was seen to, and unseen.
+    /// The vantages, with the cost of a movement of each in the opposite explanation.
     vantages: Vec<(usize, f64)>,
     cost: f64,
 }
@@ -46,7 +46,7 @@ impl Gauge {
                 cost += price(vantage, it.by_s, it.manner);
             }
         }
-        // In the other explanation they moved by as much; that they did so unseen costs more when their clocks deny it.
+        // In the opposite explanation they moved by the largest size, which costs more if their clocks deny it.
         let by_s = moved.iter().map(|(_, by_s)| by_s.abs()).fold(0.0, f64::max);
         let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, Manner::Step))).collect();
         Self { moved, since_ns, servers, vantages, cost }
@@ -56,7 +56,7 @@ impl Gauge {
         self.since_ns
     }
 
-    /// The two explanations, when none of them is cheaper by enough.
+    /// The two explanations, if neither is cheaper by enough.
     pub fn undecidable(&self) -> Option<Vec<Vec<Party>>> {
         let (other, cost) =
             self.moved.iter().map(|(_, by_s)| self.seen_from(*by_s)).min_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -64,13 +64,13 @@ impl Gauge {
         let vantages = self.moved.len() - servers;
         let are_most = 2 * servers > self.servers.len() || (vantages > 1 && 2 * vantages > self.vantages.len());
         let margin = if are_most { MARGIN_OF_MOST } else { MARGIN };
-        // Two servers and two vantages: whichever is left out, no side has a majority.
+        // With at most two servers and two vantages, no side has a majority.
         let is_small = self.servers.len() < 3 && self.vantages.len() < 3 && self.cost >= 1.0;
         let mine = self.moved.iter().map(|(party, _)| *party).collect();
         (cost - self.cost < margin || is_small).then(|| vec![mine, other])
     }
 
-    /// Who moved, seen by those who moved by `by_s`, and what that costs.
+    /// The parties that moved if those that moved by `by_s` stood still instead, and the cost of that.
     fn seen_from(&self, by_s: f64) -> (Vec<Party>, f64) {
         let is_still = |party: Party| {
             let moved_s = self.moved.iter().find(|(it, _)| *it == party).map_or(0.0, |(_, by_s)| *by_s);

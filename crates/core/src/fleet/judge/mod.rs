@@ -1,7 +1,7 @@
-//! From the proofs and movements of a round to the verdict.
+//! Makes the verdict from the proofs and movements of a round.
 //!
-//! A proof goes before an inference, except where its assumption is what broke: when at least half of the independent
-//! servers moved, and the majority "proves" wrong who did not. Longer delays mean a path, never a clock. A movement into
+//! A proof is preferred to an inference, unless its assumption is broken: when at least half of the independent servers
+//! moved, the majority would "prove" the others wrong. Longer delays mean a path, never a clock. A movement into
 //! agreement is a repair.
 
 mod gauge;
@@ -20,12 +20,12 @@ use gauge::Gauge;
 
 /// Sightings in a row that a proof needs.
 const PROOF: usize = 2;
-/// Sightings that a contradiction needs: a clock that was set between two readings shows one for a round or two.
+/// Sightings that a contradiction needs: a clock that was set between two readings shows one for two rounds.
 const CONTRADICTION: usize = 3;
-/// A movement below so many times its noise is none.
+/// A movement below so many times its noise does not count.
 const NOTED: f64 = 4.0;
 
-/// Everything that a round says.
+/// The results of a round.
 pub(super) struct Round<'a> {
     pub grid: &'a Grid,
     pub conflict: &'a Conflict,
@@ -75,7 +75,7 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
     verdict(round, findings, &contested, labels)
 }
 
-/// The sightings that a contradiction needs: those of a vantage that polls rarely are the same readings for some rounds.
+/// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer.
 fn contradiction(grid: &Grid, party: Party) -> usize {
     match party {
         Party::Vantage(v) | Party::Cell(v, _) => CONTRADICTION * grid.rounds[v],
@@ -83,7 +83,7 @@ fn contradiction(grid: &Grid, party: Party) -> usize {
     }
 }
 
-/// A movement that brings a clock nearer to the others is a repair, not a fault.
+/// Ends movements that brought a clock nearer to the others: they are repairs, not faults.
 fn repairs(round: &Round, movement: &mut Movement) {
     let middle = |values: Vec<f64>| (!values.is_empty()).then(|| super::movement::median(values));
     let grid = round.grid;
@@ -110,7 +110,6 @@ fn repairs(round: &Round, movement: &mut Movement) {
     }
 }
 
-/// The readings that contradict each other.
 fn conflicts(round: &Round) -> Vec<Sighting> {
     let sighting = |party: &Party| Sighting {
         party: *party,
@@ -125,7 +124,8 @@ fn conflicts(round: &Round) -> Vec<Sighting> {
     round.conflict.blamed.iter().map(sighting).collect()
 }
 
-/// How a proven error began: with a movement that was seen, with the first sample, or now.
+/// The kind and onset of a proven error, and whether the onset was measured: it began with a movement that was seen,
+/// with the first sample, or in this round.
 fn onset(round: &Round, track: Option<&Track>) -> (FleetKind, i64, bool) {
     if let Some(moved) = track.and_then(|track| track.moved.as_ref()) {
         return (kind_of(moved), moved.since_ns, true);
@@ -165,7 +165,6 @@ fn proofs(round: &Round, movement: &Movement) -> Vec<Sighting> {
     servers.chain(vantages).collect()
 }
 
-/// Who moved, where the count decides.
 fn movements(movement: &Movement) -> Vec<Sighting> {
     let sighting = |party: Party, track: &Track| {
         let moved = track.moved.as_ref().filter(|moved| !moved.is_returning())?;
@@ -185,7 +184,7 @@ fn movements(movement: &Movement) -> Vec<Sighting> {
     servers.chain(vantages).collect()
 }
 
-/// When at least half of the independent servers moved, their majority proves nothing about who did not move.
+/// The two sides, if at least half of the independent servers moved: then a majority proves nothing about the others.
 fn broken_majority(round: &Round, movement: &Movement) -> Option<Vec<Vec<Party>>> {
     let accused = |proof: &Option<Proof>| proof.map(|proof| proof.gap_s);
     let (servers, vantages) = (&round.proofs.servers, &round.proofs.vantages);
@@ -215,7 +214,8 @@ fn broken_majority(round: &Round, movement: &Movement) -> Option<Vec<Vec<Party>>
     Some(vec![moved.into_iter().map(Party::Server).collect(), others])
 }
 
-/// When most vantages moved alike and their clocks do not confirm it, the servers may have moved instead.
+/// The two sides, if most vantages moved by the same amount and their clocks do not confirm it: the servers may have
+/// moved instead.
 fn all_vantages(
     round: &Round,
     movement: &Movement,
@@ -240,7 +240,7 @@ fn all_vantages(
     Some(vec![moved.iter().map(|vantage| Party::Vantage(*vantage)).collect(), servers.chain(others).collect()])
 }
 
-/// Cells say nothing beside a finding about their server or vantage.
+/// Drops sightings of paths whose server or vantage is seen too.
 fn specific(sightings: Vec<Sighting>) -> Vec<Sighting> {
     let general: Vec<_> = sightings.iter().map(|sighting| (sighting.party, sighting.gap_s.is_some())).collect();
     let is_covered = |party: Party| match party {
@@ -250,7 +250,7 @@ fn specific(sightings: Vec<Sighting>) -> Vec<Sighting> {
         Party::Server(_) | Party::Vantage(_) => false,
     };
     let mut kept: Vec<Sighting> = sightings.into_iter().filter(|sighting| !is_covered(sighting.party)).collect();
-    // A party that is both proven and seen to move is one finding: the proof first, so that it is dated by the movement.
+    // One sighting for a party that is both proven and seen to move: the proof, which is dated by the movement.
     kept.sort_by_key(|sighting| (sighting.party, sighting.gap_s.is_none()));
     kept.dedup_by_key(|sighting| sighting.party);
     kept

@@ -1,4 +1,4 @@
-//! Which paths changed: one cell, the access link of a vantage (most of its cells), or that of a server.
+//! Changes of paths: of one cell, of the access link of a vantage (most of its cells), or of that of a server.
 
 use super::super::findings::Sighting;
 use super::super::grid::Grid;
@@ -6,7 +6,7 @@ use super::super::movement::{Changed, Movement, Path};
 use super::super::party::Party;
 use super::super::verdict::FleetKind;
 
-/// A link needs at least so many cells that changed.
+/// A changed link needs at least so many changed cells.
 const CELLS_OF_A_LINK: usize = 3;
 
 pub(super) fn changed(movement: &Movement, grid: &Grid) -> Vec<Sighting> {
@@ -37,13 +37,13 @@ fn sighting(party: Party, changed: &Changed) -> Sighting {
         size_s: Some((changed.offset_s, changed.delay_s.abs() / 2.0)),
         since_ns: changed.since_ns,
         is_dated: true,
-        // The path itself was seen changed several times.
+        // The path itself needed several sightings already.
         needed: 1,
         relies_on: None,
     }
 }
 
-/// How many cells of each vantage and server changed, or are about to.
+/// Counts of changed cells of each vantage and server.
 struct Links {
     of_vantage: Vec<Share>,
     of_server: Vec<Share>,
@@ -53,9 +53,9 @@ struct Links {
 struct Share {
     all: usize,
     changed: usize,
-    /// Of these, seen as before the change by the newest reading.
+    /// Changed cells whose newest reading is as before the change.
     returning: usize,
-    /// Seen changed lately, but not often enough.
+    /// Cells that were seen changed recently, but not often enough yet.
     pending: usize,
 }
 
@@ -72,7 +72,7 @@ impl Share {
         self.changed >= CELLS_OF_A_LINK && 2 * self.changed > self.all
     }
 
-    /// Whether a link is as it was before: most of its cells show that, and the others were not read again.
+    /// Whether a link is as it was before: more than half of its changed cells are.
     fn is_over(self) -> bool {
         self.is_link() && 2 * self.returning > self.changed
     }
@@ -95,7 +95,7 @@ impl Links {
         links
     }
 
-    /// Whom a changed cell accuses; nobody while other cells may show that it is a whole link.
+    /// The party that a changed cell accuses; `None` while other cells may show that a whole link changed.
     fn party(&self, vantage: usize, server: usize) -> Option<Party> {
         let (mine, theirs) = (self.of_vantage[vantage], self.of_server[server]);
         if mine.is_over() || theirs.is_over() {

@@ -1,12 +1,12 @@
-//! Which servers and which vantages moved, so that as few parties as possible explain what all cells show.
+//! Explains the movements that all cells show by as few moving servers and vantages as possible.
 
-/// What one cell shows in a round: by how much the server gained on the vantage, beyond what its delay explains.
+/// The movement that one cell shows: how far the server gained on the vantage, beyond what its delay explains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Shown {
     pub vantage: usize,
     pub server: usize,
     pub by_s: f64,
-    /// What is usual for the cell.
+    /// The usual scatter of the cell.
     pub noise_s: f64,
 }
 
@@ -17,12 +17,13 @@ pub(super) struct Explained {
     pub vantages: Vec<f64>,
 }
 
-/// Rounds of polishing: more change nothing.
+/// Iterations of the median polish; more change nothing.
 const POLISHED: usize = 3;
 /// A movement below so many times its noise costs nothing.
 const NOTED: f64 = 4.0;
 
-/// The cheapest of two fits. `price` is what it costs to let a vantage move by so many seconds.
+/// The cheaper of two fits, one that begins with the servers and one that begins with the vantages. `price` is the cost
+/// of a movement of a vantage by so many seconds.
 pub(super) fn explain(
     shown: &[Shown],
     servers: usize,
@@ -36,7 +37,6 @@ pub(super) fn explain(
     if b < a { by_vantages } else { by_servers }
 }
 
-/// The cells of every server and of every vantage.
 struct Lists {
     of_server: Vec<Vec<usize>>,
     of_vantage: Vec<Vec<usize>>,
@@ -75,7 +75,7 @@ fn polish(shown: &[Shown], cells: &Lists, servers_first: bool) -> Explained {
     fit
 }
 
-/// Of the middle values the one nearest to zero: there is an effect only if more than half of the cells share it.
+/// The middle value that is nearest to zero: a movement counts only if more than half of the cells share it.
 fn lazy_median(mut values: Vec<f64>) -> f64 {
     if values.is_empty() {
         return 0.0;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn majority_of_servers_is_cheaper_than_all_vantages_that_deny_it() {
+    fn price_of_vantages_decides_between_servers_and_vantages() {
         let servers = [0.03, 0.03, 0.0, 0.03, 0.0, 0.03];
         assert_eq!(parties(&servers, &[0.0; 5], 2.0), (vec![0, 1, 3, 5], vec![]));
         assert_eq!(parties(&servers, &[0.0; 5], 0.2), (vec![2, 4], vec![0, 1, 2, 3, 4]));

@@ -1,8 +1,9 @@
-//! Who moved: every server and every vantage as a course in time, and every path with what is usual on it.
+//! Which parties moved: the positions of every server and vantage over time, and the usual offset and delay of every
+//! path.
 //!
-//! A cell shows the server's movement less the vantage's, and what its path does. A change of the delay in one direction
-//! moves the offset by half of it, so that much is taken out first. What is left is explained by as few parties as
-//! possible ([`fit`]). Only differences can be seen: who moved is counted, and therefore inferred.
+//! A cell shows the server's movement less the vantage's, and changes of its path. A change of the delay in one
+//! direction moves the offset by half of it, so that much is taken out first. The rest is explained by as few parties
+//! as possible ([`fit`]). Only differences can be seen, so who moved is decided by counting, and is therefore inferred.
 
 mod fit;
 mod path;
@@ -18,10 +19,10 @@ use super::grid::Grid;
 use super::raw::RawStep;
 use fit::{Shown, explain};
 
-/// Rounds of which it is kept what a vantage's clock was set by.
+/// Rounds for which the steps of a vantage's clock are kept.
 const RAW_KEPT: usize = 8;
 
-/// What the vantage's own clocks say about a movement.
+/// What the vantage's own clocks show about a movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Testimony {
     /// The clock was set by as much.
@@ -37,7 +38,7 @@ pub(super) enum Testimony {
 pub(super) struct Movement {
     pub servers: Vec<Track>,
     pub vantages: Vec<Track>,
-    /// Of each vantage, by server.
+    /// The paths of each vantage, by server.
     paths: Vec<BTreeMap<usize, Path>>,
     raw: Vec<VecDeque<RawStep>>,
     /// What the clocks of each vantage reported when its movement was found.
@@ -69,7 +70,7 @@ impl Movement {
                     continue;
                 }
                 path.last_ns = last.at_ns;
-                // Cells are read at different times: one of two clocks that drift apart has gone on since.
+                // Cells are read at different times, so clocks that drift have moved further since.
                 let drift = drift(&self.servers[server]) - drift(&self.vantages[at]);
                 let age_s = (now_ns - last.at_ns) as f64 / 1e9;
                 let shift_s = cell.offset_s().unwrap_or(last.offset_s) + drift * age_s;
@@ -89,8 +90,8 @@ impl Movement {
     fn apply(&mut self, shown: &[Shown], new: &[(i64, f64, f64)], now_ns: i64) {
         let (servers, vantages) = (self.servers.len(), self.vantages.len());
         let price = |vantage: usize, by_s: f64| match testimony(&self.raw[vantage], by_s, 2) {
-            // What the clocks confirm is in the position already; moving once more contradicts them. So it must be cheaper
-            // to let the three servers of a site move that only this vantage sees.
+            // A confirmed step is in the position already, so a further movement contradicts the clocks. It must cost
+            // more than a movement of three servers of a site that only this vantage sees.
             Testimony::Confirms | Testimony::Denies => 4.0,
             Testimony::Silent => 1.0,
         };
@@ -102,7 +103,7 @@ impl Movement {
             }
         }
         push(&mut self.servers, &fit.servers, &noise(shown, servers, |cell| cell.server), now_ns);
-        // The clock of a host wanders by itself, that of a server hardly.
+        // The clock of a host wanders more than that of a server.
         let wander =
             |noise: Vec<Option<f64>>| noise.into_iter().map(|it| it.map(|noise_s| 2.0 * noise_s)).collect::<Vec<_>>();
         push(&mut self.vantages, &fit.vantages, &wander(noise(shown, vantages, |cell| cell.vantage)), now_ns);
@@ -115,14 +116,13 @@ impl Movement {
         }
     }
 
-    /// The rate of a vantage's clock beyond what the bounds allow for anyhow, in seconds a second.
+    /// The rate of a vantage's clock beyond what the bounds allow for in any case, in seconds per second.
     pub fn rate_of(&self, vantage: usize) -> f64 {
         let rate = self.vantages.get(vantage).map_or(0.0, |track| track.rate().abs());
         (1.5 * rate - 1e-5).max(0.0)
     }
 
-    /// What the clocks of a vantage say about a movement by so many seconds: when the movement was found, or in the last
-    /// rounds.
+    /// What the clocks of a vantage showed about a movement when it was found, or else in the last rounds.
     pub fn testimony(&self, vantage: usize, by_s: f64) -> Testimony {
         let found = self.testimonies.get(vantage).copied().flatten();
         found.or_else(|| Some(testimony(self.raw.get(vantage)?, by_s, RAW_KEPT))).unwrap_or(Testimony::Silent)
@@ -135,13 +135,13 @@ impl Movement {
     }
 }
 
-/// The rate of a clock that is known to drift, in seconds a second.
+/// The rate of a clock that is known to drift, in seconds per second; zero for others.
 fn drift(track: &Track) -> f64 {
     let is_drifting = track.moved.as_ref().is_some_and(|moved| moved.manner == Manner::Drift);
     if is_drifting { track.rate() } else { 0.0 }
 }
 
-/// The scatter of the readings of each party in this round; `None` where there was no reading.
+/// The scatter of the readings of each party in this round; `None` without a reading.
 fn noise(shown: &[Shown], parties: usize, party: fn(&Shown) -> usize) -> Vec<Option<f64>> {
     let mut of_party: Vec<Vec<f64>> = vec![Vec::new(); parties];
     shown.iter().for_each(|cell| of_party[party(cell)].push(cell.noise_s));

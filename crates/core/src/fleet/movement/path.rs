@@ -1,5 +1,5 @@
-//! What is usual on the path of one cell, and whether it changed: a delay that stays longer, or an offset that moves
-//! though the round trip, the server and the vantage do not.
+//! The usual offset and delay of one cell, and changes of its path: a delay that stays longer or shorter, or an offset
+//! that moves although the round trip, the server and the vantage do not.
 
 use std::collections::VecDeque;
 
@@ -7,20 +7,20 @@ use super::track::median;
 
 /// Readings until the usual offset and delay of a cell are known.
 const WARM: usize = 8;
-/// Readings after which the scatter of a cell is known well enough to call anything unusual.
+/// Readings after which the scatter of a cell is known well enough to find changes.
 const KNOWN: usize = 20;
 /// Readings in a row that must show a change.
 const SIGHTINGS: usize = 5;
-/// How fast the usual values follow.
+/// Weight of a new reading in the usual values.
 const LEARNS: f64 = 0.05;
 /// A change below this is not worth a finding, in seconds.
 const SMALLEST_S: f64 = 1e-5;
 
-/// One reading against what is usual.
+/// One reading, compared with the usual values.
 #[derive(Debug, Clone, Copy)]
 struct Recent {
     at_ns: i64,
-    /// The offset beyond what is usual and what the clocks did.
+    /// The offset less the usual one and the movements of the clocks.
     beyond_s: f64,
     delay_s: f64,
 }
@@ -31,9 +31,9 @@ pub(in crate::fleet) struct Changed {
     pub since_ns: i64,
     /// By how much the offset was displaced.
     pub offset_s: f64,
-    /// By how much the round trip was; nothing when only the asymmetry changed.
+    /// By how much the round trip changed; zero when only the asymmetry did.
     pub delay_s: f64,
-    /// The delay before.
+    /// The delay before, in seconds.
     before_s: f64,
 }
 
@@ -57,8 +57,8 @@ struct Usual {
 }
 
 impl Path {
-    /// The offset beyond what is usual, and what is left of it when the delay explains as much as it can: a change in one
-    /// direction moves the offset by half of what it adds to the round trip.
+    /// The offset less the usual one, and the part of it that the delay cannot explain: a change in one direction moves
+    /// the offset by half of what it adds to the round trip.
     pub fn beyond_s(&self, offset_s: f64, delay_s: f64) -> Option<(f64, f64)> {
         let usual = self.usual?;
         let beyond_s = offset_s - usual.offset_s;
@@ -70,7 +70,7 @@ impl Path {
         self.usual.map_or(1e-3, |usual| usual.noise_s.max(2e-6))
     }
 
-    /// Learns from the first readings what is usual.
+    /// Learns the usual values from the first readings.
     pub fn warm_up(&mut self, offset_s: f64, delay_s: f64) {
         self.warm.push((offset_s, delay_s));
         if self.warm.len() < WARM {
@@ -86,7 +86,7 @@ impl Path {
         self.warm = Vec::new();
     }
 
-    /// Takes a reading: `beyond_s` is the offset less what is usual and what the clocks did.
+    /// Takes a reading. `beyond_s` is the offset less the usual one and the movements of the clocks.
     pub fn learn(&mut self, at_ns: i64, beyond_s: f64, delay_s: f64) {
         let Some(usual) = &mut self.usual else { return };
         if self.recent.len() == SIGHTINGS {
@@ -99,14 +99,14 @@ impl Path {
             usual.offset_s += LEARNS * beyond_s;
             usual.delay_s += LEARNS * late_s;
         }
-        // The scatter follows the middle of absolute deviations: up and down by the same small steps. The first steps up are
-        // larger, because the few readings of the beginning may have been too much alike.
+        // The scatter follows the median of absolute deviations, up and down by equal small steps. The first steps up
+        // are larger, because the few readings of the warm-up may have been too much alike.
         let up = 1.0 + (1.0 / self.readings as f64).max(0.04);
         let follow = |noise_s: f64, deviation_s: f64| {
             let by = if 1.4826 * deviation_s.abs() > noise_s { up } else { 1.0 / 1.04 };
             (noise_s * by).max(1e-6)
         };
-        // An offset that stays displaced is no scatter.
+        // A lasting displacement of the offset is not scatter.
         if self.changed.is_none_or(|changed| changed.delay_s != 0.0) {
             usual.noise_s = follow(usual.noise_s, beyond_s);
         }
@@ -114,7 +114,7 @@ impl Path {
         self.look();
     }
 
-    /// How many of the newest readings in a row show a longer or shorter delay.
+    /// The number of newest readings in a row with an unusual delay.
     pub fn sightings(&self) -> usize {
         let Some(usual) = self.usual else { return 0 };
         let limit_s = delay_limit_s(&usual);
@@ -122,7 +122,7 @@ impl Path {
         self.recent.iter().rev().take_while(is_late).count()
     }
 
-    /// Whether the newest reading shows the path as it was before the change.
+    /// Whether the newest reading fits the path as it was before the change.
     pub fn is_returning(&self) -> bool {
         let (Some(usual), Some(changed), Some(last)) = (self.usual, self.changed, self.recent.back()) else {
             return false;
@@ -165,7 +165,7 @@ impl Path {
         }
     }
 
-    /// A delay that stays is the new usual one, with the offset that belongs to it.
+    /// Makes a delay that stays the usual one, with the offset that belongs to it.
     fn take_delay(&mut self, since_ns: i64, beyond_s: f64, delay_s: f64, before: &Usual) {
         let by_s = delay_s - before.delay_s;
         let most_s = 0.55 * by_s.abs() + 3.0 * before.noise_s;
@@ -191,7 +191,7 @@ impl Changed {
         delay_limit_s(usual).min(0.6 * self.delay_s.abs()).max(0.3 * self.delay_s.abs())
     }
 
-    /// Whether the offset moved by enough to matter beside the delay.
+    /// Whether the offset moved enough, compared with the delay, to matter.
     pub fn is_one_sided(&self, noise_s: f64) -> bool {
         self.offset_s.abs() > (4.0 * noise_s).max(0.1 * self.delay_s.abs())
     }

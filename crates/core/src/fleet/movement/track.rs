@@ -1,4 +1,4 @@
-//! How one clock moved against all others, round by round, and whether it moved more than it usually does.
+//! The movement of one clock against all others, round by round, and whether it moved more than it usually does.
 
 use std::collections::VecDeque;
 
@@ -8,13 +8,13 @@ const KEPT: usize = 96;
 const LEARNED: usize = 64;
 /// A finding needs this many times the usual scatter.
 const SIGMAS: f64 = 6.0;
-/// How much wider limits are while few differences are known: at this number of them twice as wide.
+/// Limits are wider while few differences are known: twice as wide at this number of them.
 const UNSURE: f64 = 8.0;
 /// A movement that grows by this factor after it was found is a drift.
 const GROWS: f64 = 1.8;
-/// A pause of so many usual spacings separates what comes before from what comes after.
+/// After a pause of more than so many usual spacings, the earlier points are dropped.
 const GAP: i64 = 6;
-/// Rounds of which it is kept where a clock was against all others.
+/// Rounds for which the difference between a clock and the middle of all others is kept.
 const STANDINGS: usize = 16;
 /// From the largest tenth of absolute values to a standard deviation.
 const FROM_TENTH: f64 = 1.645;
@@ -24,12 +24,12 @@ const GRAINS: f64 = 6.0;
 const FROM_MEDIAN: f64 = 1.4826;
 /// Movements below this are not worth a finding, in seconds.
 const SMALLEST_S: f64 = 1e-5;
-/// An inferred movement that nothing proves is history after this time, in nanoseconds: its end level becomes normal.
+/// A movement lapses after this time, in nanoseconds: the present level becomes the usual one.
 const LAPSES_NS: i64 = 12 * 3600 * 1_000_000_000;
 
-/// Newest points, and points before them, whose medians are compared: fast changes and slow ones.
+/// The numbers of newest points and of points before them whose medians are compared, for fast and for slow changes.
 const SCALES: [(usize, usize); 2] = [(3, 8), (8, 32)];
-/// Differences that must be known before a scale says anything: those of slow changes follow each other closely.
+/// Differences that must be known before a scale is used. Those of the slow scale are correlated, so more are needed.
 const NEEDED: [usize; 2] = [8, 24];
 
 /// How a clock moved.
@@ -39,21 +39,21 @@ pub(in crate::fleet) enum Manner {
     Drift,
 }
 
-/// A movement under way.
+/// A movement that was found and has not ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::fleet) struct Moved {
     pub since_ns: i64,
     pub manner: Manner,
-    /// By how much it differs now from where it was, in seconds.
+    /// How far the clock is now from its level before, in seconds.
     pub by_s: f64,
     /// The half-width within which `by_s` is known.
     pub within_s: f64,
-    /// Where it was.
+    /// The level before.
     level_s: f64,
     peak_s: f64,
     found_s: f64,
     returned: usize,
-    /// Whether it was not judged yet.
+    /// Whether it has not been judged yet.
     pub is_new: bool,
 }
 
@@ -68,22 +68,22 @@ impl Moved {
 #[derive(Debug, Clone, Default)]
 pub(in crate::fleet) struct Track {
     points: VecDeque<(i64, f64)>,
-    /// Where the clock is now, against the others and its own beginning.
+    /// The position of the clock in seconds, against the others and its own beginning.
     pub position_s: f64,
     usual: [VecDeque<f64>; SCALES.len()],
     /// The scatter of the readings behind a point.
     grain_s: f64,
     pending: usize,
-    /// Where the clock was against the middle of all others in the last rounds, newest last.
+    /// The clock less the middle of all others in the last rounds, newest last.
     standings: VecDeque<f64>,
     pub moved: Option<Moved>,
 }
 
 impl Track {
-    /// Adds the position of a round, known as well as cells of this scatter tell it.
+    /// Adds the position of a round. `noise_s` is the scatter of the readings behind it.
     pub fn push(&mut self, at_ns: i64, position_s: f64, noise_s: f64) {
         self.position_s = position_s;
-        // A clock goes its own way while it is not read.
+        // The clock may have moved in any way while it was not read.
         let is_gap = self.points.len() > 1 && {
             let (first, last) = (self.points[0], self.points[self.points.len() - 1]);
             at_ns - last.0 > GAP * (last.0 - first.0) / (self.points.len() as i64 - 1)
@@ -104,7 +104,7 @@ impl Track {
         }
     }
 
-    /// Notes where the clock is against the middle of all others.
+    /// Notes the difference between the clock and the middle of all others.
     pub fn stand(&mut self, standing_s: f64) {
         if self.standings.len() == STANDINGS {
             self.standings.pop_front();
@@ -122,7 +122,7 @@ impl Track {
         (before_s + by_s).abs() < 0.5 * before_s.abs()
     }
 
-    /// The clock is where it belongs: a movement was a repair, and what is usual is learned from here.
+    /// Makes the present position the usual one, and ends the movement.
     pub fn rebase(&mut self) {
         let newest = self.points.len().saturating_sub(SCALES[0].0);
         self.points.drain(..newest);
@@ -137,7 +137,7 @@ impl Track {
         (steps.len() >= NEEDED[0]).then(|| (FROM_MEDIAN * median(steps)).max(self.grain_s))
     }
 
-    /// By how much the position of this round differs from the usual one, without waiting for a second sight of it.
+    /// By how much the position of this round differs from the usual one, without waiting for a second sighting.
     pub fn jump_s(&self) -> f64 {
         if let Some(moved) = &self.moved {
             return self.position_s - moved.level_s;
@@ -202,7 +202,7 @@ impl Track {
         let jump_s = at(first).1 - before.1;
         let is_step = first > 0 && jump_s.abs() > 0.4 * by_s.abs() && jump_s.signum() == by_s.signum();
         let (manner, since_ns) = if is_step {
-            // It happened between two rounds.
+            // It happened between two rounds, and is dated in the middle.
             (Manner::Step, before.0 + (at(first).0 - before.0) / 2)
         } else {
             (Manner::Drift, self.drift_onset(level_s, by_s))
@@ -238,7 +238,7 @@ impl Track {
         if span_s <= 0.0 || rate.abs() < 1e-12 {
             return start.0;
         }
-        // A line says nothing of a clock that jumped to it.
+        // If the clock jumped to the line, the jump is the onset.
         let last = self.points[first.saturating_sub(1)];
         let jump_s = (start.1 - last.1) - rate * ((start.0 - last.0) as f64 / 1e9);
         if jump_s * by_s.signum() > 0.5 * by_s.abs() {
@@ -248,7 +248,7 @@ impl Track {
         (start.0 - (back_s * 1e9) as i64).max(self.points[0].0)
     }
 
-    /// A movement ends when the clock is back where it was, or when it is so old that the present is normal.
+    /// Follows a movement. It ends when the clock is back where it was, or when it lapses.
     fn follow(&mut self, at_ns: i64) {
         let newest: Vec<_> = self.points.iter().rev().take(3).map(|point| point.1).collect();
         let limit_s = limit_s(&self.usual[0], 0, self.grain_s).unwrap_or(SMALLEST_S);
@@ -272,8 +272,7 @@ impl Track {
     }
 }
 
-/// By how much a difference must exceed what is usual. Most differences can be nothing at all, so that the scatter is
-/// taken from the largest tenth.
+/// The limit of usual differences. Most may be zero, so the scatter is taken from the largest tenth.
 fn limit_s(usual: &VecDeque<f64>, scale: usize, grain_s: f64) -> Option<f64> {
     if usual.len() < NEEDED[scale] {
         return None;
@@ -281,12 +280,12 @@ fn limit_s(usual: &VecDeque<f64>, scale: usize, grain_s: f64) -> Option<f64> {
     let mut sorted: Vec<f64> = usual.iter().copied().collect();
     let place = sorted.len() * 9 / 10;
     let tenth = *sorted.select_nth_unstable_by(place, f64::total_cmp).1;
-    // A scatter that few differences tell is not well known.
+    // The scatter of few differences is uncertain.
     let sigmas = SIGMAS * (1.0 + UNSURE / usual.len() as f64);
     Some((sigmas * tenth / FROM_TENTH).max(GRAINS * grain_s).max(SMALLEST_S))
 }
 
-/// The middle value; of two the mean.
+/// The median; the mean of the middle two for an even number, zero for none.
 pub(in crate::fleet) fn median(mut values: Vec<f64>) -> f64 {
     if values.is_empty() {
         return 0.0;

@@ -1,4 +1,4 @@
-//! Which slots may be used at the moment, by plans that were written and neither replaced nor expired.
+//! The slots that vantages may be using at the moment, by plans that were neither replaced nor expired.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ struct InForce {
     /// When it expires at the latest, in seconds on the hub's monotonic clock.
     until_s: f64,
     polls: Vec<(Witness, Class, f64)>,
-    /// What is followed after it expired, until another plan is followed.
+    /// The slots that are used after it expired, until the vantage follows another plan.
     spare: Vec<(Witness, Class, f64)>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Held<'a> {
     pub class: Class,
     /// The length of the slots, in seconds.
     pub slot_s: f64,
-    /// Whether the latest plan of the vantage says so.
+    /// Whether the latest plan of the vantage has this slot.
     pub is_latest: bool,
     pub is_spare: bool,
 }
@@ -37,8 +37,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Notes that `plan` was written for `vantage`; it is followed until `until_s` at the latest. A hub that takes over
-    /// notes the documents that it finds in the same way, with the full validity.
+    /// Notes that `plan` was written for `vantage`, which follows it until `until_s` at the latest. A hub that takes
+    /// over notes the plans that it finds in the same way, with the full validity.
     pub fn publish(&mut self, vantage: &Arc<str>, version: PlanVersion, plan: &VantagePlan, until_s: f64) {
         let plans = self.plans.entry(Arc::clone(vantage)).or_default();
         if let Some(same) = plans.back_mut().filter(|last| last.version == version) {
@@ -55,20 +55,20 @@ impl Ledger {
         plans.push_back(InForce { version, until_s, polls, spare });
     }
 
-    /// Notes that `vantage` follows the plan of this version, and therefore none that is older.
+    /// Notes that `vantage` follows the plan of this version, and therefore no older one.
     pub fn acknowledge(&mut self, vantage: &str, version: PlanVersion) {
         if let Some(plans) = self.plans.get_mut(vantage) {
             plans.retain(|plan| plan.version >= version);
         }
     }
 
-    /// Forgets what has expired at `now_s`, but for what is followed after that.
+    /// Forgets the polls of plans that have expired at `now_s`. Their spare slots stay.
     pub fn expire(&mut self, now_s: f64) {
         for plans in self.plans.values_mut() {
             for plan in plans.iter_mut().filter(|plan| plan.until_s <= now_s) {
                 plan.polls = Vec::new();
             }
-            // Of plans that differ in nothing more, the latest is enough.
+            // Of expired plans with equal spare slots, the latest is enough.
             let (older, newer): (Vec<_>, Vec<_>) = (plans.drain(..).collect(), Vec::new());
             *plans = older
                 .into_iter()
@@ -81,7 +81,7 @@ impl Ledger {
         }
     }
 
-    /// For each server what slots may be in use by a plan.
+    /// The slots of each server that may be in use.
     #[must_use]
     pub(super) fn held(&self) -> HashMap<&Witness, Vec<Held<'_>>> {
         let mut all: HashMap<&Witness, Vec<Held<'_>>> = HashMap::new();

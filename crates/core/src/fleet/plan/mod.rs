@@ -1,18 +1,18 @@
 //! Which vantage polls which server how often, so that no server ever sees more than its budget from the whole fleet.
 //!
-//! The time of each server is cut into slots that are a little longer than its budget ([`slots`]). Each slot belongs to at
-//! most one vantage, in every mixture of vantages that follow the newest plan, follow an older one, or have none any more:
+//! The time of each server is cut into slots that are a little longer than its budget ([`slots`]). Each slot belongs to
+//! at most one vantage, in every mixture of vantages that follow the newest plan, an older plan, or no valid plan:
 //!
-//! - Slots go round in a cycle of one more than `vantages_per_server`. The vantages that are chosen share all but the last,
-//!   which is kept for vantages without a valid plan.
-//! - Every vantage that may poll a server has a *spare* slot, one of the last of each cycle, for the time after its plan
-//!   expired. It keeps it.
-//! - A slot is given to another vantage only when its former holder follows a newer plan, or when that plan expired
+//! - Slots repeat in a cycle of `vantages_per_server` plus one. The chosen vantages share all slots of a cycle but the
+//!   last, which is reserved for vantages without a valid plan.
+//! - Every vantage that may poll a server has a *spare* slot for the time after its plan expired: the last slot of some
+//!   cycles. It keeps this slot.
+//! - A slot is given to another vantage only when its former holder follows a newer plan, or when the former plan expired
 //!   ([`Ledger`]).
 //!
 //! A plan is valid for a duration after the agent *sent* the message that the plan answers (`answers`), on the agent's
-//! monotonic clock. However late a plan arrives, it expires no later than the hub assumes, because the hub counts the
-//! same duration from when it received that message.
+//! monotonic clock. Even a late plan expires no later than the hub assumes, because the hub counts the same duration
+//! from when it received that message.
 
 mod ledger;
 pub mod slots;
@@ -28,14 +28,14 @@ use super::witness::Witness;
 use ledger::Held;
 use slots::{Class, slot_s};
 
-/// What a planner may choose from; the defaults are those of the documentation.
+/// Settings of the planner, with the documented defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanConfig {
     /// How many vantages poll each server.
     pub vantages_per_server: usize,
     /// How long a plan is valid, in seconds.
     pub validity_s: f64,
-    /// After how many seconds one of the vantages of each server gives way to the next one.
+    /// After how many seconds one of the vantages of each server is replaced by the next one.
     pub rotation_s: f64,
 }
 
@@ -52,9 +52,9 @@ pub struct PlanVantage {
     pub name: Arc<str>,
     /// The group that it belongs to, for spreading; empty when it belongs to none.
     pub group: Arc<str>,
-    /// Whether it is heard and was tested. Others keep their spare slots and get no plan of their own.
+    /// Whether it is heard and was tested. Others keep their spare slots and get no polls.
     pub is_trusted: bool,
-    /// What its own file allows it to poll.
+    /// The servers that its own configuration allows it to poll.
     pub allows: BTreeSet<Witness>,
 }
 
@@ -65,7 +65,7 @@ pub struct PlanServer {
     pub witness: Witness,
     /// The shortest time between two polls from the whole fleet, in seconds; 16 s unless configured.
     pub budget_s: f64,
-    /// Our own server: every vantage polls it at its own interval, and no budget applies.
+    /// Whether it is our own server: every vantage polls it at the configured interval, and no budget applies.
     pub is_own: bool,
     /// The poll interval that the configuration asks for, in seconds. A plan never polls faster.
     pub poll_s: f64,
@@ -80,11 +80,11 @@ pub struct Assignment {
     pub interval_s: f64,
     /// The length of the slots, in seconds.
     pub slot_s: f64,
-    /// The slots in which it is polled; empty for our own servers, which no budget applies to.
+    /// The slots in which it is polled; empty for our own servers, which have no budget.
     pub slots: Vec<Class>,
 }
 
-/// The pace without a valid plan, for one server.
+/// How one server is polled without a valid plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fallback {
     /// The server.
@@ -102,11 +102,11 @@ pub struct Fallback {
 pub struct VantagePlan {
     /// What to poll while the plan is valid.
     pub polls: Vec<Assignment>,
-    /// What to poll after it expired: the pace at which all agents together stay within every budget.
+    /// What to poll after it expired, so that all agents together stay within every budget.
     pub fallback: Vec<Fallback>,
 }
 
-/// Where a plan comes from, and which of two is newer: the revision of the lease first, then the number.
+/// The version of a plan. The one with the higher lease revision is newer, then the one with the higher number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct PlanVersion {
     /// The revision of the lease of the hub that wrote it.
@@ -115,8 +115,9 @@ pub struct PlanVersion {
     pub number: u64,
 }
 
-/// Plans for every vantage. `delay_s` is the median round trip of a vantage to a server, where it was measured; `turn`
-/// counts rotations (time divided by [`PlanConfig::rotation_s`]); `in_force` is what may still be polled by older plans.
+/// Makes the plan of every vantage. `delay_s` is the median round trip of a vantage to a server, if it was measured;
+/// `turn` counts rotations (time divided by [`PlanConfig::rotation_s`]); `in_force` has the slots that older plans may
+/// still use.
 #[must_use]
 pub fn plan(
     vantages: &[PlanVantage],
@@ -128,11 +129,11 @@ pub fn plan(
 ) -> BTreeMap<Arc<str>, VantagePlan> {
     let mut plans: BTreeMap<_, _> =
         vantages.iter().map(|vantage| (Arc::clone(&vantage.name), VantagePlan::default())).collect();
-    // Once for all servers, so that the time grows with the pairs of vantage and server and not with their square.
-    let (may_poll, held) = (who_may_poll(vantages), in_force.held());
-    let (nobody, none) = (Vec::new(), Vec::new());
+    // Once for all servers, so that the time grows with the number of pairs of vantage and server, not with its square.
+    let (may_poll, held) = (vantages_by_server(vantages), in_force.held());
+    let (no_vantage, none) = (Vec::new(), Vec::new());
     for (at, server) in servers.iter().enumerate() {
-        let allowed = may_poll.get(&server.witness).unwrap_or(&nobody);
+        let allowed = may_poll.get(&server.witness).unwrap_or(&no_vantage);
         if server.is_own {
             own(server, allowed, &mut plans);
             continue;
@@ -145,7 +146,7 @@ pub fn plan(
         // Each keeps its place in the cycle while the same vantages are chosen.
         chosen.sort_by(|a, b| a.name.cmp(&b.name));
         for (vantage, mut slots) in chosen.iter().zip(cycle.share(&chosen, held)) {
-            // Until a slot is free, what it has anyway.
+            // Until a slot is free, the vantage uses its spare slot.
             if slots.is_empty() {
                 slots.extend(spare.get(&*vantage.name));
             }
@@ -165,8 +166,8 @@ pub fn plan(
     plans
 }
 
-/// The vantages whose own file allows them to poll a server.
-fn who_may_poll(vantages: &[PlanVantage]) -> HashMap<&Witness, Vec<&PlanVantage>> {
+/// The vantages whose own configuration allows them to poll a server, by server.
+fn vantages_by_server(vantages: &[PlanVantage]) -> HashMap<&Witness, Vec<&PlanVantage>> {
     let mut all: HashMap<&Witness, Vec<&PlanVantage>> = HashMap::new();
     for vantage in vantages {
         for witness in &vantage.allows {
@@ -176,7 +177,7 @@ fn who_may_poll(vantages: &[PlanVantage]) -> HashMap<&Witness, Vec<&PlanVantage>
     all
 }
 
-/// Our own servers are polled by everybody who may, at the configured interval.
+/// Plans one of our own servers: every trusted vantage that may poll it does so at the configured interval.
 fn own(server: &PlanServer, allowed: &[&PlanVantage], plans: &mut BTreeMap<Arc<str>, VantagePlan>) {
     for vantage in allowed {
         let plan = plans.entry(Arc::clone(&vantage.name)).or_default();
@@ -188,7 +189,7 @@ fn own(server: &PlanServer, allowed: &[&PlanVantage], plans: &mut BTreeMap<Arc<s
     }
 }
 
-/// The nearest trusted vantages, one of each group first; the last place goes round among all others.
+/// The nearest trusted vantages, one of each group first. The last place rotates among all others.
 fn choose<'a>(
     allowed: &[&'a PlanVantage],
     delay_s: &dyn Fn(&PlanVantage) -> Option<f64>,
@@ -212,18 +213,17 @@ fn choose<'a>(
     }
     order.extend(later);
     let mut rest = order.split_off(most - 1);
-    // Not by distance, which scatters: everybody's turn comes.
+    // By name and not by delay, which scatters, so that every vantage gets its turn.
     rest.sort_by(|a, b| a.name.cmp(&b.name));
     order.push(rest[(turn % rest.len() as u64) as usize]);
     order
 }
 
-/// How the slots of one server go round.
 struct Cycle {
     slot_s: f64,
-    /// Slots of a cycle, with the last one, which is kept for spare slots.
+    /// Slots of a cycle, including the last one, which is reserved for spare slots.
     slots: u32,
-    /// A spare slot comes once in so many cycles.
+    /// Each spare slot repeats once in so many cycles.
     rows: u32,
 }
 
@@ -238,13 +238,13 @@ impl Cycle {
         Class { cycle: self.slots, at }
     }
 
-    /// Whether they are slots of this length; the number was a text on the way.
+    /// Whether they are slots of this length; the number may have been rounded in a message.
     fn is_of(&self, held: &Held) -> bool {
         (held.slot_s - self.slot_s).abs() < 1e-9
     }
 
-    /// Whether slots that are in use may meet those of a class. Slots of another length, from before the budget changed, meet
-    /// all of them; spare ones of another length are left out, because they could be held for ever.
+    /// Whether slots in use may coincide with those of a class. Slots of another length, from before the budget
+    /// changed, may coincide with any; spare ones of another length are ignored, because they could be held for ever.
     fn meets(&self, held: &Held, class: Class) -> bool {
         if self.is_of(held) { held.class.overlaps(class) } else { !held.is_spare }
     }
@@ -253,8 +253,8 @@ impl Cycle {
         Class { cycle: self.slots * self.rows, at: self.slots * row + self.slots - 1 }
     }
 
-    /// The spare slot of each vantage. It has the one that it had, or a part of it when there are more vantages now. A new
-    /// vantage gets one when the others have given up enough.
+    /// The spare slot of each vantage. A vantage keeps its spare slot, or a part of it if there are more vantages now.
+    /// A new vantage gets one as soon as one is free.
     fn spare<'a>(&self, allowed: &[&'a PlanVantage], held: &[Held]) -> BTreeMap<&'a str, Class> {
         let mut had = BTreeMap::new();
         for held in held.iter().filter(|held| held.is_spare && held.is_latest && self.is_of(held)) {
@@ -274,8 +274,7 @@ impl Cycle {
         spare
     }
 
-    /// The slots of each chosen vantage: as many as the others have, and those that it had as far as possible. It leaves out
-    /// those that its own file makes too many.
+    /// The slots of each chosen vantage: equally many, and as far as possible those that it had.
     fn share(&self, chosen: &[&PlanVantage], held: &[Held]) -> Vec<Vec<Class>> {
         let mut shares = vec![Vec::new(); chosen.len()];
         let (columns, many) = (self.slots as usize - 1, chosen.len().max(1));
@@ -305,7 +304,6 @@ impl Cycle {
         shares
     }
 
-    /// The mean interval of these slots.
     fn interval_s(&self, slots: &[Class]) -> f64 {
         let rate: f64 = slots.iter().map(|class| 1.0 / f64::from(class.cycle)).sum();
         self.slot_s / rate.max(f64::MIN_POSITIVE)
@@ -347,7 +345,7 @@ mod tests {
         }
     }
 
-    /// The slots that each vantage may use at one server, by a plan or after it.
+    /// The slots that each vantage may use at one server, while its plan is valid or afterwards.
     fn classes(plans: &Plans, server: &Witness) -> Vec<(Arc<str>, Class)> {
         let each = plans.iter().flat_map(|(name, plan)| {
             let polls = plan.polls.iter().filter(|poll| poll.witness == *server).flat_map(|poll| poll.slots.clone());
@@ -357,7 +355,7 @@ mod tests {
         each.collect()
     }
 
-    /// Whether two vantages may use one slot, whatever of these plans each follows.
+    /// Whether two vantages may use the same slot if each follows any of these plans.
     fn collide(server: &Witness, plans: &[&Plans]) -> bool {
         let all: Vec<_> = plans.iter().flat_map(|plans| classes(plans, server)).collect();
         all.iter().any(|(a, class)| all.iter().any(|(b, other)| a != b && class.overlaps(*other)))
@@ -407,7 +405,7 @@ mod tests {
         let second = plan(&vantages, &servers, &near, 1, &ledger, &config);
         publish(&mut ledger, &second, 1, 170.0);
         let new = second.iter().find(|(name, plan)| !plan.polls.is_empty() && first[*name].polls.is_empty()).unwrap().0;
-        assert_eq!(second[new].polls[0].slots, [second[new].fallback[0].spare.unwrap()], "what it has anyway");
+        assert_eq!(second[new].polls[0].slots, [second[new].fallback[0].spare.unwrap()], "its spare slot");
         first.keys().for_each(|name| ledger.acknowledge(name, PlanVersion { lease: 1, number: 1 }));
         let third = plan(&vantages, &servers, &near, 1, &ledger, &config);
         assert_eq!(third[new].polls[0].slots[0].cycle, 6);
@@ -433,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn nearest_vantages_of_different_groups_are_chosen_and_one_place_rotates() {
+    fn nearest_vantages_are_chosen_and_one_place_rotates() {
         let (vantages, servers, config) = (vantages(9), servers(1), PlanConfig::default());
         let chosen = |turn| {
             let plans = plan(&vantages, &servers, &near, turn, &Ledger::default(), &config);

@@ -1,16 +1,16 @@
-//! Slots: the time of each server is cut into slots of one length, and each slot belongs to one vantage at most. A request
-//! is sent near the middle of a slot, so that two requests are never closer than the budget.
+//! Slots: the time of each server is cut into slots of one length, and each slot belongs to at most one vantage. A
+//! request is sent near the middle of a slot, so that two requests are never closer than the budget.
 //!
-//! Slots are numbered on a *line*, the time line of the hub. An agent finds the line on its own clock by bounds that hold
-//! for every message, however long it took ([`Relation`]); no wall clock is involved.
+//! Slots are numbered on a *line*, the time line of the hub. An agent finds the line on its own clock by bounds that
+//! hold for messages with any delay ([`Relation`]); no wall clock is involved.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How fast two clocks that no program corrects drift apart at most (100 ppm).
+/// How fast two uncorrected clocks drift apart at most (100 ppm).
 pub const DRIFT: f64 = 100e-6;
-/// The least that a slot is longer than the budget, in seconds.
+/// A slot is longer than the budget by at least this, in seconds.
 const LEAST_GUARD_S: f64 = 0.03;
 
 /// The slots whose number leaves the remainder `at` when it is divided by `cycle`.
@@ -59,8 +59,9 @@ pub fn slot_s(budget_s: f64) -> f64 {
     budget_s + (budget_s / 16.0).max(LEAST_GUARD_S)
 }
 
-/// How far from the middle of a slot of this length a request is sent at most, in seconds. It is a third of what the slot
-/// is longer than the budget; the last third is for paths to the server that differ, and for a hub that took over.
+/// The largest distance of a request from the middle of a slot of this length, in seconds: a third of the time by which
+/// the slot is longer than the budget. Two requests can use two thirds of that time; the last third allows for
+/// different delays to the server and for a change of the hub.
 #[must_use]
 pub fn tolerance_s(slot_s: f64) -> f64 {
     (slot_s / 17.0).max(LEAST_GUARD_S) / 3.0
@@ -71,7 +72,7 @@ pub fn tolerance_s(slot_s: f64) -> f64 {
 pub struct Line {
     /// The agent's clock when the line is zero, in seconds.
     pub zero_s: f64,
-    /// How wrong that is at most, at `at_s` of the agent's clock.
+    /// The largest error of that, at `at_s` of the agent's clock.
     pub bound_s: f64,
     /// When it was found, on the agent's clock.
     pub at_s: f64,
@@ -88,13 +89,13 @@ impl Line {
 pub struct Slots {
     /// The length of a slot.
     pub length: Duration,
-    /// Which of them are its own.
+    /// The slots that belong to the vantage.
     pub classes: Vec<Class>,
 }
 
 impl Slots {
-    /// The first span that ends after `from_s` and in which a request may be sent, on the agent's clock. `None` when it is
-    /// not known well enough where the slot is.
+    /// The first span on the agent's clock that ends after `from_s` and in which a request may be sent. `None` if the
+    /// position of the slots is not known well enough.
     #[must_use]
     pub fn next(&self, line: &Line, from_s: f64) -> Option<(f64, f64)> {
         let length_s = self.length.as_secs_f64();
@@ -117,13 +118,13 @@ impl Slots {
     }
 }
 
-/// The difference of two clocks, by what messages prove: none arrives before it was sent.
+/// Bounds of the difference of two clocks, from the fact that no message arrives before it was sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Relation {
     /// The clock of the agent less that of the hub, in seconds.
     low_s: f64,
     high_s: f64,
-    /// When that was, on the clock of the hub.
+    /// The time of the bounds on the clock of the hub, in seconds.
     at_s: f64,
 }
 
@@ -134,20 +135,20 @@ impl Default for Relation {
 }
 
 impl Relation {
-    /// A message of the agent was sent at `sent_s` of its clock and heard at `heard_s` of the hub's.
+    /// Notes a message that the agent sent at `sent_s` of its clock and the hub received at `heard_s` of its own.
     pub fn heard(&mut self, sent_s: f64, heard_s: f64) {
         self.narrow(sent_s - heard_s, f64::INFINITY, heard_s);
     }
 
-    /// A message of the hub was sent at `sent_s` of its clock and received at `received_s` of the agent's; it is now
-    /// `now_s` on the hub's.
+    /// Notes a message that the hub sent at `sent_s` of its clock and the agent received at `received_s` of its own;
+    /// the hub's clock is now at `now_s`.
     pub fn answered(&mut self, sent_s: f64, received_s: f64, now_s: f64) {
         // The clocks may have drifted since.
         let high_s = received_s - sent_s + DRIFT * (now_s - sent_s).abs();
         self.narrow(f64::NEG_INFINITY, high_s, now_s);
     }
 
-    /// It is proven to be within these bounds at `now_s` of the hub's clock.
+    /// Narrows the difference to these bounds at `now_s` of the hub's clock.
     pub fn narrow(&mut self, low_s: f64, high_s: f64, now_s: f64) {
         if !(low_s.is_finite() || high_s.is_finite()) || !now_s.is_finite() {
             return;
@@ -158,11 +159,11 @@ impl Relation {
             high_s: (self.high_s + drifted_s).min(high_s),
             at_s: now_s,
         };
-        // A clock that jumped, or a machine that was frozen: what was known before is void.
+        // After a jump of a clock or a freeze of a machine, the earlier bounds are void.
         *self = if next.low_s <= next.high_s { next } else { Self { low_s, high_s, at_s: now_s } };
     }
 
-    /// The difference and how wrong it is at most, at `now_s` of the hub's clock. `None` before both bounds are known.
+    /// The difference and its largest error at `now_s` of the hub's clock, in seconds; `None` until both are bounded.
     #[must_use]
     pub fn difference_s(&self, now_s: f64) -> Option<(f64, f64)> {
         let bound_s = (self.high_s - self.low_s) / 2.0 + DRIFT * (now_s - self.at_s).abs();
@@ -206,7 +207,7 @@ mod tests {
         assert!((middle(1042.8) - 1076.5).abs() < 1e-9);
         assert!((middle(1077.0) - (1042.5 + 102.0)).abs() < 1e-9);
         let (begin_s, end_s) = slots.next(&line, 1000.0).unwrap();
-        assert!(end_s - begin_s < 2.0 * (tolerance_s(17.0) - 0.1), "what is not known is left out");
+        assert!(end_s - begin_s < 2.0 * (tolerance_s(17.0) - 0.1), "the uncertainty of the line is left out");
         assert_eq!(slots.next(&line, 1000.0 + 0.3 / DRIFT), None, "the clocks have drifted apart");
         assert_eq!(Slots { classes: Vec::new(), ..slots }.next(&line, 0.0), None);
     }
@@ -225,7 +226,7 @@ mod tests {
             assert!((difference_s - (agent_s(now_s) - now_s)).abs() <= bound_s, "{n}");
         }
         assert!(relation.difference_s(260.0).unwrap().1 < 0.1);
-        // It was frozen for a minute.
+        // The agent's machine was frozen for a minute.
         relation.answered(300.0, agent_s(240.0), 300.1);
         relation.heard(agent_s(240.0), 300.2);
         let (difference_s, bound_s) = relation.difference_s(301.0).unwrap();

@@ -1,4 +1,4 @@
-//! The last sixteen answers to a question that each reply answers.
+//! The results of a yes-or-no check for the last sixteen replies.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,14 +29,14 @@ impl Bits {
         self.yes & 1 == 1
     }
 
-    /// Turns the last `n` to no.
+    /// Sets the last `n` to no.
     pub fn take_back(&mut self, n: u32) {
         self.yes &= !mask(n);
     }
 
     /// How often yes was followed by no and then yes again.
     pub fn returns(self) -> u32 {
-        // A yes whose predecessor is no: the number of runs. The first run is no return.
+        // Each run of yes begins with one whose predecessor is no. The first run is no return.
         (self.yes & !(self.yes >> 1)).count_ones().saturating_sub(1)
     }
 }

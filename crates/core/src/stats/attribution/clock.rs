@@ -1,4 +1,4 @@
-//! What the stamps alone tell of this host's clocks: restarts, pauses, suspensions, steps.
+//! What the stamps alone show about this host's clocks: restarts, pauses, suspensions, steps.
 
 use super::Attribution;
 use super::witness::Jump;
@@ -8,7 +8,7 @@ use crate::stats::events::{Event, EventKind};
 use crate::stats::local::ClockMove;
 use crate::stats::verdict::When;
 
-/// A shorter suspension is not told.
+/// A suspension shorter than this is not reported, in seconds.
 const TOLD_S: f64 = 5.0;
 
 impl Attribution {
@@ -48,11 +48,11 @@ impl Attribution {
         }
     }
 
-    /// Whether it is known what a jump was; what was no step is taken from the difference of the clocks.
+    /// Whether this sample shows what a jump was. If it was no step, it no longer counts as a difference of the clocks.
     fn is_decided(&mut self, jump: &Jump, sample: &Sample, i: usize) -> bool {
         let before = self.engine.series[i].latest.map(|l| l.theta_s);
         let Some((before_s, measure)) = before.zip(sample.measure) else { return false };
-        // A step moves the offset against itself by its size.
+        // A step changes the offset by its size, with the opposite sign.
         let moved_s = measure.offset_s - before_s;
         if (moved_s + jump.size_s).abs() <= moved_s.abs() {
             return true;

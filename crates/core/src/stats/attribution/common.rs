@@ -1,6 +1,6 @@
 //! The common mode: the offset that all servers share, which is the error of this host's clock seen from outside.
 
-/// One server's word on the common mode.
+/// The common mode as one server shows it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word {
     /// Offset less the usual level, in seconds.
@@ -9,10 +9,10 @@ pub(super) struct Word {
     pub weight: f64,
 }
 
-/// The part of the weight on either side that does not count: what remains are the middle values.
+/// The part of the weight on either side that is ignored; the rest are the middle values.
 const OUTER: f64 = 0.4;
 
-/// The weighted median; of the middle values the one nearest to what was predicted. NaN for nothing.
+/// The middle value, by weight, that is nearest to what was predicted. NaN if there is none.
 pub(super) fn lazy_median(words: &mut [Word], predicted_s: f64) -> f64 {
     words.sort_unstable_by(|a, b| a.y_s.total_cmp(&b.y_s));
     let all: f64 = words.iter().map(|w| w.weight).sum();
@@ -29,8 +29,8 @@ pub(super) fn lazy_median(words: &mut [Word], predicted_s: f64) -> f64 {
     best
 }
 
-/// What a server says of the common mode once its delay is accounted for. Half of an unusual delay `x_s` is the most
-/// that it can have moved the offset, and exactly what it has when one direction alone changed.
+/// What a server shows of the common mode once its delay is accounted for. An unusual delay `x_s` moves the offset by
+/// at most half of itself, and by exactly half if only one direction changed.
 pub(super) fn freed(y_s: f64, x_s: f64, excess_s: f64, sigma_s: f64, predicted_s: f64) -> f64 {
     if x_s.abs() <= excess_s || !predicted_s.is_finite() {
         return y_s;

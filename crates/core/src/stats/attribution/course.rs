@@ -1,5 +1,6 @@
-//! What a server that was found wrong did since, however long it lasts: means over equal spans. Neither a step nor a
-//! drift describes a clock that goes to and fro, and its window of single values is too short to show it.
+//! The course of a server since it was found wrong, however long that lasts, as means over equal spans. It shows a
+//! clock that goes to and fro, which no step and no drift describes and for which the window of single values is too
+//! short.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +13,12 @@ const LEAST_FOR_PERIOD: usize = 24;
 const UNFIT: f64 = 3.0;
 /// The same for its size.
 const LARGE: f64 = 6.0;
-/// Between two means it covers at most this part of its range: a clock that jumps and is set back was wrong and right.
+/// Neighbouring means differ by at most this part of the range: a jump that is set back is no going to and fro.
 const JUMP: f64 = 0.35;
-/// A third of its means are further than this part of its range from both ends. A step that is slewed back stays there.
+/// At least a third of the means are further than this part of the range from both ends. A step that is slewed back
+/// stays near the ends.
 const BETWEEN: f64 = 0.15;
-/// It comes back by this part of its range, and by [`LARGE`] standard deviations: a drift does not, whatever its noise.
+/// It comes back by this part of its range, and by [`LARGE`] standard deviations; a noisy drift does not.
 const BACK: f64 = 0.1;
 /// A course is periodic if it resembles itself so well one period later, and differs by so much half-way.
 const ALIKE: f64 = 0.8;
@@ -24,7 +26,7 @@ const UNLIKE: f64 = -0.2;
 /// The shortest period, in means.
 const SHORTEST: usize = 6;
 
-/// How a clock that goes to and fro does so.
+/// How a clock goes to and fro.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Manner {
     /// Half of its range, in seconds.
@@ -82,17 +84,17 @@ impl Course {
             return None;
         }
         let values: Vec<f64> = self.means.iter().map(|m| f64::from(*m)).collect();
-        // Queues make the noise of a path larger than what was learnt when it was quiet.
+        // Queues make the noise of a path larger than it was when it was learned.
         let sigma_s = sigma_s(self.length).max(noise(&values));
         let range = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |r, v| (r.0.min(*v), r.1.max(*v)));
         let size_s = 0.5 * (range.1 - range.0);
-        // Not true of a noise that is not known either.
         let jump_s = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
         let is_smooth = jump_s <= JUMP * (range.1 - range.0);
         let is_between = |v: &&f64| (BETWEEN..1.0 - BETWEEN).contains(&((**v - range.0) / (range.1 - range.0)));
         let is_smooth = is_smooth && values.iter().filter(is_between).count() * 3 >= values.len();
         let back_s = turned_back(&values);
         let is_back = back_s >= BACK * (range.1 - range.0) && back_s > LARGE * sigma_s;
+        // False if the noise is not known, which makes `sigma_s` infinite.
         let is_to_and_fro = is_smooth && is_back && rest(&values) > UNFIT * sigma_s && size_s > LARGE * sigma_s;
         is_to_and_fro.then(|| Manner { size_s, period_s: self.period_s(&values) })
     }
@@ -105,7 +107,7 @@ impl Course {
         let likeness: Vec<f64> = (0..=values.len() / 2).map(|lag| likeness(values, middle, lag)).collect();
         let lags = SHORTEST..likeness.len();
         let best = lags.max_by(|a, b| likeness[*a].total_cmp(&likeness[*b]))?;
-        // At the end of what was seen, the likeness may still be rising.
+        // At the longest lag, the likeness may still be rising.
         let is_peak = best + 1 < likeness.len();
         let differs = likeness[..best].iter().any(|l| *l < UNLIKE);
         let each_s = (self.until_s - self.begin_s) / f64::from(self.replies().max(1));

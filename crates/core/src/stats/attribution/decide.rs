@@ -1,4 +1,4 @@
-//! Who is named: the rules that turn what was seen into accusations, and into silence where counting does not decide.
+//! Decides who is named, from sightings and proofs; no party is named if counting does not decide.
 
 use std::collections::HashSet;
 
@@ -14,44 +14,44 @@ use crate::stats::consensus::MIN_SERVERS;
 use crate::stats::independence::Independence;
 use crate::stats::verdict::Kind;
 
-/// A server errs once in a year.
+/// How often a server is assumed to become wrong, per year.
 const ERRORS_A_YEAR: f64 = 1.0;
-/// Changes of routes move offsets by about so much, in seconds.
+/// How far a change of a route moves an offset on average, in seconds, assumed exponentially distributed.
 const ROUTE_SCALE_S: f64 = 0.03;
-/// A path that was seen so few times is not known: its changes are expected more often.
+/// With fewer replies than about this, a path is assumed to change more often than its record says.
 const YOUNG_PATH: f64 = 64.0;
-/// Servers wander within a part of what they claim.
+/// How far a server wanders, as a part of the error that it claims; for a movement of the common mode, as a part of the
+/// median root distance.
 const WANDER: f64 = 0.065;
 const OWN_WANDER: f64 = 0.05;
-/// This part of all changes of a path moves extra delay from one direction to the other, so that the round trip stays.
+/// The share of path changes that move extra delay from one direction to the other and keep the round trip.
 const EXCHANGES: f64 = 0.05;
-/// How far a server is wrong has no scale: it is as likely in each of 16 e-foldings, from 100 ns to a second.
+/// The error of a wrong server is assumed to be equally likely in each of 16 e-foldings, from 100 ns to 1 s.
 const SIZES: f64 = 16.0;
-/// How far asymmetry moves a level, at least, as a part of the delay.
+/// The standard deviation of levels that asymmetry causes, at least, as a part of the delay.
 const ASYMMETRY: f64 = 0.06;
-/// A movement of another server that no delay showed and that nothing proves is so much of a change of a path: one that
-/// is over, and one that goes on.
+/// A movement that no change of delay shows and that nothing proves counts as this part of a path change: `ENDED` when
+/// it is over, `OPEN` while it goes on.
 const ENDED: f64 = 0.1;
 const OPEN: f64 = 0.3;
 /// After a change of its path, a server's level is uncertain for so many rounds.
 const LEARNING_ROUNDS: f64 = 128.0;
-/// An accusation needs this probability, and is kept at that.
+/// An accusation begins at the probability `SAID` and is kept while it is at least `KEPT`.
 const SAID: f64 = 0.55;
 const KEPT: f64 = 0.35;
-/// What is said with this probability or more is right nine times in ten: so it was in simulated worlds of all kinds,
-/// and how much more probable it was made no difference. See "How well it works" in docs/ANALYSIS.md.
+/// Least and largest stated confidence of an accusation that is not proven. In simulated worlds about nine in ten of
+/// them were right, nearly independent of the computed probability. See "How well it works" in docs/ANALYSIS.md.
 pub(super) const SURE: (f64, f64) = (0.84, 0.89);
-/// What began within so many rounds began together.
+/// Onsets within so many rounds of each other count as simultaneous.
 const TOGETHER: f64 = 8.0;
 /// Sizes that differ by less than this part are the same.
 const SAME: f64 = 0.35;
-/// What was named stays named when most servers are silent for so many rounds.
+/// A named server stays named for this many rounds in which too few servers are heard.
 const KEPT_ROUNDS: u16 = 16;
-/// Camps and halves count after so many rounds in a row.
+/// `camps` and `torn` open after so many rounds in a row.
 const OPEN_AFTER: u8 = 2;
 
 impl Engine {
-    /// Decides who is named in this round.
     pub(super) fn decide(&mut self, now: &Now, voters: &[usize], silent: bool) {
         self.few_rounds = if voters.len() < MIN_SERVERS { self.few_rounds.saturating_add(1) } else { 0 };
         self.forget_repairs(voters);
@@ -81,7 +81,7 @@ impl Engine {
         let evidence = Evidence { sides, bias_s, spread_s };
         for i in 0..self.series.len() {
             let was_named = self.series[i].finding.is_some_and(|f| f.named);
-            // What was named stays named unless the doubt lasts.
+            // A named server stays named unless the doubt lasts.
             let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
             let is_known = self.series[i].has_voice || self.series[i].is_named_lately(now.t_s);
             let may = may && is_known && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
@@ -95,7 +95,7 @@ impl Engine {
         }
         let own_named = self.names_own(voters, now, stayed || is_half);
         if let Some(finding) = &mut self.own.finding {
-            // What is proven is stated with a bound, which must be that of this round.
+            // A proven error is stated with a bound, which must be that of this round.
             self.dirty |= finding.named != own_named || own_named && finding.proven;
             finding.named = own_named;
             finding.unnamed = if own_named { 0 } else { finding.unnamed.saturating_add(1) };
@@ -112,7 +112,7 @@ impl Engine {
         }
     }
 
-    /// The median of the servers' levels, and how far they differ.
+    /// The median of the servers' levels, and their spread (1.4826 · MAD), in seconds.
     fn levels(&self, voters: &[usize]) -> (f64, f64) {
         let mut levels: Vec<f64> = voters.iter().filter_map(|i| self.series[*i].track.level_s()).collect();
         let bias_s = robust::median(&mut levels);
@@ -120,7 +120,7 @@ impl Engine {
         (bias_s, 1.4826 * robust::median(&mut apart))
     }
 
-    /// A server that moves to where the others are was repaired: that is no fault, and its past no measure.
+    /// Starts the series of a server again that moves to where the others are: it was repaired, which is no fault.
     fn forget_repairs(&mut self, voters: &[usize]) {
         let (bias_s, spread_s) = self.levels(voters);
         for i in voters {
@@ -130,7 +130,7 @@ impl Engine {
                 continue;
             }
             let (before_s, after_s) = (level_s - bias_s, level_s + series.lean_s - bias_s);
-            // Half of its delay and what it claims may be its own for ever.
+            // A level within the root distance may be lasting asymmetry, not an error.
             let usual_s = series.latest.map_or(0.0, |l| l.lambda_s);
             if before_s.abs() > (3.0 * spread_s).max(usual_s) && after_s.abs() < 0.5 * before_s.abs() {
                 series.start_again();
@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// Whether a server did not move when all others did: then it is not known who moved.
+    /// Whether a server stayed with this host's clock when the common mode moved: then it is not known who moved.
     fn stayed_with_own(&self, i: usize) -> bool {
         let series = &self.series[i];
         let (moved_s, sigma_s) = (self.own.lean_s(), self.own.track.sigma_s());
@@ -150,8 +150,8 @@ impl Engine {
         is_move && opposite && together && series.track.usual.is_some()
     }
 
-    /// The votes of the `accused`. A server that is proven wrong and agrees with those that share its source may have
-    /// its error from there: then the vote of all of them is in doubt.
+    /// The votes of the `accused`. A server that is proven wrong and agrees with others that share its source may have
+    /// its error from that source: then the votes of all of them are in doubt.
     fn votes_in_doubt(&self, accused: &[usize], voters: &[usize], now: &Now) -> f64 {
         let is_shared = |i: &&usize| self.series[**i].vote < 1.0 && self.series[**i].is_proven();
         if !accused.iter().any(|i| is_shared(&i)) {
@@ -178,8 +178,9 @@ impl Engine {
             .sum()
     }
 
-    /// Whether those who are proven wrong agree with this host's clock, and have half of the votes together with it.
-    /// With fewer than three independent votes it is enough that they agree with it: two do not outvote this host.
+    /// Whether servers that are proven wrong agree with this host's clock, and have half of the votes together with it.
+    /// With fewer than three independent votes, servers that agree with it need not be proven wrong: two votes do not
+    /// outvote this host.
     fn minority_has_own(&self, now: &Now, suspects: &[usize], voters: &[usize]) -> bool {
         if !self.own.is_in_conflict() {
             return false;
@@ -211,7 +212,7 @@ impl Engine {
         if !self.is_accusable(i) || !(finding.named || evidence.sides.outvote(self.lean_s(i), self.votes)) {
             return (false, 0.5);
         }
-        // What is not seen now is no reason to begin to say it.
+        // A server is not named for the first time without a sighting now.
         if !finding.named && series.sighting.is_none() && finding.bad_share.is_none() {
             return (false, 0.5);
         }
@@ -235,8 +236,8 @@ impl Engine {
         (p >= limit, stated.max(if finding.named { finding.confidence } else { SURE.0 }))
     }
 
-    /// Changes of all paths, and years watched. A movement that went on when `finding` began, and that is not proven, may
-    /// be one too: servers err so rarely that two of them soon after each other are hardly chance.
+    /// Changes of all paths, and years watched. An unproven movement of another server that began before `finding` and
+    /// goes on may be a path change too: two servers rarely become wrong soon after each other.
     fn changes_of_paths(&self, finding: &Finding, now: &Now) -> (f64, f64) {
         let before_s = finding.since_s - TOGETHER * self.period_s;
         let is_open = |f: &Finding| f.is_lasting() && !f.proven && f.bad_share.is_none() && f.since_s < before_s;
@@ -248,19 +249,18 @@ impl Engine {
         })
     }
 
-    /// How far a server has moved, in seconds.
     fn lean_s(&self, i: usize) -> f64 {
         self.series[i].sighting.map_or(self.series[i].lean_s, |s| s.size_s)
     }
 
-    /// Whether the movement of this host's clock is more than its servers wander within what they claim.
+    /// Whether the movement of this host's clock is larger than the wander of its servers within what they claim.
     fn is_large_enough(&self, limit: f64, now: &Now) -> bool {
         let size_s = self.own.sighting.map_or_else(|| self.own.lean_s(), |s| s.size_s).abs();
         size_s / (size_s + OWN_WANDER * self.own_peers().claim_s + self.unrest_of_paths_s(now)) >= limit
     }
 
-    /// How far the common mode may move because levels are learned again on new routes, from a common mode that was as
-    /// uncertain.
+    /// How far the common mode may move, in seconds, because servers on new routes have learned their levels again from
+    /// a common mode that was uncertain itself.
     fn unrest_of_paths_s(&self, now: &Now) -> f64 {
         let records = self.series.iter().map(|s| s.route.record(now.t_s));
         let (changes, years) = records.fold((0.0, PRIOR_YEARS), |all, its| (all.0 + its.0, all.1 + its.1));
@@ -269,7 +269,7 @@ impl Engine {
         share * ROUTE_SCALE_S / (self.voters.max(1) as f64).sqrt()
     }
 
-    /// Whether two of three servers moved with the common mode.
+    /// Whether at least two thirds of the votes moved with the common mode.
     fn all_went_along(&self, voters: &[usize]) -> bool {
         let size_s = self.own.sighting.map_or_else(|| self.own.lean_s(), |s| s.size_s).abs();
         let went = |i: &&usize| {
@@ -288,15 +288,15 @@ impl Engine {
         if self.own.unmoved.is_some() || doubtful && !finding.named || self.camps.open {
             return false;
         }
-        // While this host's clock runs away, replies of different ages make servers seem to move.
-        // What a server's level was learned from after the onset does not tell what happened then.
+        // Once this host's clock is named, only paths count: while it drifts, replies of different ages make servers
+        // seem to move. Before, a level that was learned after the onset does not show what happened at the onset.
         let is_shifted = |series: &Series| match finding.named {
             true => series.is_elsewhere(),
             false => series.is_unsettled() || !series.knows_since(finding.since_s),
         };
         let shifted = voters.iter().filter(|i| is_shifted(&self.series[**i])).count();
         let by_path = shifted * 2 >= voters.len() && voters.len() > 1;
-        // A majority that leaves without the common mode is in doubt itself.
+        // If servers moved and the common mode did not, the majority itself is in doubt.
         let still = self.own.track.usual.is_some() && self.own.sighting.is_none();
         let is_odd = still && voters.iter().any(|i| self.series[*i].finding.is_some());
         if finding.proven && voters.len() >= MIN_SERVERS {
@@ -311,17 +311,17 @@ impl Engine {
     }
 }
 
-/// What all servers together say of a movement of one of them.
+/// What all servers together show about a movement of one of them.
 struct Evidence {
     sides: Sides,
-    /// The median of the servers' levels, and how far they differ.
+    /// The median of the servers' levels, and their spread.
     bias_s: f64,
     spread_s: f64,
 }
 
 impl Evidence {
-    /// How much more likely a movement from `level_s` by `moved_s` is if extra delay of a path changed its direction than
-    /// if the clock did it: then the server was as far on one side of the true offset as it is on the other now.
+    /// How much more likely a movement from `level_s` by `moved_s` is if extra delay of the path changed its direction
+    /// than if the clock moved. After a change of direction, the server is as far on the other side of the true offset.
     fn exchange(&self, level_s: f64, moved_s: f64, delay_s: f64) -> f64 {
         let sigma_s = self.spread_s.hypot(ASYMMETRY * delay_s).max(1e-9);
         // Levels scatter with heavy tails: Student's t with three degrees of freedom.
@@ -333,8 +333,8 @@ impl Evidence {
     }
 }
 
-/// Who did not move in a direction: for up and down the smallest movement beyond which a server is on the other side,
-/// with the votes up to there.
+/// The servers that did not move up, and those that did not move down, in ascending order: the smallest movement of an
+/// accused server that puts this one on the other side, and the sum of the votes up to this one.
 struct Sides([Vec<(f64, f64)>; 2]);
 
 impl Sides {
@@ -344,8 +344,8 @@ impl Sides {
                 let (its_s, noise_s) = series.recent?;
                 let (its_s, latest_s) = (its_s * sign, series.lean_s * sign);
                 // Servers that move the same way are on the same side, whatever the size.
-                let stands = its_s < 2.0 * noise_s;
-                stands.then_some((2.0 * (its_s.max(latest_s - noise_s) + noise_s), series.vote))
+                let is_unmoved = its_s < 2.0 * noise_s;
+                is_unmoved.then_some((2.0 * (its_s.max(latest_s - noise_s) + noise_s), series.vote))
             };
             let mut keys: Vec<_> = voters.clone().filter_map(key).collect();
             keys.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -367,7 +367,7 @@ impl Sides {
     }
 }
 
-/// Whether the delay moved too, so that the path explains what was seen.
+/// Whether the delay changed too, so that the path explains the movement.
 fn is_path(series: &Series) -> bool {
     let Some(usual) = series.track.usual else { return false };
     let size_s = series.sighting.map_or(series.lean_s, |s| s.size_s).abs();

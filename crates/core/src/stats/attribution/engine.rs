@@ -1,5 +1,4 @@
-//! Rounds: about once in every poll interval all servers are compared with their common mode, and each new reply is
-//! judged once.
+//! Rounds: about once per poll interval, all servers are compared and each new reply is judged once.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,23 +13,24 @@ use super::track::{Peers, Scratch, weight};
 use super::watch::Watch;
 use crate::stats::consensus::{Interval, MIN_SERVERS};
 
-/// Rounds in which servers may still be polled more often than their schedules say.
+/// The first rounds, in which servers may still be polled more often than their schedules say.
 const FIRST_ROUNDS: u64 = 16;
-/// With so many polls of each server in one round, the rounds are too long.
+/// With more polls of each server than this in one round, the rounds are too long.
 const MANY_POLLS: usize = 4;
-/// Rounds without a word after the machine stood still.
+/// Rounds without a judgement after a restart or a suspension of the machine, and rounds after a pause of the monitor
+/// in which too few answers do not change the verdict.
 const SILENT_ROUNDS: u64 = 2;
 /// The peers' noise is compared again after so many rounds.
 const COMPARE_ROUNDS: u64 = 16;
-/// A server that the common mode follows looks quieter than it is, the more so the fewer there are. Its noise is at
-/// least this, divided by their number, times the peers', within these limits.
+/// The common mode contains each server's own noise, so that a server looks quieter than it is; the fewer servers, the
+/// more. Its noise is taken to be at least this, divided by the number of servers and kept within `FLOORS`, times the
+/// noise of its peers.
 const COMMON_PART: f64 = 3.5;
 const FLOORS: (f64, f64) = (0.35, 0.8);
-/// Smallest and largest change of delay that is worth a word as a new route, in seconds; between them a fifth of the
-/// root distance.
+/// A change of delay is a new route from a fifth of the root distance on, within these limits in seconds.
 const MATERIAL_S: (f64, f64) = (0.0005, 0.005);
 
-/// Everything that a verdict is made of.
+/// Everything that a verdict is derived from.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Engine {
     #[expect(clippy::vec_box, reason = "a series is large, and a list that grows is up to half empty")]
@@ -53,14 +53,13 @@ pub(super) struct Engine {
     scheduled_s: f64,
     /// Whether the period comes from observed intervals.
     pub tuned: bool,
-    /// Whether a server was asked twice.
     asked_twice: bool,
     pub silent_until: u64,
-    /// After a pause of the monitor too few servers were heard again to judge any.
+    /// The round until which too few servers do not change the verdict after a pause of the monitor.
     resumes_until: u64,
     /// Rounds in a row with fewer servers than a judgement needs.
     pub(super) few_rounds: u16,
-    /// The sum of votes of the servers that are heard, and their number.
+    /// The sum of the votes of the servers that are heard, and their number.
     pub votes: f64,
     pub voters: usize,
     pub majority: Option<Interval>,
@@ -70,7 +69,7 @@ pub(super) struct Engine {
     pub torn: Watch,
     /// Some servers stayed with this host's clock when the others moved.
     pub camps: Watch,
-    /// Most delays are up.
+    /// Most delays have increased.
     pub congested: Watch,
     pub congested_since_s: f64,
     /// When something that was named ended last.
@@ -124,8 +123,8 @@ impl Engine {
         self.dirty = true;
     }
 
-    /// A silence of all servers longer than this is a pause of the monitor. While the first polls of servers come early,
-    /// the schedule says when the next one is due.
+    /// A silence of all servers longer than this is a pause of the monitor. While the first polls of servers come
+    /// early, the schedule says when the next one is due.
     pub fn pause_s(&self) -> f64 {
         4.0 * if self.round <= FIRST_ROUNDS { self.period_s.max(self.scheduled_s) } else { self.period_s }
     }
@@ -133,7 +132,7 @@ impl Engine {
     /// Closes the round before a sample at `t_s` is taken, if it is due.
     pub fn advance(&mut self, t_s: f64, now: &Now) {
         if !self.tuned {
-            // Every poll of a server that is new passes here, so nothing must be counted before it can matter.
+            // Every poll runs this until the period is known; `tune` is O(n), so it waits until it can succeed.
             self.next_s = t_s;
             if self.asked_twice {
                 self.tune();
@@ -145,7 +144,7 @@ impl Engine {
         let is_early = self.heard_from >= self.live && t_s > self.round_s + 0.5 * self.period_s;
         if self.tuned && (t_s >= self.next_s || is_early) {
             self.close(now);
-            // Rounds from before the interval became longer are not added.
+            // A round that is later than this starts a new schedule; missed rounds are not made up for.
             let most_late_s = if self.round <= FIRST_ROUNDS { self.period_s } else { self.pause_s() };
             self.next_s = if t_s - self.next_s > most_late_s || is_early { t_s } else { self.next_s } + self.period_s;
             self.count_live(t_s);
@@ -155,7 +154,7 @@ impl Engine {
         }
     }
 
-    /// The next round comes at once if servers are polled much more often than before.
+    /// Closes the round now if servers are polled much more often than before.
     fn shorten_rounds(&mut self, t_s: f64) {
         self.polls = 0;
         let before_s = self.period_s;
@@ -193,7 +192,6 @@ impl Engine {
         }
     }
 
-    /// Compares all servers as they are `now`.
     fn close(&mut self, now: &Now) {
         self.round += 1;
         self.polls = 0;
@@ -225,7 +223,8 @@ impl Engine {
         self.learn(&voters);
     }
 
-    /// The common mode of this round; returns by how much it moved without notice.
+    /// Computes the common mode of this round; returns the size of a jump that was not predicted, zero if there is
+    /// none. `None` if no server has a level yet.
     fn find_common_mode(&mut self, now: &Now, voters: &[usize]) -> Option<f64> {
         let predicted_s = self.own.predict(now);
         let mut only_named = true;
@@ -243,7 +242,7 @@ impl Engine {
             let y_s = offset_s - level_s;
             let y_s = freed(y_s, x_s, room_s, series.track.sigma_s(), predicted_s.unwrap_or(f64::NAN));
             let age = ((now.t_s - reply.t_s) / self.period_s).max(0.0);
-            // A server that was named has no say in what the others have in common.
+            // A named server has next to no weight in the common mode.
             let is_named = series.finding.is_some_and(|f| f.named);
             only_named &= is_named;
             let say = if is_named { 1e-6 } else { series.vote };
@@ -251,7 +250,7 @@ impl Engine {
             words.push(Word { y_s, weight: say * trust.max(0.7) / (1.0 + 0.1 * age) });
             excesses.push(x_s / 2.0);
         }
-        // Where no other server is heard, the named ones do not tell what they have in common with the silent ones.
+        // If only named servers are heard, the prediction replaces what they show.
         let predicted_alone_s = predicted_s.filter(|_| only_named && !words.is_empty());
         let common_s = predicted_alone_s.unwrap_or_else(|| lazy_median(&mut words, predicted_s.unwrap_or(0.0)));
         if !common_s.is_finite() {
@@ -269,7 +268,7 @@ impl Engine {
         ))
     }
 
-    /// What the error ranges prove.
+    /// Finds what the error ranges prove. `jump_s` is the unpredicted jump of the common mode in this round.
     fn prove(&mut self, now: &Now, voters: &[usize], jump_s: f64) {
         let loose = self.own.loose;
         let claim = |i: &usize| {
@@ -296,7 +295,7 @@ impl Engine {
                 series.conflicts.take_back(2);
             }
             if series.fresh {
-                // What moved without notice in this round must not prove anything.
+                // A gap that the unpredicted jump of this round may have caused proves nothing.
                 let gap_s = if gap_s < 1.5 * jump_s.abs() { 0.0 } else { gap_s };
                 series.conflicts.push(gap_s > 0.0);
                 if gap_s > 0.0 {
@@ -315,7 +314,7 @@ impl Engine {
         Peers { sigmas: self.sigmas, claim_s: lambda_s, grain_s, floor }
     }
 
-    /// Takes one new reply into the series of its server, and looks whether it or its path changed.
+    /// Adds one new reply to the series of its server, and looks for a change of the server or its path.
     fn judge_reply(&mut self, i: usize, now: &Now) {
         let peers = self.peers_of(i);
         let (common_s, rate, loose, round) =
@@ -326,7 +325,7 @@ impl Engine {
             return;
         };
         let value_s = offset_s - common_s;
-        // What the common mode did between the reply and now is as uncertain as a delay of twice its size.
+        // The common mode may have moved between the reply and now; twice that counts as if it were delay.
         let delay_s = reply.delay_s + 2.0 * loose * (now.t_s - reply.t_s).max(0.0);
         let clean = series.is_clean() && !series.route.is_away();
         series.track.push(reply.t_s, value_s, delay_s, teaches && clean);
@@ -343,7 +342,7 @@ impl Engine {
         self.dirty |= was_proven != series.finding.is_some_and(|f| f.proven);
     }
 
-    /// Whether this moment is one to learn from.
+    /// Whether values of this round may be used to learn what is usual.
     fn may_teach(&self) -> bool {
         self.round >= self.silent_until
             && !self.split.open
@@ -371,7 +370,7 @@ impl Engine {
         }
     }
 
-    /// Whether most delays are up, and routes that have become the usual ones.
+    /// Looks for an increase of most delays, and starts series again whose new route has become the usual one.
     fn look_at_access(&mut self, now: &Now, voters: &[usize]) {
         let is_up = |i: &&usize| {
             let series = &self.series[**i];
@@ -420,7 +419,7 @@ impl Engine {
         }
     }
 
-    /// The monitor did not measure for a while: what was said before holds until enough servers were heard again.
+    /// Continues after a pause of the monitor: for some rounds, too few servers do not change the verdict.
     pub fn resume(&mut self) {
         self.resumes_until = self.round + SILENT_ROUNDS;
     }
@@ -429,7 +428,8 @@ impl Engine {
         self.round < self.resumes_until && self.voters < MIN_SERVERS
     }
 
-    /// The newest replies are older than they look: the machine stood still, or its clock skipped a second.
+    /// Drops the newest replies, which are older than they look: the machine was restarted or suspended, or a leap
+    /// second was inserted.
     pub fn forget_replies(&mut self) {
         self.series.iter_mut().for_each(|s| (s.latest, s.fresh) = (None, false));
         self.own.proof = None;

@@ -1,4 +1,4 @@
-//! Something wrong with a clock, from its first sighting to its end: when it began, what it is, how large it is.
+//! A fault of a clock, from its first sighting to its end: onset, kind and size.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +9,21 @@ use crate::stats::verdict::{Kind, When};
 
 /// Replies without a sighting after which a steady fault is over.
 const END_AFTER: u8 = 5;
-/// One that comes and goes is over when so many good replies in a row are as unlikely as this; replies at least and at
-/// most.
+/// An intermittent fault is over when a row of good replies would be this unlikely if it went on; the row has this many
+/// replies at least and at most.
 const UNLIKELY: f64 = 1e-4;
 const END_AFTER_GAPS: (f64, f64) = (16.0, 200.0);
-/// Replies that were watched before it was found.
+/// Replies that are taken to have been watched before a fault was found.
 const BEFORE_FOUND: f64 = 12.0;
-/// One that goes to and fro is over after a sixth of the time since it began, in replies at least and at most.
+/// A fault that goes to and fro is over after a sixth of its replies without a sighting; replies at least and at most.
 const END_AFTER_SWINGS: (u32, u32) = (16, 250);
 /// A movement that is not blamed on the clock is mentioned after so many sightings.
 const TOLD_AFTER: u32 = 4;
 /// Onset and kind are worked out at these sightings, then kept.
 const DATED_AT: [u32; 10] = [1, 3, 5, 9, 16, 24, 36, 54, 80, 120];
-/// Values that are looked at to date an onset.
+/// The newest values that are used to date an onset.
 const SPAN: usize = 220;
-/// A slope has to explain so much more than a step.
+/// A slope is preferred to a step if the squares that it leaves are less than this part of those that a step leaves.
 const BETTER: f64 = 0.7;
 
 /// A fault.
@@ -41,7 +41,7 @@ pub(super) struct Finding {
     pub confidence: f64,
     /// Whether a verdict names it now.
     pub named: bool,
-    /// It was named at some time.
+    /// Whether it was ever named.
     pub told: bool,
     /// Rounds since it was named last, or since it was found.
     pub unnamed: u16,
@@ -95,7 +95,7 @@ impl Finding {
         }
     }
 
-    /// Whether it was named, or seen so often that it is no chance.
+    /// Whether it was named, or seen too often to be chance.
     pub fn is_lasting(&self) -> bool {
         self.told || self.sightings >= TOLD_AFTER
     }
@@ -105,7 +105,7 @@ impl Finding {
         if self.kind != Kind::Intermittent && self.bad_share.is_none() {
             return END_AFTER.max(self.swings);
         }
-        // It was found because several came together, so their share is smaller than it looks at first.
+        // It was found because several bad replies came together, so that their true share is smaller at first.
         let share = f64::from(self.sightings) / (f64::from(self.replies) + BEFORE_FOUND);
         let gap = UNLIKELY.ln() / (-share.min(0.99)).ln_1p();
         gap.clamp(END_AFTER_GAPS.0, END_AFTER_GAPS.1) as u8
@@ -134,7 +134,7 @@ impl Finding {
         false
     }
 
-    /// The clock goes to and fro, for so many replies now.
+    /// The clock goes to and fro, and has done so for `replies`.
     pub fn swings(&mut self, manner: Manner, replies: u32) {
         self.swings = (replies / 6).clamp(END_AFTER_SWINGS.0, END_AFTER_SWINGS.1) as u8;
         (self.rate, self.size_s) = (None, Some(manner.size_s));
@@ -142,12 +142,12 @@ impl Finding {
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
     }
 
-    /// The clock was wrong in one direction and is now in the other: it will be right in between again.
+    /// The clock is now wrong in the other direction. It may be right in between, so the fault ends later.
     pub fn turns(&mut self) {
         self.swings = self.swings.max(END_AFTER_SWINGS.0 as u8);
     }
 
-    /// Bad replies come and go, since `first_s`; the newest was bad by `size_s`, if it was.
+    /// Bad replies have come and gone since `first_s`; the newest is off by `size_s` if it is bad.
     pub fn comes_and_goes(&mut self, first_s: f64, size_s: Option<f64>) {
         if self.swings > 0 || self.sightings > DATED_AT[5] && self.kind != Kind::Intermittent {
             return;
@@ -190,7 +190,7 @@ impl Finding {
         };
     }
 
-    /// Wrong since the first value, at least as far as anybody saw.
+    /// Dates a fault back to the first value, if no level was known before it.
     fn date_from_start(&mut self, track: &Track) {
         let Some(first_s) = track.first_s() else { return };
         self.since_s = self.since_s.min(first_s);
@@ -198,7 +198,7 @@ impl Finding {
         self.see_trend(track);
     }
 
-    /// A drift since the first value, which the level has followed.
+    /// Looks for a drift since the first value, which the level has followed.
     fn see_trend(&mut self, track: &Track) {
         let points = track.deviations(SPAN);
         let Some((first_s, line)) = track.first_s().zip(line(&points)).filter(|_| points.len() >= 12) else { return };
@@ -211,7 +211,7 @@ impl Finding {
         }
     }
 
-    /// The newest size and rate of a fault that goes on.
+    /// Updates size and rate of a drift that goes on.
     fn refresh(&mut self, track: &Track) {
         let points = track.deviations(32);
         if points.is_empty() || self.size_s.is_none() {
@@ -234,7 +234,7 @@ impl Finding {
     }
 }
 
-/// What a series did.
+/// The step or slope that was fitted to a series.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     onset_s: f64,
@@ -274,7 +274,7 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> 
     }
     let (first_s, span_s) = (robust[0].0, last_s - robust[0].0);
     let line = line(&robust);
-    // A slope without a beginning: zero is then in the middle of it, or before all that is kept.
+    // A slope without a visible beginning: it is zero in its middle, or before all values that are kept.
     if let Some(line) = line.filter(|l| l.rest < BETTER * step.0.min(hinge.0) && robust.len() >= 12) {
         let rate = Some((line.rate, half_width(&robust, &line, slow_s).max(wander(&robust, &line))));
         let size_s = if whole { line.rate * span_s } else { line.at(last_s) };
@@ -284,7 +284,7 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> 
     let is_slope = hinge.0 < BETTER * step.0 && robust.len() - hinge.1 >= 8;
     let (rest, at, value) = if is_slope { hinge } else { step };
     let from_start = whole && at <= 1;
-    // A step during a silence was seen only after it.
+    // A step during a silence is seen only after it.
     let before_s = if at == 0 { first_s } else { robust[at - 1].0 };
     let before_s = before_s.max(robust[at].0 - 2.0 * span_s / robust.len() as f64);
     if !is_slope {
@@ -298,16 +298,15 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> 
     Some(Shape { onset_s, size_s: value * (last_s - onset_s), rate: Some((value, half)), from_start })
 }
 
-/// The variance of a mean over wander is larger than white noise would give it; offsets on the Internet by about so
-/// much.
+/// Wander makes the variance of a mean larger than white noise does, for offsets on the Internet by about this factor.
 const CORRELATED: f64 = 3.0;
 /// Values in the longest means whose noise is learned, and how much their correlation adds to the variance.
 const SLOW: f64 = 32.0;
 const SLOW_CORRELATED: f64 = 2.0;
 
 /// Half of the 95 % interval of a rate, where `variance` is that of single values, `slow_s` the standard deviation of
-/// means of [`SLOW`] before the fault, and `spread` the sum of the squares of times. What is left of the values by the
-/// best line does not show a wander that is as slow as the line is long.
+/// means of [`SLOW`] before the fault, and `spread` the sum of the squares of times. The residuals of the best line do
+/// not show wander that is as slow as the line is long.
 fn half(variance: f64, slow_s: f64, spread: f64) -> f64 {
     let slow = if slow_s.is_finite() { SLOW_CORRELATED * SLOW * slow_s * slow_s } else { 0.0 };
     2.0 * ((CORRELATED * variance + slow) / spread.max(1e-12)).sqrt()
@@ -346,14 +345,14 @@ fn half_width(points: &[(f64, f64, f64)], line: &Line, slow_s: f64) -> f64 {
     half(line.rest / n, slow_s, n * (last_s - first_s).powi(2) / 12.0)
 }
 
-/// Half of the 95 % interval of a rate by the wander of the values about the line. Where a clock drifts from the start,
-/// nothing else is known of its wander.
+/// Half of the 95 % interval of a rate, from the wander of the values about the line. If a clock drifts from the start,
+/// nothing else is known about its wander.
 fn wander(points: &[(f64, f64, f64)], line: &Line) -> f64 {
     let points: Vec<_> = points.iter().map(|(t_s, y_s, _)| (*t_s, *y_s)).collect();
     trend::wander_half_width(&points, line.rate).unwrap_or(0.0)
 }
 
-/// Each value between its neighbours' extremes where it exceeds them by more than `limit`: one odd reply is no step.
+/// Limits each value to its neighbours' range widened by `limit` on both sides: one odd reply is no step.
 fn winsorised(points: &[(f64, f64, f64)], limit: f64) -> Vec<(f64, f64, f64)> {
     let at = |i: usize| points[i].1;
     let last = points.len() - 1;

@@ -22,7 +22,7 @@ impl Journal {
     }
 }
 
-/// What the servers together show of this host's clock, when it is wrong.
+/// The fault of this host's clock that the servers show, if it is wrong.
 fn own_clock(verdict: &Verdict) -> Option<Finding> {
     let local = &verdict.local;
     let kind = match local.kind? {

@@ -1,4 +1,4 @@
-//! Builds the verdict from what the engine decided. Its reason and assumption are put into words in `reasons`.
+//! Builds the verdict from what the engine decided. `reasons` writes its reason and assumption.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const NEAR: f64 = 6.0;
 const FOUND_WITHIN: f64 = 32.0;
 /// Free drift that the numbers of a verdict allow for until they are refreshed, in s/s.
 const AGEING: f64 = 15e-6;
-/// A step without the raw clock's word is one after so many sightings: before, it may be the beginning of a drift.
+/// A step that the raw clock does not show needs so many sightings: before, it may be the start of a drift.
 const SETTLED: u32 = 5;
 
 /// What is known of this host's clock.
@@ -37,7 +37,7 @@ pub(super) struct Local {
     at_least_s: f64,
     /// The raw clock shows the same step.
     witnessed: bool,
-    /// It does, and the servers still show its error.
+    /// The raw clock shows the same step, and the servers still show the error.
     pub proven_by_raw: bool,
     kind: Option<Kind>,
     since: Option<When>,
@@ -72,7 +72,6 @@ pub(super) struct Case {
 }
 
 impl Attribution {
-    /// Recomputes the verdict.
     pub(super) fn judge(&mut self) {
         self.date_findings();
         let case = self.case();
@@ -104,7 +103,7 @@ impl Attribution {
         self.verdict = Arc::new(verdict);
     }
 
-    /// Onsets as wall clock times, once for each onset: later the clock may have been set.
+    /// Converts onsets to wall clock times, once for each onset, because the clock may be set later.
     fn date_findings(&mut self) {
         let timeline = &self.timeline;
         let of_series = self.engine.series.iter_mut().filter_map(|s| s.finding.as_mut());
@@ -154,8 +153,9 @@ impl Attribution {
         }
     }
 
-    /// When the verdict began to be true: the latest onset of what it did not name before. When it names nothing new,
-    /// something has ended; and when it names the same as before, it goes on, its onset perhaps refined.
+    /// When the verdict began to be true: the latest onset among what it did not name before. If it names nothing new,
+    /// the time at which something ended. If it names the same as before, the time of the last verdict, refined if its
+    /// onset was.
     fn since(&self, case: &Case, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
         let now = self.when(self.last_s);
         let before = &self.verdict;
@@ -184,7 +184,6 @@ impl Attribution {
         findings.map(|f| self.onset(f)).min().filter(|_| is_parted)
     }
 
-    /// The time of the first sample.
     fn first_when(&self) -> When {
         let first_s = self.engine.series.iter().map(|s| s.first_s).fold(f64::INFINITY, f64::min);
         self.when(if first_s.is_finite() { first_s } else { self.last_s })
@@ -205,7 +204,7 @@ impl Attribution {
         it.since = Some(self.onset(&finding));
         it.kind = Some(finding.kind);
         it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
-        // The onset as the wall clock shows it now; it may have been set since.
+        // The onset by the wall clock as it is set now.
         let onset = Some(self.when(finding.since_s));
         if finding.kind == Kind::Frequency {
             if self.is_smear(it.rate_ppm, it.since) {
@@ -230,12 +229,12 @@ impl Attribution {
         it
     }
 
-    /// Whether the raw clock would have shown a step of this size at this time, but shows none of any size.
+    /// Whether the raw clock would have shown a step of this size at this time, but shows no step of any size.
     fn is_unmoved(&self, finding: &Finding, since: Option<When>) -> bool {
         let is_settled = finding.kind == Kind::Step && finding.sightings >= SETTLED;
         let doubt_s = self.witness.doubt_s().filter(|_| is_settled && self.engine.own.missed_leap_s.is_none());
         let is_seen = finding.size_s.zip(doubt_s).is_some_and(|(size, doubt)| size.abs() > 2.0 * doubt);
-        // A slow slew is no step that the raw clock shows, but it shows the slew.
+        // A slow slew appears on the raw clock as steering, not as a step.
         let is_free = |size_s: f64| self.engine.own.moved_freely_s() * size_s.signum() > 0.3 * size_s.abs();
         is_seen && finding.size_s.is_some_and(is_free) && self.steps_near(since, NEAR).next().is_none()
     }
@@ -250,8 +249,7 @@ impl Attribution {
         })
     }
 
-    /// The movements of this host's clock that the raw clock shows near this time or up to `rounds` before it, newest
-    /// first.
+    /// The movements on the raw clock near this time or up to `rounds` before it, newest first.
     fn steps_near(&self, since: Option<When>, rounds: f64) -> impl Iterator<Item = &ClockMove> {
         let round_ns = 1e9 * self.engine.period_s;
         let (near_ns, before_ns) = ((NEAR * round_ns) as i64, (rounds * round_ns) as i64);
@@ -334,7 +332,7 @@ impl Attribution {
         }
     }
 
-    /// The median offset over the half of the servers with the smallest root distance, without those that are named.
+    /// The median offset of the half with the smallest root distances (at least three), without named servers.
     fn estimate(&self) -> Option<f64> {
         let Engine { series, round_s, .. } = &self.engine;
         let moved_s = self.witness.moved_s();
@@ -423,7 +421,7 @@ fn confidence(state: State, case: &Case) -> f64 {
     }
 }
 
-/// What a verdict says against one server: its clock is wrong, or nothing but its path is.
+/// What a verdict blames on one server: its clock is wrong, or only its path is.
 struct Accusation<'a> {
     server: &'a str,
     address: Option<&'a str>,
@@ -432,7 +430,7 @@ struct Accusation<'a> {
 }
 
 impl<'a> Accusation<'a> {
-    /// What is accused. The onset of an accusation may change.
+    /// What is accused, without the onset, which may change.
     fn subject(&self) -> (&'a str, Option<&'a str>, bool) {
         (self.server, self.address, self.of_path)
     }

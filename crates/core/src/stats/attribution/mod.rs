@@ -56,7 +56,7 @@ use witness::{Jump, Witness};
 const REFRESH_ROUNDS: u64 = 4;
 /// What 32 bits of NTP seconds can express; a number beyond it is no measurement.
 const NTP_RANGE_S: f64 = 4_294_967_296.0;
-/// A series that was not polled for this long is forgotten (a pool name moved on).
+/// A series that was not polled for this long and for 100 poll intervals is forgotten: a pool has other addresses.
 const FORGET_AFTER_S: f64 = 86_400.0;
 
 /// The analysis. Feed it every sample in the order in which polls ended; read the verdict at any time.
@@ -76,7 +76,7 @@ pub struct Attribution {
     /// A jump of the clocks that may be a suspension or a leap second; the next reply decides.
     pending: Option<Jump>,
     independence: Independence,
-    /// What the votes were counted from.
+    /// The sources that the votes were counted from.
     #[serde(skip)]
     counted: Vec<(usize, Source)>,
     last_s: f64,
@@ -123,7 +123,7 @@ impl Attribution {
     /// Takes one poll, with or without a reply. Returns whether the verdict was computed again.
     ///
     /// # Errors
-    /// Why the sample was not used; nothing else is changed by it.
+    /// Why the sample was not used. Then nothing but the count of refusals changes.
     pub fn observe(&mut self, sample: &Sample) -> Result<bool, Refusal> {
         self.check(sample).inspect_err(|_| self.refused += 1)?;
         let mut judged = false;
@@ -143,7 +143,7 @@ impl Attribution {
         }
     }
 
-    /// Forgets servers that are no longer configured. O(n) however many they are.
+    /// Forgets these servers. O(n) in the number of series, however many servers are forgotten.
     pub fn forget(&mut self, servers: &HashSet<Arc<str>>) {
         let before = self.engine.series.len();
         self.engine.series.retain(|s| !servers.contains(&s.ident.name));
@@ -157,7 +157,7 @@ impl Attribution {
         self.by_name.keys().cloned()
     }
 
-    /// Whether a sample was taken already, this one or a later one of its series.
+    /// Whether this sample or a later one of its series was taken already.
     #[must_use]
     pub fn knows(&self, sample: &Sample) -> bool {
         let last = self.index.get(&sample.key()).map(|i| self.engine.series[*i].last_at);
@@ -171,13 +171,13 @@ impl Attribution {
         self.last_wall_ns
     }
 
-    /// Whether a sample waits for a second one that confirms its time.
+    /// Whether a sample is held until a second one confirms its time.
     #[must_use]
     pub fn holds_back(&self) -> bool {
         self.timeline.held.is_some()
     }
 
-    /// The verdict as it stands.
+    /// The current verdict.
     #[must_use]
     pub fn verdict(&self) -> &Arc<Verdict> {
         &self.verdict
@@ -188,8 +188,8 @@ impl Attribution {
         std::mem::take(&mut self.events)
     }
 
-    /// What each server that was heard says of leap seconds, for [`crate::stats::leap::judge_announcements`]. One that
-    /// changes what it says again and again has no say.
+    /// The leap second that each server announces, for [`crate::stats::leap::judge_announcements`]. A server that does
+    /// not answer, or that keeps changing its announcement, is left out.
     #[must_use]
     pub fn announcements(&self) -> Vec<(&str, crate::ntp::Leap)> {
         let heard = self.engine.series.iter().filter(|s| !s.reach.is_lost());
@@ -204,7 +204,7 @@ impl Attribution {
 
     fn check(&self, sample: &Sample) -> Result<(), Refusal> {
         let Some(m) = &sample.measure else { return Ok(()) };
-        // Not true of a NaN either.
+        // False for a NaN too.
         let possible = [m.offset_s, m.delay_s, m.root_distance_s].iter().all(|x| x.abs() <= NTP_RANGE_S);
         if possible && m.root_distance_s >= 0.0 { Ok(()) } else { Err(Refusal::NotANumber) }
     }
@@ -233,7 +233,7 @@ impl Attribution {
             self.refused += 1;
             return Err(Refusal::OutOfOrder);
         }
-        // A round is made of what was known before this sample.
+        // A round that is due is closed with what was known before this sample.
         let now = self.now();
         self.engine.advance(t_s, &now);
         self.watch_clock(sample, t_s, restarted, i);
@@ -286,7 +286,8 @@ impl Attribution {
         if let Some(i) = self.index.get(&key) {
             return *i;
         }
-        // A name that does not resolve at the moment is the server that it was.
+        // A sample without an address belongs to the first series of its name; the first address of a name belongs to
+        // the series that had none.
         let same_name = self.by_name.entry(Arc::clone(&sample.server.name)).or_default();
         let known = match sample.address {
             None => same_name.first(),
@@ -314,8 +315,7 @@ impl Attribution {
     }
 
     fn judge_if_due(&mut self) -> bool {
-        // At most once a round, however many servers change at once; and before every server was polled there is
-        // nothing to say.
+        // At most once a round, however many servers change at once, and not while the engine is silent or resumes.
         let rounds = self.engine.round - self.judged_at;
         let is_silent = self.engine.round < self.engine.silent_until;
         if rounds > 0 && !is_silent && !self.engine.is_resuming() && (self.engine.dirty || rounds >= REFRESH_ROUNDS) {
@@ -335,7 +335,7 @@ impl Attribution {
     fn count_votes(&mut self) {
         let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));
         let heard = heard.map(|i| (i, self.engine.series[i].source()));
-        // Mostly nothing has changed, and to compare costs a small part of the counting.
+        // Usually nothing has changed, and comparing costs much less than counting.
         if heard.clone().eq(self.counted.iter().copied()) {
             return;
         }
@@ -370,7 +370,7 @@ impl Attribution {
         self.engine.count_live(self.last_s);
     }
 
-    /// Finds again what the index says of the series.
+    /// Computes what is derived from the list of series: both indexes and the count of unresolved ones.
     fn rebuild_index(&mut self) {
         self.index.clear();
         self.by_name.clear();

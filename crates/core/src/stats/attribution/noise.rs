@@ -1,5 +1,4 @@
-//! How much the means of several values scatter. Learned from the means themselves, because noise that wanders does not
-//! become smaller with the number of values as white noise does.
+//! The scatter of means of several values, learned from means because averaging reduces wander less than white noise.
 
 use super::robust;
 
@@ -8,17 +7,15 @@ pub(super) const WINDOWS: [usize; 5] = [2, 4, 8, 16, 32];
 /// Standard deviations, one for each window; NaN where there are too few blocks.
 pub(super) type Sigmas = [f64; 5];
 
-/// Blocks without which a scatter means nothing.
+/// With fewer blocks than this, no scatter is computed.
 const LEAST: usize = 4;
-/// A scatter of few independent values is uncertain: it is taken as larger by this, divided by their number.
+/// A scatter of few independent values is uncertain: it is enlarged by this, divided by their number.
 const DISTRUST: f64 = 6.0;
 
-/// The scatter of the weighted means of successive blocks: 1.4826 times their MAD, enlarged where they are few or
-/// correlated. A window that is shorter than the wander's correlation time has seen one independent value, not two
-/// hundred.
+/// The scatter of the weighted means of successive blocks (see [`robust::scatter`]), enlarged where they are few or
+/// correlated: values that span less than the correlation time of the wander count as one independent value.
 ///
-/// No mean can scatter less than white noise of `white_s` would make it, nor fall faster with the length than by its
-/// root.
+/// No scatter is less than white noise of `white_s` makes it, nor falls faster than with the root of the length.
 pub(super) fn sigmas(values: &[f64], weights: &[f64], white_s: f64, scratch: &mut Vec<f64>) -> Sigmas {
     let mut floor_s = white_s / std::f64::consts::SQRT_2;
     WINDOWS.map(|length| {

@@ -1,4 +1,4 @@
-//! This host's clock as the servers see it together: the common mode, its series, and what was found wrong.
+//! This host's clock as all servers together see it: the common mode, its series, and what was found wrong.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use crate::stats::consensus::Interval;
 
 /// Free movement between two rounds that is faster than any oscillator, in s/s.
 const FAST: f64 = 400e-6;
-/// How much of the newest rate enters the usual one.
+/// Weight of the newest rate in the usual one.
 const RATE_WEIGHT: f64 = 0.05;
-/// The same once it has changed.
+/// The same after the rate has changed.
 const FAST_RATE_WEIGHT: f64 = 0.5;
-/// What remains of the unrest of a round in the next.
+/// The part of a round's unrest that remains in the next round.
 const CALMS: f64 = 0.9;
-/// No clock is faster, in s/s.
+/// No clock drifts faster, in s/s.
 const FASTEST: f64 = 500e-6;
 /// Rounds after which the usual place of the common mode is known.
 const KNOWN: u32 = 6;
@@ -23,7 +23,7 @@ const KNOWN: u32 = 6;
 const OF_ROUNDS: u32 = 14;
 const PROOFS: u32 = 2;
 
-/// A movement that is not blamed on any clock for so many rounds is the usual place.
+/// After so many rounds in which no clock is blamed for a movement, the new place is the usual one.
 const USUAL_AFTER: usize = 64;
 
 /// The moment of a round.
@@ -35,7 +35,7 @@ pub(super) struct Now {
     pub moved_s: f64,
     /// Whether there is a raw clock.
     pub has_raw: bool,
-    /// A leap second may have been inserted or removed just now.
+    /// A leap second may have been inserted or removed about now.
     pub near_leap: bool,
     /// The smallest step that the raw clock would have shown, in seconds.
     pub doubt_s: Option<f64>,
@@ -64,16 +64,16 @@ pub(super) struct Own {
     pub rate: f64,
     /// Rounds that it was learned from.
     rounds: u32,
-    /// How fast it moved without notice in this round or the last, in s/s.
+    /// How fast it moved unpredictedly in this round or the last, in s/s.
     pub loose: f64,
     last_loose: f64,
     last_unusual: f64,
     /// The unpredicted movements of the last rounds, in seconds.
     drifted_s: [f64; 4],
-    /// The sum of all unpredicted movements, and what it was in the last rounds before something was wrong.
+    /// The sum of all unpredicted movements, and its values in the last rounds before something was found wrong.
     free_s: f64,
     free_before_s: [f64; 8],
-    /// How far it moved without notice lately, in seconds: servers' series are uncertain by as much.
+    /// How far it moved unpredictedly in the last rounds, in seconds: servers' series are uncertain by as much.
     pub unrest_s: f64,
     pub excess_s: f64,
     pub sighting: Option<Sighting>,
@@ -126,8 +126,8 @@ impl Own {
         Some(before_s - (now.moved_s - self.moved_s) + self.rate * (now.t_s - self.at_s))
     }
 
-    /// Takes the common mode of a round, `spread_s` of whose words scatter about it and `excess_s` of which delays can
-    /// have done. Returns by how much it jumped without notice, zero if it did not.
+    /// Takes the common mode of a round. The servers scatter about it by `spread_s`, and unusual delays may have moved
+    /// it by `excess_s`. A jump in a `silent` round is not kept. Returns the size of an unpredicted jump, zero if none.
     pub fn follow(&mut self, now: &Now, common_s: f64, spread_s: f64, excess_s: f64, silent: bool) -> f64 {
         let predicted_s = self.predict(now);
         let passed_s = (now.t_s - self.at_s).max(0.1);
@@ -136,7 +136,7 @@ impl Own {
         (self.at_s, self.moved_s, self.excess_s) = (now.t_s, now.moved_s, excess_s);
         let Some((predicted_s, before_s)) = predicted_s.zip(before_s) else { return 0.0 };
         if self.rounds == 0 {
-            // A clock that is steered keeps time: what steers it is what its oscillator lacks.
+            // A steered clock is assumed to keep time, so that its free rate is the rate at which it is steered.
             self.rate = (moved_s / passed_s).clamp(-FASTEST, FASTEST);
         }
         self.rounds = self.rounds.saturating_add(1);
@@ -164,7 +164,7 @@ impl Own {
         self.last_unusual = unusual;
         self.drifted_s.rotate_left(1);
         self.drifted_s[3] = if is_jump && !repeats { 0.0 } else { unusual_s };
-        // What noise does in one round it takes back in the next; a wrong rate adds up.
+        // Noise averages out over the rounds; a wrong rate adds up.
         let lasts = repeats || self.drifted_s.iter().sum::<f64>().abs() > 0.3 * enough_s;
         if !is_jump || repeats {
             let free = (common_s - before_s + moved_s) / passed_s;
@@ -195,8 +195,8 @@ impl Own {
         }
     }
 
-    /// Where the common mode was before it jumped from `before_s`; `None` when it only came back from a disturbed round. A
-    /// jump towards zero in the first rounds counts as one.
+    /// Where the common mode was before it jumped from `before_s`; `None` when the jump is only the return from a
+    /// disturbed round. In the first rounds, every jump towards zero counts as a return.
     fn left_s(&self, before_s: f64) -> Option<f64> {
         let common_s = self.common_s?;
         if self.rounds < KNOWN {
@@ -206,11 +206,11 @@ impl Own {
         ((common_s - usual_s).abs() > 0.5 * (common_s - before_s).abs()).then_some(usual_s)
     }
 
-    /// Ends what was undecided once the common mode is back where it was.
+    /// Ends an undecided jump once the common mode is back where it was, or goes on drifting.
     fn end_jump(&mut self, common_s: f64) {
         if let Some(unmoved) = &mut self.unmoved {
             let back = (common_s - unmoved.before_s).abs() < 0.3 * unmoved.size_s.abs();
-            // What goes on moving is a drift and was no jump.
+            // A movement that goes on is a drift and was no jump.
             let drifts = (common_s - unmoved.before_s).abs() > 2.0 * unmoved.first_s.abs();
             if back || drifts {
                 self.unmoved = None;
@@ -220,7 +220,7 @@ impl Own {
         }
     }
 
-    /// What the error ranges prove of this host's clock.
+    /// Takes what the error ranges of a round prove about this host's clock.
     pub fn prove(&mut self, majority: Option<Interval>, jump_s: f64) {
         if jump_s != 0.0 && self.finding.is_none_or(|f| !f.proven) {
             self.conflicts.take_back(2);
@@ -228,7 +228,7 @@ impl Own {
         let Some(majority) = majority else { return };
         let least_s = majority.low_s.max(-majority.high_s);
         self.conflicts.push(least_s > 0.0);
-        // Some replies may be older than a jump of this round, so that it must not be part of what is proven.
+        // Some replies may be older than a jump of this round, so that the proof must be clearly larger than it.
         self.proof = Some(majority).filter(|_| least_s > 0.0 && least_s >= 1.5 * jump_s.abs());
     }
 
@@ -236,14 +236,14 @@ impl Own {
         self.conflicts.count(OF_ROUNDS) >= PROOFS
     }
 
-    /// Whether the proof has lasted, for what nothing else shows.
+    /// Whether the proof has lasted long enough to count without any other sign.
     pub fn is_long_proven(&self) -> bool {
         self.conflicts.count(6) >= 5
     }
 
     /// By how much the error ranges of this round prove this host's clock wrong, in seconds, positive when it is slow;
-    /// zero if they do not. `moved_s` is how far the clock was set and steered by now: what it was since the round, the
-    /// error is no more. `estimate_s` is the error as it is now; a bound that it contradicts is over.
+    /// zero if they do not. `moved_s` is how far the clock was set and steered by now; what it moved since the round is
+    /// taken off the bound. `estimate_s` is the error as it is now; a bound that contradicts it is dropped.
     pub fn at_least_s(&self, moved_s: f64, estimate_s: f64) -> f64 {
         let is_named = self.finding.is_some_and(|f| f.named && f.proven);
         let Some(proof) = self.proof.filter(|_| is_named) else { return 0.0 };
@@ -261,14 +261,14 @@ impl Own {
         self.free_s - self.free_before_s[0]
     }
 
-    /// How far the newest values are from the level.
+    /// How far the newest three values are from the level, their median, in seconds.
     pub fn lean_s(&self) -> f64 {
         let mut newest: Vec<f64> = self.track.deviations(3).iter().map(|p| p.1).collect();
         super::robust::median(&mut newest)
     }
 
-    /// Looks at the series. `bias_s` is what the common mode lacks to be an offset, `spread_s` how far the servers
-    /// differ. Returns the end of what was wrong and is over.
+    /// Looks at the series. The common mode plus `bias_s` is an offset; the servers' levels differ by `spread_s`.
+    /// Returns the end of a named finding that is over.
     pub fn look(&mut self, now: &Now, peers: &Peers, bias_s: f64, spread_s: f64) -> Option<f64> {
         self.sighting = self.track.look(peers);
         let mut end_s = None;
@@ -287,7 +287,7 @@ impl Own {
         let proven = self.is_proven();
         if let Some(finding) = &mut self.finding {
             if let Some(size_s) = self.sighting.map(|s| s.size_s) {
-                // What is proven is over when the proof is.
+                // A proven finding ends with its proof instead.
                 if self.side * size_s < 0.0 && !proven {
                     finding.turns();
                 }
@@ -310,7 +310,7 @@ impl Own {
         end_s
     }
 
-    /// Whether the clock is nearer to the servers than where it used to be, far away from them.
+    /// Whether the clock used to be far from the servers and is nearer to them now.
     fn is_improving(&self, bias_s: f64, spread_s: f64) -> bool {
         let (Some(level_s), Some(common_s)) = (self.track.level_s(), self.common_s) else { return false };
         let (before_s, after_s) = (level_s + bias_s, common_s + bias_s);
@@ -322,15 +322,14 @@ impl Own {
         (common_s + bias_s).abs() < 0.5 * (level_s + bias_s).abs()
     }
 
-    /// Whether the common mode has moved for good and no clock was named: paths have moved it, and the level before says
-    /// nothing of the present one.
+    /// Whether the common mode moved for good and no clock was named: paths moved it, and its old level is void.
     pub fn stands_elsewhere(&self) -> bool {
         let is_old = |f: &Finding| f.sightings as usize >= USUAL_AFTER && usize::from(f.unnamed) >= USUAL_AFTER;
         let lasts = self.finding.is_some_and(|f| !f.proven && f.misses == 0 && is_old(&f));
         lasts && self.unmoved.is_none() && self.track.stands_still(USUAL_AFTER)
     }
 
-    /// What was usual is forgotten.
+    /// Forgets what was usual.
     pub fn start_again(&mut self) {
         self.track.cut();
         (self.finding, self.sighting, self.sights, self.side) = (None, None, Bits::default(), 0.0);

@@ -1,4 +1,4 @@
-//! What the error ranges of one moment prove, if more than half of the votes are right.
+//! What the error ranges prove at one moment, if more than half of the votes are right.
 //!
 //! Servers that share an upstream, a network or an address share one vote.
 
@@ -11,7 +11,7 @@ pub(super) struct Claim {
     pub vote: f64,
 }
 
-/// Counts of votes are sums of fractions; they are equal when they differ by less.
+/// Votes are sums of fractions; two sums that differ by less are equal.
 const EQUAL: f64 = 1e-9;
 
 /// The hull of all points that more than half of the votes cover. `absent` votes could cover any point.
@@ -34,7 +34,7 @@ pub(super) fn majority(claims: &[Claim], absent: f64) -> Option<Interval> {
             depth += vote;
         }
     }
-    // What only the absent could make a majority is none.
+    // There is no majority if the absent votes are needed to make one.
     hull.filter(|_| deepest > all / 2.0 + EQUAL)
 }
 

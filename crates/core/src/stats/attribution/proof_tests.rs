@@ -1,4 +1,4 @@
-//! The majority of servers with one vote each: who is blamed, and who never is.
+//! The majority of servers with one vote each, and the servers that it blames.
 
 use proptest::prelude::*;
 
@@ -76,7 +76,7 @@ fn interval() -> impl Strategy<Value = Interval> {
 
 proptest! {
     #[test]
-    fn a_server_that_holds_the_truth_is_never_blamed_by_an_honest_majority(
+    fn right_server_is_never_blamed_by_an_honest_majority(
         honest in prop::collection::vec((-10i32..10, 0i32..10), 2..8),
         liars in prop::collection::vec(interval(), 0..7),
     ) {

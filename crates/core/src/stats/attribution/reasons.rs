@@ -1,4 +1,4 @@
-//! The words of a verdict: the reason that it gives, and the assumption under which it holds.
+//! The texts of a verdict: its reason, and the assumption under which it holds.
 
 use std::sync::Arc;
 

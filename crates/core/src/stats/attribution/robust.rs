@@ -1,7 +1,7 @@
-//! The robust estimators that attribution runs on: median and noise. Small windows only (at most a few hundred).
+//! Robust estimators of median and noise, for small windows (at most a few hundred values).
 
-/// The median; sorts its argument partly. Zero for nothing, the lower of the middle two for an even number, so that the
-/// result is always a value that was measured.
+/// The median; sorts its argument partly. Zero if there are no values. For an even number, the lower of the middle two,
+/// so that the result is always a value that was measured.
 pub(super) fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
         return 0.0;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_noise_of_a_drifting_series_is_its_noise_and_not_its_drift() {
+    fn noise_of_a_drifting_series_does_not_include_its_drift() {
         let series = (0..200).map(|k| 0.01 * f64::from(k) + if k % 2 == 0 { 1.0 } else { -1.0 });
         let got = noise(series, &mut Vec::new());
         assert!((got - 2.0 * 1.4826 / 2f64.sqrt()).abs() < 0.03, "{got}");

@@ -1,4 +1,4 @@
-//! The state of the analysis as bytes: what it says next depends on nothing else but the samples that follow.
+//! The state of the analysis in a binary form. Its next verdicts depend only on this state and the samples that follow.
 
 use std::sync::Arc;
 

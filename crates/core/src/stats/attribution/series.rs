@@ -25,20 +25,20 @@ use crate::stats::independence::Witness;
 const OF_REPLIES: u32 = 14;
 const PROOFS: u32 = 2;
 const ODD_REPLIES: u32 = 4;
-/// A proof of a steady fault needs one of so many newest replies.
+/// A steady fault stays proven while at least one of so many newest replies proves it.
 const NEWEST_REPLIES: u32 = 5;
 /// A single value so many standard deviations from the level, beyond what server and path may err, stands out.
 const ODD_SIGMAS: f64 = 8.0;
-/// A path that has changed for so many replies stays changed.
+/// A change of an offset or a delay that lasts for so many replies is for good.
 const NEW_AFTER: usize = 64;
-/// A level of fewer values is hardly known.
+/// A level of fewer values is hardly known; after a cut, more are needed.
 const FEW: usize = 16;
 const FEW_AFTER_CUT: usize = 64;
 /// A poll that comes after less than this part of its interval came early.
 const EARLY: f64 = 0.75;
-/// What was said of a server holds for so many intervals of silence.
+/// A named server stays named for so many poll intervals without a reply.
 const KEPT_INTERVALS: f64 = 40.0;
-/// The wander of a clock that nobody measures, in s/s (RFC 5905, PHI).
+/// The frequency tolerance of a clock that is not measured, in s/s (PHI of RFC 5905).
 const PHI: f64 = 15e-6;
 
 /// An accepted measurement.
@@ -48,7 +48,7 @@ pub(super) struct Reply {
     pub theta_s: f64,
     pub delay_s: f64,
     pub lambda_s: f64,
-    /// How far the wall clock had been set and steered by then.
+    /// How far the wall clock had been set and steered by then, in seconds.
     pub moved_s: f64,
 }
 
@@ -80,9 +80,8 @@ pub(super) struct Series {
     pub has_voice: bool,
     pub track: Track,
     pub route: Route,
-    /// How coarse this server's offsets are.
     pub grain: Grain,
-    /// Slow average of what the server claims of itself: its root distance without the path to it.
+    /// Slow average of the error that the server claims: its root distance without half of the delay to it, in seconds.
     pub claim_s: f64,
     /// Its part of a vote: servers that depend on each other share one.
     pub vote: f64,
@@ -101,7 +100,7 @@ pub(super) struct Series {
     /// The mean of the newest deviations and its noise; see [`Track::recent`].
     pub recent: Option<(f64, f64)>,
     pub finding: Option<Finding>,
-    /// What it did since it was first named.
+    /// Its values since it was first named.
     course: Option<Box<Course>>,
 }
 
@@ -159,13 +158,13 @@ impl Series {
         self.last_poll_s = t_s;
     }
 
-    /// A poll brought a usable reply, or one that says that there is no time.
+    /// A poll got a usable reply, or one that says that the server is not synchronised.
     pub fn answered(&mut self) {
         self.reach.answered();
         self.silence = None;
     }
 
-    /// The poll that ended at `t_s` brought none.
+    /// The poll that ended at `t_s` got no such reply.
     pub fn failed(&mut self, t_s: f64, outcome: &Outcome) {
         self.reach.failed(t_s);
         let reason = outcome.reason();
@@ -186,7 +185,7 @@ impl Series {
         shortest.is_finite().then_some(shortest)
     }
 
-    /// Keeps an accepted measurement. Of two in one round the one with less delay is judged.
+    /// Keeps an accepted measurement. Of several in one round, the one with the least delay is judged.
     pub fn accept(&mut self, reply: Reply) {
         let weight = if self.latest.is_none() { 1.0 } else { 0.1 };
         self.claim_s += weight * ((reply.lambda_s - reply.delay_s / 2.0).max(0.0) - self.claim_s);
@@ -206,31 +205,32 @@ impl Series {
         }
     }
 
-    /// Whether it was measured lately enough to have a voice.
+    /// Whether it was measured recently enough to take part in a round.
     pub fn votes(&self, t_s: f64, period_s: f64) -> bool {
         let patience_s = 6.0 * self.interval_s().unwrap_or(4.0 * period_s).max(period_s);
         !self.reach.is_lost() && !self.unsynchronised && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
     }
 
-    /// The offset as it is now, with what this host's clock was set and steered since, and `rate` s/s of free drift.
+    /// The offset as it is now, in seconds: the last one corrected by how far this host's clock was set and steered
+    /// since, and by `rate` s/s of free drift.
     pub fn offset_at(&self, t_s: f64, moved_s: f64, rate: f64) -> Option<f64> {
         self.latest.map(|l| l.theta_s - (moved_s - l.moved_s) + rate * (t_s - l.t_s))
     }
 
-    /// The error range now; `loose` is how fast the common mode moved without notice, in s/s.
+    /// The error range now; `loose` is how fast the common mode moved unpredictedly, in s/s.
     pub fn range_at(&self, t_s: f64, moved_s: f64, loose: f64) -> Option<Interval> {
         let reply = self.latest?;
         let age_s = (t_s - reply.t_s).max(0.0);
         Interval::around(self.offset_at(t_s, moved_s, 0.0)?, reply.lambda_s + (PHI + loose) * age_s)
     }
 
-    /// The delay of the newest reply above the usual one, in seconds; zero while nothing is usual.
+    /// The delay of the newest reply above the usual one, in seconds; zero while no level is known.
     pub fn excess_s(&self) -> f64 {
         self.track.usual.zip(self.latest).map_or(0.0, |(usual, l)| l.delay_s - usual.delay_s)
     }
 
-    /// Notes what the newest reply shows beside its error range: whether it is a sighting, whether it stands out alone.
-    /// `doubt_s` is what the stamps and the common mode may be off by.
+    /// Notes what the newest reply shows apart from its error range: whether it is a sighting, and whether it alone is
+    /// odd. The stamps and the common mode may be off by `doubt_s`.
     pub fn note(&mut self, t_s: f64, value_s: f64, doubt_s: f64) {
         self.sights.push(self.sighting.is_some());
         let level_s = self.track.level_s().unwrap_or(value_s);
@@ -253,7 +253,7 @@ impl Series {
         self.good.push(!is_odd && self.lean_s.abs() < 0.3 * size_s.unwrap_or(self.gap_s).abs());
     }
 
-    /// Whether there is something to be decided: proofs, sightings, or replies that stand out.
+    /// Whether there are enough proofs, sightings or odd replies for a finding.
     pub fn is_suspect(&self) -> bool {
         self.is_proven() || self.sights.count(3) >= 2 || self.odd.count(OF_REPLIES) >= ODD_REPLIES
     }
@@ -262,14 +262,14 @@ impl Series {
         self.conflicts.count(OF_REPLIES) >= PROOFS
     }
 
-    /// Whether a proof that was given still is: a steady fault shows it in the newest replies, one that comes and goes
-    /// among the last ones.
+    /// Whether a proof still holds: a steady fault must show it in the newest replies, an intermittent one among the
+    /// last [`OF_REPLIES`].
     pub fn is_proven_now(&self) -> bool {
         let lasts = |f: Finding| f.proven && (f.bad_share.is_some() || self.conflicts.count(NEWEST_REPLIES) > 0);
         self.is_proven() && self.finding.is_some_and(lasts)
     }
 
-    /// Whether the newest reply gives no reason for doubt: only such replies teach.
+    /// Whether the newest reply shows nothing wrong: only such replies teach.
     pub fn is_clean(&self) -> bool {
         self.sighting.is_none() && !self.odd.last() && !self.conflicts.last() && self.finding.is_none_or(|f| !f.named)
     }
@@ -314,13 +314,13 @@ impl Series {
         if self.track.usual.is_none() {
             self.track.cut();
         } else if finding.is_lasting() && !finding.proven && finding.bad_share.is_none() {
-            // What comes and goes by itself is more often a path than a clock.
+            // A movement that ends by itself is more often of a path than of a clock.
             self.route.came_and_went();
         }
         finding.named.then_some((finding, end_s))
     }
 
-    /// Nothing is wrong at the moment; what the server did before is forgotten when it was right for as long.
+    /// Nothing is wrong at the moment. The course is forgotten once the server was right for half of it.
     fn rest(&mut self, t_s: f64) {
         if let Some(course) = &mut self.course {
             course.push(t_s, self.value_s);
@@ -330,26 +330,26 @@ impl Series {
         }
     }
 
-    /// Whether it is named, and silent for so short a time that what is known of it still holds.
+    /// Whether it is named, and its last reply is recent enough to keep it named.
     pub fn is_named_lately(&self, t_s: f64) -> bool {
         let patience_s = KEPT_INTERVALS * self.interval_s().unwrap_or(0.0);
         self.finding.is_some_and(|f| f.named) && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
     }
 
-    /// Whether it cannot tell what this host's clock does: its delay or its offset is not where it used to be, or what
-    /// is usual is hardly known. What was learned on a new route is as wrong as the common mode was then.
+    /// Whether it shows nothing about this host's clock: its delay or its offset is not at its usual value, or that
+    /// value is hardly known. A level that was learned on a new route is as wrong as the common mode was then.
     pub fn is_unsettled(&self) -> bool {
         self.is_elsewhere() || self.finding.is_some_and(|f| !f.named)
     }
 
-    /// The same, only by what its path shows.
+    /// The same without regard to the offset.
     pub fn is_elsewhere(&self) -> bool {
         let few = if self.track.was_cut() { FEW_AFTER_CUT } else { FEW };
         let is_new = self.track.usual.is_none_or(|usual| usual.values < few);
         is_new || self.route.is_away()
     }
 
-    /// Whether what is usual was learned before `t_s`, as far as a new route is concerned.
+    /// Whether the level was learned before `t_s`, or was never learned again after a cut.
     pub fn knows_since(&self, t_s: f64) -> bool {
         let few_s = FEW_AFTER_CUT as f64 * self.interval_s().unwrap_or(0.0);
         !self.track.was_cut() || self.track.begins_s() + few_s <= t_s
@@ -366,8 +366,8 @@ impl Series {
         self.finding.is_none_or(|f| !f.named) && self.route.has_settled() && self.track.stays_away(NEW_AFTER)
     }
 
-    /// Whether the offset has moved for good although the delay has not, and no clock was named: then its path is
-    /// believed to have done it, and the level before says nothing of the present one.
+    /// Whether the offset has moved for good although the delay has not, and no clock was named: then the path is taken
+    /// to have moved it, and the old level is no longer valid.
     pub fn stands_elsewhere(&self) -> bool {
         let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0;
         let is_old = |f: &Finding| f.sightings as usize >= NEW_AFTER && usize::from(f.unnamed) >= NEW_AFTER;
@@ -375,7 +375,7 @@ impl Series {
         lasts && self.track.stands_still(NEW_AFTER)
     }
 
-    /// From now on this is another server: it was repaired, or is on a new route.
+    /// Forgets what was usual: the server was repaired, or is on a new route.
     pub fn start_again(&mut self) {
         if self.stands_elsewhere() {
             self.route.count_unseen();
@@ -390,7 +390,7 @@ impl Series {
     }
 }
 
-/// Takes the newest value into the course of a server that is named, and says so when it goes to and fro.
+/// Adds the newest value to the course of a named server, and notes in the finding when it goes to and fro.
 fn follow_course(course: &mut Option<Box<Course>>, finding: &mut Finding, t_s: f64, track: &Track) {
     let Some(usual) = track.usual else { return };
     if !finding.named && course.is_none() {

@@ -1,9 +1,9 @@
-//! The samples' own time: one axis in seconds that neither a wall clock step nor a restart can bend, and the refusal of
-//! samples that do not fit on it.
+//! The samples' own time: one axis in seconds that wall clock steps and restarts do not change. Samples that do not fit
+//! on it are refused.
 //!
-//! The monotonic clock is the axis where the recording has it; a recording without it (zero) falls back on the wall
-//! clock. A sample far ahead of all others is held until the next one confirms it: one record from the future must not
-//! age everything else out of the windows.
+//! The axis is the monotonic clock, or the wall clock if the recording has no monotonic clock (zero). A sample far
+//! ahead of all others is held until the next one confirms it: one record from the future must not age everything else
+//! out of the windows.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +26,11 @@ pub enum Refusal {
 
 /// Disorder between servers that is normal: polls of several servers end in any order.
 const TOLERATED_S: f64 = 30.0;
-/// A jump ahead of this size needs a second witness, unless the server is polled so rarely.
+/// A jump ahead of this size needs a second sample to confirm it, unless the server is polled this rarely.
 const LEAP_AHEAD_S: f64 = 3600.0;
-/// A sample may be later than the last one by this many poll intervals without a witness: polls can be lost.
+/// A sample may be later than the last one by this many poll intervals without confirmation, because polls can be lost.
 const INTERVALS_AHEAD: f64 = 4.0;
-/// After this many refusals in a row it is the time line that is wrong (the wall clock was set back).
+/// So many samples in a row that are behind show that the wall clock was set back; the last of them is taken.
 const GIVE_IN: u32 = 8;
 
 /// Where a sample belongs.
@@ -52,7 +52,7 @@ pub(super) struct Timeline {
     #[serde(skip)]
     pub held: Option<Box<Sample>>,
     behind_in_row: u32,
-    /// Times on the axis after which the machine stood still, and for how long.
+    /// Times on the axis at which the machine was suspended, and for how long.
     gaps: std::collections::VecDeque<(f64, f64)>,
 }
 
@@ -68,7 +68,7 @@ impl Timeline {
         self.gaps.push_back((t_s, by_s));
     }
 
-    /// Unix nanoseconds of the wall clock at a place on the axis, as the clock stands now.
+    /// Unix nanoseconds of the wall clock at a place on the axis, by the clock as it is set now.
     pub fn wall_ns(&self, t_s: f64) -> i64 {
         let stood_s: f64 = self.gaps.iter().filter(|gap| t_s <= gap.0).map(|gap| gap.1).sum();
         let from =
@@ -90,7 +90,7 @@ impl Timeline {
             if self.behind_in_row < GIVE_IN {
                 return Place::Behind;
             }
-            // Everybody is behind: the clock was set back, so go on from here.
+            // All samples are behind: the clock was set back, so continue from here.
             return self.advance(stamp, last_s + 1.0, true);
         }
         if passed_s > LEAP_AHEAD_S.max(INTERVALS_AHEAD * poll_s) && self.held.is_none() {
@@ -103,7 +103,7 @@ impl Timeline {
         self.advance(stamp, last_s + passed_s, restarted)
     }
 
-    /// Whether the held sample fits with `stamp`: not after it. However long ago it is, time has gone on since.
+    /// Whether `stamp` confirms the held sample: it is not earlier, but may be any time later.
     pub fn confirms(&self, stamp: &Stamp) -> bool {
         self.held.as_ref().is_some_and(|held| {
             let between_s = stamp.wall_ns.saturating_sub(held.at.wall_ns) as f64 / 1e9;
@@ -124,7 +124,7 @@ fn passed(last: &Stamp, now: &Stamp, wall_s: f64) -> (f64, bool) {
         return (wall_s, false);
     }
     let mono_s = now.mono_ns.saturating_sub(last.mono_ns) as f64 / 1e9;
-    // A monotonic clock that goes back while the wall clock goes on is another boot; the wall clock bridges it.
+    // If the monotonic clock goes back and the wall clock does not, the machine was restarted; use the wall clock.
     if mono_s < -TOLERATED_S && wall_s > -TOLERATED_S { (wall_s.max(0.001), true) } else { (mono_s, false) }
 }
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_step_does_not_bend_the_axis() {
+    fn a_wall_clock_step_does_not_change_the_axis() {
         let mut line = Timeline::default();
         assert_eq!(line.place(&stamp(1e6, 100.0), 64.0), at(0.0));
         assert_eq!(line.place(&stamp(1e6 - 7200.0, 164.0), 64.0), at(64.0));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_set_back_without_a_monotonic_clock_is_followed_in_the_end() {
+    fn wall_clock_set_back_without_monotonic_clock_is_followed() {
         let mut line = Timeline::default();
         line.place(&stamp(1e6, 0.0), 64.0);
         let places: Vec<_> =
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn rarely_polled_server_needs_no_second_witness() {
+    fn rarely_polled_server_needs_no_confirmation() {
         let mut line = Timeline::default();
         line.place(&stamp(1e6, 0.0), 86_400.0);
         assert_eq!(line.place(&stamp(1e6 + 86_400.0, 0.0), 86_400.0), at(86_400.0));

@@ -1,5 +1,5 @@
-//! A series of numbers that should stand still: its last values, its usual level and noise, and whether it has left
-//! them.
+//! A series of numbers that should stay constant: its last values, its usual level and noise, and whether it has left
+//! the level.
 //!
 //! A server's series holds its offsets from the common mode; that of this host's clock holds the common mode itself.
 //! Memory: [`KEPT`] values of 12 bytes.
@@ -13,30 +13,30 @@ use super::robust;
 
 /// Values that are kept: five and a half hours at a poll interval of 64 s.
 pub(super) const KEPT: usize = 320;
-/// The newest values do not teach: they are what is judged. At most a quarter of all.
+/// The newest values do not teach, because they are judged. At most a quarter of all.
 const HOLD_OUT: usize = 34;
-/// Values without which nothing is usual.
+/// With fewer values, no level is learned.
 const LEAST: usize = 8;
 /// The same after something was wrong.
 const LEAST_AFTER_TROUBLE: usize = 64;
-/// A mean so many of its sigmas from the level is a sighting. Six are Gaussian; eight pay for tails and for what is not
-/// known of the noise.
+/// A mean that is so many of its standard deviations from the level is a sighting. Six would do for Gaussian noise;
+/// eight allow for tails and for noise that is not known well.
 const SIGMAS: f64 = 8.0;
-/// A movement so many times larger than what a single value shows is gone when a single value does not show it.
+/// A movement this many times larger than what a single value shows is over if the newest value does not show it.
 const CLEAR: f64 = 2.5;
-/// So many values at first are tested, but their level is not trusted as much.
+/// A level of fewer values than this is trusted less.
 const YOUNG: f64 = 64.0;
-/// A movement is no more than wander while it is within so many times what the level moves by itself.
+/// A movement within so many times what the level usually moves is wander.
 const WANDERS: f64 = 5.0;
-/// How much the newest movement of the level counts.
+/// Weight of the newest movement of the level in its mean square.
 const WANDER_WEIGHT: f64 = 0.25;
-/// A fault that went away slowly was seen for so many values more after half of it was gone.
+/// A fault went away slowly if it was seen for so many values more after half of it was gone.
 const SLOWLY: usize = 5;
-/// Memory grows by so many values.
+/// Memory for so many values is added at a time.
 const GROWTH: usize = 16;
-/// A delay may be below the usual one by so many times what it was below it in one of twenty replies.
+/// A delay may be below the usual one by so many times the distance of the 5 % quantile.
 const DIP: f64 = 2.0;
-/// So many of the newest delays are looked at together.
+/// At most so many of the newest delays are looked at together.
 const NEWEST: usize = 8;
 /// Times are kept in units of this many seconds.
 const TICK_S: f64 = 1.0 / 64.0;
@@ -57,9 +57,9 @@ pub(super) struct Usual {
     pub level_s: f64,
     /// The lower quartile of the delays.
     pub delay_s: f64,
-    /// The usual excess of the delay.
+    /// How far the delay is usually above `delay_s`.
     pub excess_s: f64,
-    /// How far below the usual one the delay goes: a shorter delay is as good a sign of another route as a longer one.
+    /// How far the delay is usually below `delay_s`: a shorter delay shows another route as well as a longer one does.
     pub dip_s: f64,
     /// Noise of the delay, one standard deviation.
     pub delay_noise_s: f64,
@@ -72,14 +72,14 @@ pub(super) struct Usual {
 /// What one look at the newest values found.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Sighting {
-    /// How far the mean is from the level, in units of what would just be enough.
+    /// How far the mean is from the level, in units of the smallest distance that is a sighting.
     pub score: f64,
     /// The mean less the level, in seconds.
     pub size_s: f64,
 }
 
 impl Usual {
-    /// How far a delay that is `x_s` above the usual one may be from it without being unusual.
+    /// How far a delay may be from the usual one without being unusual, above it if `x_s` is positive, otherwise below.
     pub fn room_s(&self, x_s: f64) -> f64 {
         if x_s > 0.0 { self.excess_s } else { self.dip_s }
     }
@@ -106,10 +106,10 @@ pub(super) struct Track {
     pub count: u32,
     /// Whether values that do not teach are among those that are kept.
     troubled: bool,
-    /// When what was wrong ended last: what was before says nothing of what is wrong now.
+    /// When the last fault ended. Earlier values are not used to date the next one.
     pub ended_s: f64,
-    /// How far the level moves in half of the values that are kept, root mean square, and the count and the level when
-    /// that was last looked at.
+    /// How far the level moves in half of [`KEPT`] values, root mean square, and the count and the level when that was
+    /// last measured.
     wander_s: f32,
     waypoint: Option<(u32, f64)>,
 }
@@ -123,14 +123,14 @@ pub(super) struct Scratch {
     sorted: Vec<f64>,
 }
 
-/// What the learning of one series takes from elsewhere.
+/// What a series needs from elsewhere to learn and to be judged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peers {
-    /// The medians of the other servers' sigmas; NaN where there are none.
+    /// The medians of all servers' sigmas; NaN where there are none.
     pub sigmas: Sigmas,
-    /// What a server claims of itself, and half of its delay: the error that a young level may have.
+    /// The root distance, in seconds: the error that a young level may have.
     pub claim_s: f64,
-    /// The smallest movement that is more than stamps being rounded.
+    /// The smallest movement that rounded stamps cannot cause, in seconds.
     pub grain_s: f64,
     /// The least noise, as a part of the peers'.
     pub floor: f64,
@@ -153,13 +153,14 @@ impl Track {
         }
     }
 
-    /// The time of the first value since the last cut.
+    /// The time of the first value since the last cut, or of the beginning if there was none. `None` if that value is
+    /// no longer kept or a fault ended after it.
     pub fn first_s(&self) -> Option<f64> {
         let first = self.entries.front().filter(|_| self.entries.len() == self.count as usize)?;
         Some(self.born_s.unwrap_or_else(|| self.time_s(first))).filter(|first_s| *first_s >= self.ended_s)
     }
 
-    /// The time of the first value since the last cut, or since a year ago.
+    /// The time of the first value since the last cut; after about a year, of a later one.
     pub fn begins_s(&self) -> f64 {
         self.begin_s
     }
@@ -183,7 +184,7 @@ impl Track {
         if self.entries.len() == KEPT {
             self.entries.pop_front();
         } else if self.entries.len() == self.entries.capacity() {
-            // Never more than are kept: a server has little else in memory.
+            // Grows in small steps: the entries are most of the memory of a server.
             self.entries.reserve_exact(GROWTH.min(KEPT - self.entries.len()));
         }
         let mut ticks = (t_s - self.begin_s) / TICK_S;
@@ -240,7 +241,7 @@ impl Track {
         (last, count)
     }
 
-    /// Whether the newest delays stay away from the usual one: a queue that makes a path longer is short now and then.
+    /// Whether the newest delays stay away from the usual one. If queues make the path longer, some delays are short.
     pub fn stays_away(&self, values: usize) -> bool {
         let Some(usual) = &self.usual else { return false };
         let mut rises: Vec<f64> =
@@ -250,7 +251,7 @@ impl Track {
         least >= 0.6 * rise_s.abs()
     }
 
-    /// Whether the newest values stand still: their halves differ by no more than noise.
+    /// Whether the newest values are constant: their halves differ by no more than noise.
     pub fn stands_still(&self, values: usize) -> bool {
         let Some(usual) = self.usual.filter(|_| self.entries.len() >= values) else { return false };
         let half = |skip: usize| {
@@ -260,7 +261,7 @@ impl Track {
         (half(0) - half(values / 2)).abs() < 6.0 * usual.sigma_of(values as u32 / 2)
     }
 
-    /// Whether the newest delays are steady, and their median.
+    /// The median of the newest delays, and their noise.
     pub fn steady_delay(&self, values: usize) -> (f64, f64) {
         let (mut last, count) = self.newest_delays(values);
         let last = &mut last[..count];
@@ -274,7 +275,7 @@ impl Track {
         u32::from(self.unlearned) >= wait
     }
 
-    /// Learns what is usual from all values that teach, but the newest.
+    /// Learns what is usual from all values that teach, except the newest.
     pub fn learn(&mut self, peers: &Peers, scratch: &mut Scratch) {
         self.unlearned = 0;
         let good = |e: &&Entry| e.delay >= 0.0;
@@ -365,7 +366,7 @@ impl Track {
             }
             bound.extend(&values[..length], &weights[..length]);
             let enough_s = (SIGMAS * sigma).max(peers.grain_s).max(2e-6).max(wander_s);
-            // Mostly it is plain that the mean is small, and the values need not be sorted.
+            // The bound usually suffices, and the values need not be sorted.
             if bound.of_mean() <= enough_s {
                 continue;
             }
@@ -428,7 +429,8 @@ impl Track {
     }
 
     /// When the newest values stopped being further than half of `size_s` from the level: the middle between the last
-    /// that was and the next. What goes away slowly ends when it cannot be seen any more, at the latest at `seen_s`.
+    /// value that was and the next. A fault that goes away slowly ends when it is no longer seen, at the latest at
+    /// `seen_s`.
     pub fn end_of(&self, size_s: f64, seen_s: f64) -> Option<f64> {
         let level_s = self.level_s()? - self.anchor_s;
         let is_beyond = |e: &Entry, limit_s: f64| (f64::from(e.value) - level_s) * size_s.signum() > limit_s;
@@ -451,18 +453,19 @@ fn usual_excess(delays: &mut [f64], delay_s: f64, noise_s: f64) -> f64 {
     (high - delay_s).min(3.0 * (middle - low)).min(4.0 * noise_s).max(1e-7)
 }
 
-/// A value less what its delay explains: queues, half of whose delay is the most that they do.
+/// A value less what its delay explains: an unusual delay moves an offset by at most half of itself.
 fn reduced(y: f64, x_s: f64, excess_s: f64) -> f64 {
     if x_s.abs() <= excess_s { y } else { y.signum() * (y.abs() - x_s.abs() / 2.0).max(0.0) }
 }
 
-/// How much a value counts for a mean.
+/// The weight of a value in a mean.
 pub(super) fn weight(x_s: f64, excess_s: f64) -> f64 {
     let ratio = x_s.max(0.0) / (0.7 * excess_s);
     1.0 / (1.0 + ratio * ratio)
 }
 
-/// The weighted mean of the newest values, where neither the largest nor the smallest counts by its full size.
+/// The weighted mean of the newest values, with the largest and the smallest limited. Of two values, the smaller one if
+/// both have the same sign, otherwise zero.
 fn mean(values: &[f64], weights: &[f64]) -> f64 {
     if let [a, b] = *values {
         return if a * b <= 0.0 { 0.0 } else { a.signum() * a.abs().min(b.abs()) };
@@ -478,7 +481,7 @@ fn mean(values: &[f64], weights: &[f64]) -> f64 {
     sum / of
 }
 
-/// The largest that [`mean`] can be, without sorting.
+/// An upper bound of the magnitude of [`mean`], without sorting.
 #[derive(Default)]
 struct Bound {
     values: usize,
@@ -502,13 +505,13 @@ impl Bound {
 
     fn of_mean(&self) -> f64 {
         let spare = (self.values / 8).max(1);
-        // With enough values on both sides of zero, limiting the extremes makes no value larger.
+        // With enough values on both sides of zero, limiting the extremes makes no magnitude larger.
         let is_mixed = self.negative > spare && self.values - self.negative > spare;
         if is_mixed { self.magnitude / self.weight } else { f64::INFINITY }
     }
 }
 
-/// Whether the newest of a long window still show what its mean says.
+/// Whether the newest values of a long window still show the movement that its mean shows.
 fn is_present(values: &[f64; 32], length: usize, size_s: f64) -> bool {
     let newest = (length / 8).max(3);
     length <= 4 || values[..newest].iter().sum::<f64>() / newest as f64 * size_s.signum() > 0.4 * size_s.abs()

@@ -1,4 +1,4 @@
-//! What is seen of series whose truth is known, and how soon.
+//! Which movements of series with a known truth are seen, and how soon.
 
 use super::*;
 use crate::world::Dice;
@@ -49,7 +49,7 @@ fn slow_wander_is_not_seen() {
             if track.is_due() {
                 track.learn(&ALONE, &mut scratch);
             }
-            // The first level says nothing of how far levels move.
+            // The first level does not show how far levels move.
             sightings += u32::from(k > 1000 && track.look(&ALONE).is_some());
         }
         assert!(sightings == 0, "seed {seed}: {sightings}");

@@ -1,5 +1,4 @@
-//! Hysteresis: something counts only after it was seen several times in a row, and is over only after it was absent
-//! several times in a row.
+//! Hysteresis: something begins after several sightings in a row, and ends after several absences in a row.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +15,7 @@ const FORGET_AFTER: u32 = 12;
 pub(super) enum Look {
     /// It is there, in this direction (+1, −1).
     Hit(i8),
-    /// It may be there or not: too noisy to tell. Changes nothing.
+    /// Too noisy to tell. Neither continues nor ends a row, but many of them in a row discard it.
     Unclear,
     /// It is not there.
     Calm,
@@ -35,24 +34,23 @@ pub(super) struct Watch {
     hits: u8,
     calms: u8,
     unclear: u32,
-    /// The cell of the first sighting of the present row.
+    /// The round of the first sighting in the present row.
     pub first: u64,
     pub open: bool,
 }
 
 impl Watch {
-    /// Whether anything was seen lately: baselines must not learn from it.
+    /// Whether it is closed and the last look that could tell saw nothing.
     pub fn is_quiet(&self) -> bool {
         !self.open && self.hits == 0
     }
 
-    /// Back to nothing seen.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes note of one look at `cell`, opening after `open_after` hits.
-    pub fn look(&mut self, cell: u64, look: Look, open_after: u8) -> Option<Edge> {
+    /// Takes one look of a round, opening after `open_after` hits.
+    pub fn look(&mut self, round: u64, look: Look, open_after: u8) -> Option<Edge> {
         match look {
             Look::Unclear => {
                 self.unclear += 1;
@@ -67,7 +65,7 @@ impl Watch {
                     return None;
                 }
                 if self.hits == 0 || sign != self.sign {
-                    (self.sign, self.hits, self.first) = (sign, 0, cell);
+                    (self.sign, self.hits, self.first) = (sign, 0, round);
                 }
                 self.hits += 1;
                 self.open = self.hits >= open_after;

@@ -1,8 +1,8 @@
 //! What this host's clocks show without any server: how far the wall clock was set or steered against the raw clock.
 //!
-//! A suspended machine and an inserted leap second move the wall clock against the raw clock too, and are no steps: the
-//! offsets of the servers stay as they were. CLOCK_BOOTTIME decides where it was recorded, otherwise the next reply
-//! does.
+//! A suspension of the machine and an inserted leap second also move the wall clock against the raw clock, but are no
+//! steps: the offsets of the servers stay the same. CLOCK_BOOTTIME shows a suspension if it was recorded; otherwise the
+//! next reply decides.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,8 @@ pub(super) struct Jump {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Witness {
     last: Option<Stamp>,
-    /// Nanoseconds of jumps that were no steps, and of suspensions: they are taken from the difference of the clocks.
+    /// Nanoseconds of jumps that were no steps (leap seconds, and suspensions that CLOCK_BOOTTIME does not show). They
+    /// are subtracted from the difference of the clocks.
     absorbed_ns: i64,
     /// The difference at the first stamp.
     base_ns: Option<i64>,
@@ -52,7 +53,7 @@ impl Witness {
         self.steps.doubt_s().filter(|_| self.is_present())
     }
 
-    /// The movement under way, and those that have ended, newest first.
+    /// The movement that goes on, and those that have ended, newest first.
     pub fn moves(&self) -> impl Iterator<Item = &ClockMove> {
         self.steps.moving().into_iter().chain(self.moves.iter().rev())
     }
@@ -62,7 +63,7 @@ impl Witness {
         (self.last, self.base_ns, self.absorbed_ns) = (None, None, 0);
     }
 
-    /// A jump that may be a suspension or a leap second; it is not followed before somebody says what it was.
+    /// A jump that may be a suspension or a leap second. Call [`Self::observe`] only once it is known which it was.
     pub fn ambiguous(&self, stamp: &Stamp) -> Option<Jump> {
         let last = self.last.filter(|l| StepDetector::has_raw(l) && StepDetector::has_raw(stamp))?;
         let moved_ns = self.corrected(stamp).raw_ns.saturating_sub(self.corrected(&last).raw_ns);
@@ -72,7 +73,7 @@ impl Witness {
         is_large.then_some(Jump { size_s, from: last, until: *stamp })
     }
 
-    /// The jump was no step.
+    /// Takes note that the jump was no step.
     pub fn absorb(&mut self, jump: &Jump) {
         self.absorbed_ns = self.absorbed_ns.saturating_add((jump.size_s * 1e9) as i64);
     }
@@ -93,7 +94,7 @@ impl Witness {
         Some(ended)
     }
 
-    /// Seconds of suspension between two stamps, as far as they tell.
+    /// Seconds for which the machine was suspended since the last stamp, by CLOCK_BOOTTIME.
     pub fn suspended_s(&self, stamp: &Stamp) -> f64 {
         self.last.map_or(0.0, |last| stamp.boot_ns.saturating_sub(last.boot_ns) as f64 / 1e9)
     }
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn suspension_that_the_clocks_tell_is_no_movement() {
+    fn suspension_that_the_clocks_show_is_no_movement() {
         let mut witness = Witness::default();
         for k in 0..20 {
             let it = stamp(f64::from(k) * 64.0, 0.0, if k > 9 { 28_800.0 } else { 0.0 });

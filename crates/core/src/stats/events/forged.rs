@@ -8,10 +8,10 @@ use crate::ntp::Check;
 use crate::sample::{Evidence, Sample};
 use crate::stats::verdict::When;
 
-/// Such replies at so many of the last 64 polls are no accident.
+/// Such replies at three of the last 64 polls are one lasting event.
 const RECURS: Rule = Rule { hits: 3, runs: 1, ends_at: 0 };
 
-/// Whether replies of a server keep failing the checks that tell an answer to us from any other datagram.
+/// Whether replies in the name of a server keep failing the checks that they answer our requests.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ForgedWatch {
     recurring: Recurring,
@@ -33,7 +33,7 @@ impl ForgedWatch {
         }
         let turn = self.recurring.poll(forged > 0, at, self.first.unwrap_or(at), RECURS);
         events.extend(turn.map(|turn| self.event(sample, turn)));
-        // A lone reply long ago is not the beginning of anything.
+        // A lone reply more than 64 polls ago is not the start of a later event.
         if !self.recurring.is_open() && self.recurring.is_quiet() {
             (self.first, self.replies) = (None, 0);
         }
@@ -62,14 +62,14 @@ impl ForgedWatch {
     }
 }
 
-/// The rejected replies of a poll that were not answers to its request. Those without evidence count as the ones that
-/// have it.
+/// The rejected replies of a poll that were not answers to its request. If all replies with evidence are such, those
+/// without evidence count too.
 fn forged_replies(sample: &Sample) -> u32 {
     let foreign = sample.rejected.iter().filter(|evidence| is_foreign(evidence)).count();
     if foreign == sample.rejected.len() { sample.rejected_count } else { foreign as u32 }
 }
 
-/// Whether the datagram is no answer to our request. What only states a wrong time is one.
+/// Whether the datagram is no answer to our request. An answer that only states a wrong time is still an answer.
 fn is_foreign(evidence: &Evidence) -> bool {
     use Check::{Duplicate, Length, Mode, Origin, Sender, UniqueIdentifier, Version};
     matches!(

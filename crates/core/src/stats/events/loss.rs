@@ -7,21 +7,21 @@ use super::{Event, EventKind};
 use crate::sample::{Outcome, Sample};
 use crate::stats::verdict::When;
 
-/// A server is lossy when six of its last 64 polls failed, in three rows: one outage is not loss.
+/// A server is lossy when six of its last 64 polls failed, in three separate runs: a single outage does not count.
 const LOSSY: Rule = Rule { hits: 6, runs: RUNS as u32, ends_at: 2 };
 const RUNS: usize = 3;
-/// The number of failures in a row that counts as a burst.
+/// The number of failures in a row that counts as a burst, at least.
 const BURST: u32 = 3;
-/// More are never waited for.
+/// The same, at most.
 const LONGEST: u32 = 32;
-/// How likely so many failures in a row may be by the loss that is usual.
+/// Failures in a row are a burst when they are less likely than this at the usual loss.
 const CHANCE: f64 = 1e-6;
 
-/// The failures in a row, and whether failures recur.
+/// Counts failures in a row, and watches whether failures recur.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LossWatch {
     lossy: Recurring,
-    /// When the last rows of failures began, oldest first.
+    /// When the last runs of failures began, oldest first.
     runs: [When; RUNS],
     /// Failures in a row.
     lost: u32,
@@ -43,7 +43,7 @@ impl LossWatch {
             self.runs.rotate_left(1);
             self.runs[RUNS - 1] = at;
         }
-        // Of an outage, no more polls count as loss than make it one.
+        // During a burst, further failures do not count as loss.
         if !self.is_burst || !is_lost {
             let turn = self.lossy.poll(is_lost, at, self.runs[0], LOSSY);
             events.extend(turn.map(|turn| lossy(sample, turn)));
@@ -62,7 +62,7 @@ impl LossWatch {
         }
     }
 
-    /// How many failures in a row are more than the usual loss.
+    /// How many failures in a row are a burst at the usual loss.
     fn burst_from(&self) -> u32 {
         let usual = |share: f64| ((CHANCE.ln() / share.ln()).ceil() as u32).clamp(BURST, LONGEST);
         self.lossy.share().map_or(BURST, usual)

@@ -1,12 +1,12 @@
 //! Events with start and end: changes in the replies of servers, bursts of packet loss, steps, route changes, pauses
 //! and restarts of the monitor.
 //!
-//! A lasting event is reported when it begins (without an end), when more is known of it, and when it ends. The key of an
-//! event is (kind, server, address, start); an event with the same key replaces the earlier one, and so does an event that
-//! names the earlier key in [`Event::replaces`].
+//! A lasting event is reported when it begins (without an end), when its values are refined, and when it ends. The key
+//! of an event is (kind, server, address, start). An event replaces an earlier one with the same key, or with the key
+//! in [`Event::replaces`].
 //!
-//! No server can cause more than a few events. What recurs at many polls is one lasting event with its rate
-//! ([`server::ServerWatch`]), and all events pass the [`Recorder`], which limits them per server and hour.
+//! No server can cause more than a few events. A change that recurs at many polls is one lasting event with its rate
+//! ([`server::ServerWatch`]), and the [`Recorder`] limits all events per server and hour.
 
 mod forged;
 mod loss;
@@ -134,7 +134,7 @@ pub struct Event {
     pub detail: String,
     /// The event as a sentence.
     pub sentence: String,
-    /// Kind and start under which the same event was reported before, if these are known better now.
+    /// Kind and start of the earlier report of the same event, if they were refined since.
     #[serde(skip)]
     pub replaces: Option<(EventKind, When)>,
 }

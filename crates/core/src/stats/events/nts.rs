@@ -15,7 +15,7 @@ pub(super) struct NtsWatch {
 }
 
 impl NtsWatch {
-    /// Compares what a poll knows of NTS with the polls before.
+    /// Compares the state of NTS at a poll with that at the polls before.
     pub fn observe(&mut self, sample: &Sample, events: &mut Vec<Event>) {
         let Some(status) = &sample.nts else { return };
         let (name, at) = (&sample.server.name, When(sample.at.wall_ns));

@@ -1,5 +1,5 @@
-//! The one way of events to the store and the page. It limits how many events of a server are recorded in an hour: what
-//! is beyond the limit is summed up in one lasting event, so that no server can fill the store.
+//! All events pass here to the store and the page. The number of events per server and hour is limited: events beyond
+//! the limit are summed up in one lasting event, so that no server can fill the store.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Event, EventKind};
 use crate::stats::verdict::When;
 
-/// Events of a server that are recorded one by one in an hour.
+/// The most events of a server that are recorded one by one in an hour.
 const PER_HOUR: u32 = 24;
 /// The summary ends when there were no more events than this in an hour.
 const CALM: u32 = 6;
-/// A lasting event beyond the limit is recorded after all when it has lasted for so long, in seconds.
+/// A lasting event beyond the limit is recorded once it has lasted for so long, in seconds.
 const RECORDED_AFTER_S: f64 = 600.0;
-/// A summary is brought up to date after so long, in seconds.
+/// A summary is updated after so long, in seconds.
 const UPDATED_EACH_S: f64 = 900.0;
-/// How often waiting events and summaries are looked at, in seconds.
+/// How often waiting events and summaries are checked, in seconds.
 const LOOKED_AT_EACH_S: f64 = 60.0;
-/// Lasting events beyond the limit that may wait, for each server.
+/// The most lasting events beyond the limit that wait, for each server.
 const WAITING: usize = 64;
 const BINS: usize = 12;
 const BIN_S: f64 = 300.0;
@@ -78,10 +78,10 @@ impl Recorder {
         subject.record(event, now, &mut self.passed);
     }
 
-    /// Looks at what waits, now and then. To be called at each poll.
+    /// Checks waiting events and summaries once a minute. Call it at each poll.
     pub fn tick(&mut self, now: Moment) {
         self.now = Some(now);
-        // A time that goes back is followed, like one that goes on.
+        // The absolute value, because the time may go back.
         if (now.at_s - self.looked_at_s).abs() < LOOKED_AT_EACH_S || self.subjects.is_empty() {
             return;
         }
@@ -92,7 +92,7 @@ impl Recorder {
         self.subjects.retain(|_, subject| !subject.is_idle(now.at_s));
     }
 
-    /// Ends the events of a server that is no longer polled, or of this address of it.
+    /// Ends the events of a server that is no longer polled, or only those of one address.
     pub fn forget(&mut self, server: &str, address: Option<&str>) {
         let (Some(subject), Some(now)) = (self.subjects.get_mut(&Some(server.to_owned())), self.now) else { return };
         let is_gone = |event: &Event| address.is_none() || event.address.as_deref() == address;
@@ -112,7 +112,7 @@ impl Recorder {
         std::mem::take(&mut self.passed)
     }
 
-    /// Passes on once more what lasts: a restart may have ended it.
+    /// Passes on all open events again, because a restart may have ended them in the store.
     pub fn repeat(&mut self) {
         let open: Vec<_> = self.open().collect();
         self.passed.extend(open);
@@ -124,7 +124,7 @@ impl Recorder {
         std::mem::take(&mut self.is_changed)
     }
 
-    /// The events that last, in no order.
+    /// The open events, in no order.
     pub fn open(&self) -> impl Iterator<Item = Event> {
         self.subjects.values().flat_map(|subject| {
             subject.open.iter().cloned().chain(subject.summary.as_ref().map(|summary| summary.event(None)))
@@ -186,7 +186,7 @@ impl Subject {
         }
     }
 
-    /// Passes on what has waited long enough, and what is new of the summary. Returns whether there was anything.
+    /// Passes on events that have waited long enough, and the summary if it is due. Returns whether there was anything.
     fn look(&mut self, now: Moment, passed: &mut Vec<Event>) -> bool {
         let before = passed.len();
         let is_due = |(since_s, _): &mut (f64, Event)| (now.at_s - *since_s).abs() >= RECORDED_AFTER_S;
@@ -272,7 +272,7 @@ mod tests {
         }
     }
 
-    /// What is kept of the events that were passed on.
+    /// The events that were passed on, without reports that were replaced.
     fn kept(recorder: &mut Recorder) -> Vec<Event> {
         let mut kept = Vec::new();
         recorder.take().into_iter().for_each(|event| event.upsert(&mut kept));

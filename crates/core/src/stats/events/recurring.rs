@@ -1,5 +1,4 @@
-//! Whether something recurs at so many polls of a server that it is one lasting condition with a rate, and not an event
-//! each time.
+//! Decides whether something recurs so often that it is one lasting condition with a rate, not separate events.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,28 +6,28 @@ use std::fmt;
 
 use crate::stats::verdict::When;
 
-/// Polls in which it must have happened often.
+/// The number of last polls that decide whether a condition begins.
 const BEGINS_IN: u32 = 64;
 /// A rate is reported again after so many polls …
 const REPORTED_EACH: u64 = 32;
 /// … if it has changed by so many percentage points; by less, when the polls have doubled since.
 const CHANGED_BY: u32 = 5;
 
-/// When something recurs.
+/// When a condition begins and ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
-    /// It happened at so many of the last 64 polls …
+    /// It begins when it happened at so many of the last 64 polls …
     pub hits: u32,
-    /// … which were in so many rows of consecutive polls.
+    /// … in at least so many separate runs of consecutive polls.
     pub runs: u32,
-    /// It is over when it happened at no more than so many of the last 128 polls.
+    /// It ends when it happened at no more than so many of the last 128 polls.
     pub ends_at: u32,
 }
 
 /// The last 128 polls, and the condition while it lasts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Recurring {
-    /// One bit a poll, the last one lowest.
+    /// One bit for each poll, the last poll in the lowest bit.
     polls: u128,
     /// Boxed, because a server has several of these and few of them are ever open.
     open: Option<Box<Open>>,
@@ -37,9 +36,9 @@ pub(super) struct Recurring {
 #[derive(Debug, Serialize, Deserialize)]
 struct Open {
     rate: Rate,
-    /// When it happened last, and how often until then.
+    /// When it happened last, and the rate until then.
     last: (When, Rate),
-    /// As it was reported last.
+    /// The rate that was reported last.
     reported: Option<Rate>,
 }
 
@@ -56,7 +55,7 @@ pub(super) struct Rate {
 pub(super) enum RateChange {
     /// It lasts at this rate: it has begun, or the rate has changed.
     Lasts(Rate),
-    /// It is over since this time, and had this rate until then.
+    /// It ended at this time, and had this rate until then.
     Ends(Rate, When),
 }
 
@@ -75,8 +74,7 @@ impl Recurring {
         self.open.as_ref().map(|open| open.rate.share())
     }
 
-    /// A poll that ended at `at`, and whether it happened at it. A condition that begins with this poll began at
-    /// `start`.
+    /// Takes a poll that ended at `at`, and whether it happened there. A condition that begins now starts at `start`.
     pub fn poll(&mut self, happened: bool, at: When, start: When, rule: Rule) -> Option<RateChange> {
         self.polls = self.polls << 1 | u128::from(happened);
         if self.open.is_none() {
@@ -131,7 +129,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// How often it happened since the first time in the last polls, if that is often.
+/// How often it happened in the last 64 polls, and the number of polls since the first time, if the rule is met.
 fn begun(polls: u128, rule: Rule) -> Option<(u64, u64)> {
     let recent = polls as u64;
     let runs = (recent & !(recent << 1)).count_ones();

@@ -1,4 +1,4 @@
-//! What a server says about itself, and whether it answers, from poll to poll.
+//! Changes between the replies of a server, and failed polls, as events.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub(in crate::stats) struct ServerWatch {
 pub(in crate::stats) struct LastReply {
     pub stratum: u8,
     pub leap: Leap,
-    /// The upstream, with the stratum at which it was named; the last one while the server is not synchronised.
+    /// The upstream, with the stratum of the reply that named it; kept while the server is not synchronised.
     pub upstream: Option<(RefId, u8)>,
 }
 
@@ -49,13 +49,13 @@ struct Property {
 }
 
 impl ServerWatch {
-    /// What the last reply said. An upstream that changes again and again is not known.
+    /// The last reply. An upstream that keeps changing is left out.
     pub fn said(&self) -> Option<LastReply> {
         let said = self.said?;
         Some(LastReply { upstream: said.upstream.filter(|_| !self.upstream.is_open()), ..said })
     }
 
-    /// The leap indicator, unless it changes again and again.
+    /// The leap indicator, unless it keeps changing.
     pub fn announced(&self) -> Option<Leap> {
         self.said.filter(|_| !self.leap.is_open()).map(|said| said.leap)
     }
@@ -269,7 +269,7 @@ mod tests {
         let last = events.last().unwrap();
         assert_eq!((last.kind, last.end, last.detail.as_str()), (EventKind::Refid, None, "100 % of polls"));
         assert_eq!(last.sentence, "test changes its upstream at most polls (100 %).");
-        assert_eq!(watch.said().unwrap().upstream, None, "the verdict knows no upstream of it");
+        assert_eq!(watch.said().unwrap().upstream, None, "the verdict ignores its upstream");
     }
 
     #[test]
@@ -282,6 +282,6 @@ mod tests {
         assert!(last.sentence.starts_with("test changed its leap indicator at 40 % of polls"), "{}", last.sentence);
         assert_eq!(watch.announced(), Some(Leap::None));
         let (watch, _) = kept((0..100).map(|k| reply(k, 1, leap(k))));
-        assert_eq!(watch.announced(), None, "it has no say in leap seconds");
+        assert_eq!(watch.announced(), None, "its announcements are ignored");
     }
 }

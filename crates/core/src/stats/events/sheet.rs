@@ -6,7 +6,7 @@ use crate::sample::SeriesKey;
 use crate::sheet::{Change, changes_text};
 use crate::stats::verdict::When;
 
-/// The event of what one poll, or the answer to one question, changed in the sheet of a series.
+/// The event for the changes that one poll, or the answer to one question, made to the sheet of a series.
 #[must_use]
 pub fn sheet_changed(key: &SeriesKey, at: Stamp, changes: &[Change]) -> Event {
     let (detail, words) = changes_text(changes);

@@ -1,4 +1,4 @@
-//! Lasting findings of the verdict as events: one record each, refined as the verdict is.
+//! Lasting findings of the verdict as events: one event for each, refined when the verdict is.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::stats::verdict::When;
 /// A size is reported again when it has changed by this part.
 const CHANGED_BY: f64 = 0.05;
 
-/// What holds now, as an event without an end.
+/// A finding that holds now, as an event without an end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::stats) struct Finding {
     pub event: Event,
-    /// How large it is, in any unit that its kind always has.
+    /// Its size, in the unit of its kind.
     pub size: Option<f64>,
 }
 
-/// When all that holds was looked at, and when that ended which no longer holds.
+/// The time of a verdict, and the end of the findings that it no longer has.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::stats) struct Times {
     pub now: When,
@@ -33,15 +33,15 @@ pub(in crate::stats) struct Tracker {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Open {
-    /// As it was reported last.
+    /// The last report.
     reported: Finding,
     latest: Finding,
-    /// When it was reported first.
+    /// The time of the first report.
     seen: When,
 }
 
 impl Tracker {
-    /// Compares all that holds now with what held before, and appends the events.
+    /// Compares the findings that hold now with those before, and appends the events.
     pub fn follow(&mut self, current: Vec<Finding>, times: Times, events: &mut Vec<Event>) {
         let mut before: BTreeMap<Matter, Vec<Open>> = BTreeMap::new();
         for open in std::mem::take(&mut self.open) {
@@ -50,13 +50,13 @@ impl Tracker {
         for finding in current {
             let known = before.get_mut(&matter(&finding.event)).and_then(Vec::pop);
             self.open.push(match known {
-                // What began before it was seen first is known better now.
+                // An onset before the first report refines the known finding.
                 Some(mut open) if finding.event.start <= open.seen => {
                     open.refine(finding, events);
                     open
                 }
                 known => {
-                    // Something else has begun since.
+                    // A later onset is another finding.
                     events.extend(known.map(|open| open.end(finding.event.start)));
                     events.push(finding.event.clone());
                     Open { reported: finding.clone(), latest: finding, seen: times.now }
@@ -81,7 +81,7 @@ impl Open {
         }
     }
 
-    /// Kind and start of the last report, if they are known better now.
+    /// Kind and start of the last report, if they were refined since.
     fn replaced(&self) -> Option<(EventKind, When)> {
         let key = |finding: &Finding| (finding.event.kind, finding.event.start);
         Some(key(&self.reported)).filter(|reported| *reported != key(&self.latest))
@@ -93,14 +93,15 @@ impl Open {
     }
 }
 
-/// What an event is about. Of two events about the same, one may be a refined report of the other.
+/// The subject of an event: server, address and family of kinds. One of two events with the same subject may be a
+/// refined report of the other.
 type Matter = (Option<String>, Option<String>, &'static str);
 
 fn matter(event: &Event) -> Matter {
     (event.server.clone(), event.address.clone(), family(event.kind).label())
 }
 
-/// Kinds that a finding takes one after the other while more becomes known.
+/// Maps the kinds that a finding may take in turn while it is refined to one of them.
 fn family(kind: EventKind) -> EventKind {
     match kind {
         EventKind::ServerDrift => EventKind::ServerStep,
@@ -128,7 +129,7 @@ mod tests {
         Finding { event, size }
     }
 
-    /// The number of reports, and what is kept of them, after findings at these times.
+    /// The number of reports, and the events that remain, after findings at these times.
     fn followed(steps: &[(i64, Option<Finding>)]) -> (usize, Vec<Event>) {
         let (mut tracker, mut events, mut kept) = (Tracker::default(), Vec::new(), Vec::new());
         steps.iter().for_each(|(now, found)| {

@@ -7,20 +7,20 @@ use super::{DAY_S, NTP_TO_UNIX_S};
 
 /// The end of the year 9999, in NTP seconds. A file with a later time is not a list of leap seconds.
 const LATEST_NTP_S: i64 = 253_402_300_799 + NTP_TO_UNIX_S;
-/// TAI − UTC grows by less than a second a year.
+/// The largest TAI − UTC that is accepted: it grows by less than a second a year.
 const LARGEST_OFFSET_S: i32 = 10_000;
 
 /// Why a file is not a usable list.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LeapListError {
-    /// A line that is neither a comment nor "seconds offset". Its text is not repeated: the file may be another one,
-    /// with a secret in it.
+    /// A line that is neither a comment nor "seconds offset". The error does not contain its text, because the file may
+    /// be the wrong one and hold a secret.
     #[error("line {line} is not \"SECONDS OFFSET\"; is it a leap-seconds.list?")]
     Line {
         /// The line's number, from 1.
         line: usize,
     },
-    /// Entries must be in order.
+    /// An entry that is not later than the one before it.
     #[error("line {line}: this entry is not later than the one before it")]
     Order {
         /// The line's number, from 1.
@@ -29,10 +29,10 @@ pub enum LeapListError {
     /// No entries.
     #[error("the file has no entries; is it a leap-seconds.list?")]
     Empty,
-    /// Without an expiry it is unknown how long the list is valid.
+    /// No expiry, so that it is unknown how long the list is valid.
     #[error("the file has no expiry line (#@)")]
     NoExpiry,
-    /// The hash line is there and wrong.
+    /// A hash line that does not match.
     #[error("the hash line (#h) does not match the data: the file was damaged or edited")]
     Hash,
 }
@@ -40,7 +40,7 @@ pub enum LeapListError {
 /// One leap second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeapSecond {
-    /// The Unix time of the midnight at whose end it is inserted or deleted: the first second with the new offset.
+    /// The Unix time of the midnight before which it is inserted or deleted: the first second with the new offset.
     pub at_unix_s: i64,
     /// +1 when a second is inserted, −1 when one is deleted.
     pub sign: i8,
@@ -51,7 +51,7 @@ pub struct LeapSecond {
 pub struct LeapList {
     /// (Unix time, TAI − UTC from then on), oldest first, at least one.
     entries: Vec<(i64, i32)>,
-    /// Unix time after which the list says nothing.
+    /// The Unix time after which the list is not valid.
     pub expires_unix_s: i64,
     /// When the list was last changed, Unix time.
     pub updated_unix_s: Option<i64>,
@@ -63,7 +63,7 @@ impl LeapList {
     /// Parses the text of the file. Unknown comments are ignored; a hash line that is present must match.
     ///
     /// # Errors
-    /// The first thing that makes the list unusable.
+    /// The first error in the file.
     pub fn parse(text: &str) -> Result<Self, LeapListError> {
         let mut parsed = Parsed::default();
         for (index, line) in text.lines().enumerate() {
@@ -79,7 +79,7 @@ impl LeapList {
         is_valid.then_some(Self { entries, expires_unix_s, updated_unix_s: None, hashed: false })
     }
 
-    /// Since when, in Unix time, TAI − UTC is how many seconds; oldest first.
+    /// Pairs of a Unix time and the TAI − UTC in seconds from then on, oldest first.
     #[must_use]
     pub fn entries(&self) -> &[(i64, i32)] {
         &self.entries
@@ -172,7 +172,7 @@ impl Parsed {
     }
 }
 
-/// NTP seconds, which do not wrap here, as Unix time.
+/// Converts NTP seconds, which do not wrap in this file, to Unix time.
 fn ntp_seconds(text: &str) -> Option<i64> {
     let seconds = i64::try_from(text.parse::<u64>().ok()?).ok()?;
     (seconds <= LATEST_NTP_S).then_some(seconds - NTP_TO_UNIX_S)
@@ -182,7 +182,7 @@ fn tai_offset(text: &str) -> Option<i32> {
     text.parse::<i32>().ok().filter(|offset_s| (-LARGEST_OFFSET_S..=LARGEST_OFFSET_S).contains(offset_s))
 }
 
-/// Five groups of eight hexadecimal digits; writers have been known to drop leading zeros of a group.
+/// Five groups of eight hexadecimal digits. Some published files omit leading zeros of a group.
 fn normal_hash(text: &str) -> String {
     text.split_whitespace().map(|group| format!("{:0>8}", group.to_ascii_lowercase())).collect()
 }

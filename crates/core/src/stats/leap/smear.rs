@@ -1,13 +1,15 @@
 //! Servers that smear a leap second over a day instead of inserting it.
 //!
-//! Google and AWS smear linearly from noon to noon UTC around the leap second: 86 401 seconds are shown as 86 400, so such
-//! a server loses 11.574 ppm against UTC, is half a second behind at midnight, half a second ahead right after it (UTC has
-//! just repeated a second), and right again at noon.
+//! Google and AWS smear linearly from noon to noon UTC around the leap second: 86 401 seconds are shown as 86 400, so
+//! such a server loses 11.574 ppm against UTC, is half a second behind at midnight, half a second ahead right after it
+//! (UTC has just repeated a second), and right again at noon.
 
 use super::{DAY_S, is_leap_day};
+
 /// The rate of a smear of an inserted second in ppm: −1e6 / 86401.
 pub const SMEAR_PPM: f64 = -1e6 / 86_401.0;
-/// A fitted slope this close to the rate of a smear, or its confidence interval around it, counts.
+/// A fitted slope may differ from the rate of a smear by this much, or by half of its confidence interval if that is
+/// more, but by no more than 2.5 ppm.
 const TOLERANCE_PPM: f64 = 1.0;
 const HALF_DAY_S: i64 = DAY_S / 2;
 
@@ -31,8 +33,8 @@ pub fn is_leap_date_near(unix_s: i64) -> bool {
     [-spare_s, spare_s].iter().any(|s| is_leap_day((unix_s + s - HALF_DAY_S).div_euclid(DAY_S)))
 }
 
-/// Whether a drift against the majority is a smear: the rate fits, near a date on which leap seconds occur.
-/// `low_ppm..high_ppm` is the confidence interval of the slope; the server's leap indicator must not announce.
+/// Whether a drift against the majority is a smear: its rate fits that of an inserted or deleted second, near a date on
+/// which leap seconds occur. `low_ppm..high_ppm` is the confidence interval of the slope.
 #[must_use]
 pub fn looks_like_smear(slope_ppm: f64, low_ppm: f64, high_ppm: f64, unix_s: i64) -> bool {
     let fits = |target: f64| {

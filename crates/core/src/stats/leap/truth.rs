@@ -10,10 +10,10 @@ use crate::ntp::Leap;
 use crate::stats::events::{Event, EventKind};
 use crate::stats::verdict::When;
 
-/// Servers must disagree, or agree again, for this long before it counts, because they learn of an announcement one
-/// after the other and are polled at different times.
+/// Servers must disagree, or agree again, for this long, in seconds, before it counts, because they learn of an
+/// announcement at different times and are polled at different times.
 const SETTLED_S: f64 = 900.0;
-/// Leap seconds are published half a year ahead.
+/// How far ahead the next leap second is shown; they are published half a year ahead.
 const AHEAD_S: i64 = 200 * super::DAY_S;
 
 /// The leap second list in use, or why there is none.
@@ -80,7 +80,7 @@ impl ListFacts {
     }
 }
 
-/// Follows what servers announce.
+/// Follows the leap seconds that servers announce.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LeapKeeper {
     #[serde(skip)]
@@ -90,19 +90,19 @@ pub struct LeapKeeper {
     truth: Arc<LeapTruth>,
 }
 
-/// A finding that is settled, or becoming so.
+/// A finding, which is open once it is settled.
 #[derive(Debug, Serialize, Deserialize)]
 struct Seen {
     finding: LeapFinding,
     since: When,
-    /// Seen without a break from, and last seen, in seconds on the samples' axis.
+    /// When it was first and last seen, in seconds on the samples' axis.
     from_s: f64,
     last_s: f64,
     open: bool,
 }
 
 impl LeapKeeper {
-    /// Another list, or none.
+    /// Sets another list, or none.
     pub fn use_list(&mut self, source: LeapSource) {
         self.source = source;
     }
@@ -113,14 +113,14 @@ impl LeapKeeper {
         &self.source
     }
 
-    /// What is known as of the last look.
+    /// The state as of the last look.
     #[must_use]
     pub fn truth(&self) -> &Arc<LeapTruth> {
         &self.truth
     }
 
-    /// Looks at what servers announce at `now`, which is `at_s` seconds on an axis without steps. Adds the events
-    /// that began or ended.
+    /// Compares what servers announce at `now`, which is `at_s` seconds on an axis without steps. Adds the events that
+    /// began or ended.
     pub fn look(&mut self, servers: &[(&str, Leap)], now: When, at_s: f64, events: &mut Vec<Event>) {
         let unix_s = now.0.div_euclid(1_000_000_000);
         for finding in judge_announcements(servers, self.source.list.as_deref(), unix_s) {
@@ -166,7 +166,7 @@ impl LeapKeeper {
 }
 
 impl Seen {
-    /// A list does not learn: its expiry needs no second look.
+    /// The expiry of the list needs no confirmation.
     fn is_settled(&self) -> bool {
         matches!(self.finding, LeapFinding::ListExpiry { .. }) || self.last_s - self.from_s >= SETTLED_S
     }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expiry_of_the_list_is_said_at_once_and_once() {
+    fn expiry_of_the_list_is_reported_at_once_and_only_once() {
         let mut keeper = keeper();
         let expires_s = keeper.source.list.as_ref().unwrap().expires_unix_s;
         let events = look(&mut keeper, &[], expires_s - 10 * 86_400, 100);

@@ -16,12 +16,12 @@ pub enum LeapFinding {
         /// How many answered.
         of: usize,
     },
-    /// Announced on a day outside of June and December, when none can occur.
+    /// Announced more than a month before the end of June or December, when none can occur.
     WrongSeason {
         /// Those that announce.
         announcing: Vec<String>,
     },
-    /// Announced, but the list has no such leap second this month.
+    /// Announced, but the list has no leap second within 31 days.
     NotInList {
         /// Those that announce.
         announcing: Vec<String>,
@@ -40,11 +40,11 @@ pub enum LeapFinding {
 
 /// A list that expires within this many days is reported: new ones come out half a year ahead.
 const EXPIRY_WARNING_DAYS: i64 = 28;
-/// Servers announce at most this long ahead (RFC 5905 speaks of the last minute of the month; ntpd arms a month ahead).
+/// Servers announce at most this long ahead. RFC 5905 has the last minute of the month; ntpd announces a month ahead.
 const ANNOUNCE_AHEAD_S: i64 = 31 * DAY_S;
 
 impl LeapFinding {
-    /// The kind of event that it is.
+    /// The kind of its event.
     #[must_use]
     pub fn kind(&self) -> EventKind {
         match self {
@@ -86,7 +86,7 @@ impl LeapFinding {
     }
 }
 
-/// Judges what the servers announce at a Unix time. Servers that call themselves unsynchronised announce nothing.
+/// Compares what the servers announce at a Unix time. Servers that report that they are not synchronised are ignored.
 #[must_use]
 pub fn judge_announcements(servers: &[(&str, Leap)], list: Option<&LeapList>, unix_s: i64) -> Vec<LeapFinding> {
     let mut findings = Vec::new();
@@ -128,7 +128,7 @@ fn against_list(list: &LeapList, unix_s: i64, announcing: Vec<String>, silent: V
     findings
 }
 
-/// June or December: the month at whose end a leap second can occur.
+/// Whether a leap second can occur at the end of one of the next 31 days.
 fn in_season(unix_s: i64) -> bool {
     let today = unix_s.div_euclid(DAY_S);
     (today..today + 31).any(is_leap_day)

@@ -48,12 +48,11 @@ impl Addresses {
     }
 }
 
-/// All polls of one server, or one of its addresses. Times count from the first poll: seconds since 1970 would cost a
-/// quarter of a microsecond.
+/// All polls of a server or address. Times count from the first poll: since 1970 they would be coarse (0.25 µs).
 #[derive(Debug, Clone)]
 struct Totals {
-    /// Addresses are polled independently, so each has its own order.
-    doors: HashMap<Option<SocketAddr>, Intake>,
+    /// Addresses are polled independently, so the samples of each have their own order.
+    intakes: HashMap<Option<SocketAddr>, Intake>,
     first_ns: Option<i64>,
     last_ns: i64,
     state: ServerState,
@@ -64,7 +63,7 @@ struct Totals {
 impl Default for Totals {
     fn default() -> Self {
         Self {
-            doors: HashMap::new(),
+            intakes: HashMap::new(),
             first_ns: None,
             last_ns: 0,
             state: ServerState::default(),
@@ -76,8 +75,8 @@ impl Default for Totals {
 
 impl Totals {
     fn observe(&mut self, sample: &Sample) {
-        let door = self.doors.entry(sample.address).or_insert_with(|| Intake::new(TimeAxis::Wall));
-        let Ok(at_ns) = door.admit(sample) else { return };
+        let intake = self.intakes.entry(sample.address).or_insert_with(|| Intake::new(TimeAxis::Wall));
+        let Ok(at_ns) = intake.admit(sample) else { return };
         let at_ns = at_ns.saturating_sub(*self.first_ns.get_or_insert(at_ns));
         let at_s = at_ns as f64 / 1e9;
         self.last_ns = self.last_ns.max(at_ns);
@@ -101,7 +100,7 @@ impl Totals {
 
     fn summarise(self) -> ServerReport {
         let mut refused = Refusals::default();
-        self.doors.values().for_each(|door| refused.merge(&door.refused));
+        self.intakes.values().for_each(|intake| refused.merge(&intake.refused));
         let summary = self.assembly.finish(self.last_ns, &self.state, refused);
         ServerReport { summary, stability: Stability::default(), stability_absent: None, addresses: BTreeMap::new() }
     }

@@ -1,9 +1,9 @@
 //! The deviations of NIST SP 1065 §5.2 over a phase grid, each in O(n) for one averaging factor m.
 //!
 //! Gaps are NaN. A difference counts when every phase it needs was measured; `n` says how many did. The modified
-//! deviation compares the means of three neighbouring windows of m phases. A mean is taken over the phases that exist: all
-//! of a window of up to four, at least half of a longer one. Means over fewer phases are noisier, which is taken back as far
-//! as the noise is white. Without gaps that is the published definition.
+//! deviation compares the means of three neighbouring windows of m phases. A mean is taken over the phases that exist:
+//! all of a window of up to four, at least half of a longer one. Means over fewer phases are noisier, which is taken
+//! back as far as the noise is white. Without gaps that is the published definition.
 
 /// A deviation and the number of its terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,9 +25,9 @@ pub(super) fn oadev(second: &[f64], tau_s: f64) -> Option<Estimate> {
     rms(sum / (2.0 * tau_s * tau_s), n)
 }
 
-/// Windows up to this long must be complete: the mean of two phases out of three is that of another moment.
+/// Windows up to this long must be complete: the mean of two phases out of three has another middle.
 const COMPLETE: usize = 4;
-/// Noise with a lower exponent wanders so much within a window that the phases compared must be m apart exactly.
+/// With a lower exponent, phases wander so much within a window that the phases compared must be exactly m apart.
 const WANDERS: f64 = -0.5;
 
 /// Modified Allan deviation of phases whose noise has the exponent `alpha`. With wandering phases the mean difference

@@ -1,8 +1,8 @@
-//! Confidence of a deviation: its equivalent degrees of freedom, and the chi-squared interval they give.
+//! The equivalent degrees of freedom of a deviation, and the chi-squared confidence interval that follows from them.
 //!
 //! Greenhall and Riley, "Uncertainty of stability variances based on finite differences" (PTTI 2003), NIST SP 1065
-//! §5.4. Their sum over all lags is taken directly where it is short. Where it is long they give fitted tables; here
-//! the sum is taken with a stride that grows with the distance from the whole lags, at which alone it varies fast.
+//! §5.4. A short sum over all lags is computed directly. For a long one they give fitted tables; here it is computed
+//! with a stride that grows with the distance from the multiples of tau, because it varies fast only near these.
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -74,8 +74,8 @@ impl Model {
         sum
     }
 
-    /// How many lags from `lag` on one evaluation stands for. Near the whole lags (multiples of tau) each is taken;
-    /// elsewhere a run of a thirty-second of the distance to the nearest one, never crossing it.
+    /// How many lags from `lag` on one evaluation represents: one near the multiples of tau, otherwise a thirty-second
+    /// of the distance to the nearest multiple, without crossing it.
     fn stride(&self, lag: f64, m: f64) -> f64 {
         let distance = (lag - (lag / m).round() * m).abs();
         let ahead = ((lag / m).floor() + 1.0) * m - lag;

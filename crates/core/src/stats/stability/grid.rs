@@ -1,7 +1,7 @@
 //! Samples on an even grid that keeps its gaps (Riley, "Gaps, outliers, dead time and uneven spacing").
 //!
-//! Each sample goes to the nearest slot; where two meet, the one closer to the middle of the slot stays. A slot without
-//! a sample stays empty: interpolating or closing up would invent stability.
+//! Each sample goes to the nearest slot; of two in a slot, the one closer to its middle stays. A slot without a sample
+//! stays empty: interpolating or closing gaps would make the series look too stable.
 
 use super::StabilityError;
 use crate::stats::quantile;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_samples_in_a_slot_the_one_closer_to_its_middle_stays() {
+    fn slot_keeps_the_sample_closest_to_its_middle() {
         let grid = PhaseGrid::from_samples(10.0, &[(0.0, 0.0), (8.0, 1.0), (11.0, 2.0), (14.0, 3.0), (20.0, 4.0)]);
         assert_eq!(grid.unwrap().x, [0.0, 2.0, 4.0]);
     }

@@ -2,13 +2,13 @@
 //! intervals, MTIE and TIE rms.
 //!
 //! Definitions, equations and the check values of the tests are those of NIST SP 1065 (Riley, 2008). Samples go on an
-//! even grid that keeps its gaps ([`PhaseGrid`]); a known step of the own clock splits the series before it comes here.
-//! At short averaging times the offsets of NTP show the network (white PM, slopes −1 and −3/2), not the oscillator.
+//! even grid that keeps its gaps ([`PhaseGrid`]). At short averaging times the offsets of NTP show the network (white
+//! PM, slopes −1 and −3/2), not the oscillator.
 //!
-//! Intervals hold the true deviation with probability [`CONFIDENCE`]: chi-squared with the equivalent degrees of freedom
-//! of Greenhall and Riley for the noise that the lag-1 autocorrelation shows at that averaging time and at the shorter
-//! ones. Where none was ever identified there is no interval. MTIE is an observed maximum and TIE rms keeps the mean:
-//! neither has one. The test `coverage` measures how often intervals hold the truth.
+//! Intervals hold the true deviation with probability [`CONFIDENCE`]: chi-squared with the equivalent degrees of
+//! freedom of Greenhall and Riley for the noise that the lag-1 autocorrelation shows at that averaging time and at the
+//! shorter ones. Without an identified noise there is no interval. MTIE is an observed maximum and TIE rms keeps the
+//! mean, so neither has an interval. The test `coverage` measures how often intervals hold the true deviation.
 
 mod deviation;
 mod edf;
@@ -37,7 +37,7 @@ pub const CONFIDENCE: f64 = 0.95;
 /// Why stability cannot be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum StabilityError {
-    /// Three phases make one second difference.
+    /// Fewer than three phases, which one second difference needs.
     #[error("stability needs at least 3 samples, there are {0}")]
     TooFew(usize),
     /// tau0 is not a positive number of seconds.
@@ -50,7 +50,7 @@ pub enum StabilityError {
 
 /// The stability of the offsets of recorded samples of one server, ordered by their wall clock, at the given averaging
 /// times in seconds or at octaves. tau0 is the usual distance of its polls, lost ones included. Only samples of the way
-/// of timestamping that has most are used; what is out of order, double or not a number is left out.
+/// of timestamping that has most are used. Samples that are out of order, duplicates or not finite are left out.
 ///
 /// # Errors
 /// When the samples do not fill a grid.
@@ -64,7 +64,7 @@ pub fn of_samples<'a>(
     let mut first_ns = None;
     for sample in samples {
         let Ok(at_ns) = intake.admit(sample) else { continue };
-        // Counted from the first poll: seconds since 1970 would cost a quarter of a microsecond.
+        // Counted from the first poll, because seconds since 1970 resolve only a quarter of a microsecond.
         let at_s = at_ns.saturating_sub(*first_ns.get_or_insert(at_ns)) as f64 / 1e9;
         polls_s.push(at_s);
         if let Some(measure) = sample.measure.filter(|_| sample.outcome.is_success()) {
@@ -176,7 +176,6 @@ impl Stability {
     }
 }
 
-/// The input of one row.
 struct Row<'a> {
     x: &'a [f64],
     second: &'a [f64],
@@ -201,8 +200,9 @@ impl Row<'_> {
         hi.push(interval.map(|ends| ends.1));
     }
 
-    /// Gaps cost confidence: the degrees of freedom are those of an unbroken series with as many terms. Where noise is
-    /// correlated over long times, few terms hold as much as many, so a series with as many phases is taken.
+    /// The interval, wider for a series with gaps: its degrees of freedom are those of an unbroken series with as many
+    /// terms. For noise that is correlated over long times, neighbouring terms hold little of their own, so those of an
+    /// unbroken series with as many phases are taken if they are more.
     fn interval(&self, estimate: Estimate, variance: Variance) -> Option<(f64, f64)> {
         const SHORT: usize = 4;
         let alpha = self.alpha?;

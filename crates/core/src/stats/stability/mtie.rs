@@ -2,10 +2,10 @@
 
 use super::deviation::Estimate;
 
-/// MTIE for each factor of `factors`, which rise: the largest spread of phase within any stretch of m intervals.
+/// MTIE for each of `factors`, which are in ascending order: the largest spread of phase within any m intervals.
 ///
 /// The extremes of all stretches of 2^k points come from those of 2^(k−1), and any stretch is the union of two of
-/// those: O(n log n) for all levels and O(n) for each factor. A gap can hide an extreme, never make one, so with gaps
+/// those: O(n log n) for all levels and O(n) for each factor. A gap can hide an extreme but not add one, so with gaps
 /// this is a lower bound.
 pub(super) fn mtie(x: &[f64], factors: &[usize]) -> Vec<Option<Estimate>> {
     let mut highest: Vec<f64> = x.iter().map(|x| if x.is_nan() { f64::NEG_INFINITY } else { *x }).collect();

@@ -2,8 +2,8 @@
 //!
 //! The lag-1 autocorrelation method (Riley and Greenhall, EFTF 2004; NIST SP 1065 §5.5) with two changes. Phases are
 //! averaged over the averaging time instead of being decimated, because decimated flicker PM looks like white PM; what
-//! averaging does to the exponent is known and taken back. And an exponent is pooled with those of the shorter averaging
-//! times, unless it differs from them by more than chance: a few blocks alone tell little.
+//! averaging does to the exponent is known and taken back. And an exponent is pooled with those of the shorter
+//! averaging times, unless it differs from them by more than chance: a few blocks alone tell little.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,13 +52,13 @@ impl Noise {
     }
 }
 
-/// The method wants about thirty points; below them nothing is claimed.
+/// The method needs about thirty points; with fewer, no noise is identified.
 const MIN_POINTS: usize = 30;
 
 /// Differences taken at most: enough for the noises that the Allan variances tell apart.
 const MAX_DIFFERENCES: u32 = 2;
 
-/// What is left of a smooth series after its parabola is rounding, about 1e-16 of each value.
+/// Squares of residuals below this part of all squares are rounding (about 1e-16 of each value).
 const ROUNDING: f64 = 1e-28;
 
 /// The pooled estimate weighs half as much at the next averaging time, which has half as many blocks if it is twice as
@@ -67,8 +67,9 @@ const MEMORY: f64 = 0.5;
 /// An estimate that differs from the pool by more than this, divided by the root of its blocks, is about three standard
 /// deviations off. Another noise has taken over, and the pool starts over.
 const ANOTHER_NOISE: f64 = 10.0;
-/// An uncertain exponent gives intervals that are too narrow rather than too wide, so it is taken lower by this, divided
-/// by the root of the pooled blocks. White PM and random walk FM are the ends of the scale and need no correction.
+/// An uncertain exponent gives intervals that are too narrow rather than too wide, so it is taken lower by this,
+/// divided by the root of the pooled blocks. White PM and random walk FM are the ends of the scale and need no
+/// correction.
 const CAUTION: f64 = 1.0;
 
 /// The exponent alpha of the noise at each averaging factor; `None` until one was identified.
@@ -91,8 +92,8 @@ fn cautious(alpha: f64, blocks: f64) -> f64 {
     alpha - from_the_ends * CAUTION / blocks.sqrt()
 }
 
-/// The exponent at one averaging factor from the means of blocks of `m` phases (NaN is a gap), with the number of blocks;
-/// `None` when there are fewer than thirty, or when they do not vary.
+/// The exponent at one averaging factor from the means of blocks of `m` phases (NaN is a gap), with the number of
+/// blocks; `None` when there are fewer than thirty, or when they do not vary.
 fn exponent(x: &[f64], m: usize) -> Option<(f64, f64)> {
     let mut z: Vec<f64> = x.chunks_exact(m).map(block_mean).collect();
     let blocks = z.iter().filter(|z| !z.is_nan()).count();
@@ -123,8 +124,8 @@ fn block_mean(block: &[f64]) -> f64 {
     if 8 * n < 7 * block.len() { f64::NAN } else { known().sum::<f64>() / n as f64 }
 }
 
-/// Takes back what averaging over `m` phases did to an exponent: the means of long blocks of a random walk of the phase,
-/// for example, have an autocorrelation of 1/4 after differencing, which looks like alpha = −0.4 instead of 0.
+/// Corrects an exponent for the averaging over `m` phases: the means of long blocks of a random walk of the phase, for
+/// example, have an autocorrelation of 1/4 after differencing, which looks like alpha = −0.4 instead of 0.
 fn of_blocks(seen: f64, m: usize) -> f64 {
     const SHIFTS: [(f64, f64); 5] = [(-2.0, 0.0), (-1.0, -0.8), (0.0, -0.4), (1.0, -0.37), (2.0, 0.0)];
     let extent = 1.0 - 1.0 / (m * m) as f64;
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_noise_of_few_or_equal_phases_is_not_claimed() {
+    fn noise_of_few_or_equal_phases_is_not_identified() {
         assert_eq!(identified(&white(29), 1), None);
         assert_eq!(identified(&white(100), 4), None);
         assert_eq!(identified(&[0.25; 100], 1), None);

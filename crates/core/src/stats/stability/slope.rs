@@ -1,9 +1,9 @@
-//! How uncertain the slope of a line through phases is, when their noise is not white.
+//! The uncertainty of the slope of a line through phases whose noise is not white.
 //!
-//! A line over n phases weighs the beginning against the end, so the noise at averaging times of a fraction of n decides.
-//! The modified deviation over an eighth of the phases measures it, and for each power law the error of the slope is a
-//! fixed multiple of that deviation. The factors were found by simulation; those of white PM and white FM agree with
-//! least squares: 2·8^−1.5 and √2·√(6/5)/√8.
+//! A line over n phases weighs the beginning against the end, so the noise at averaging times of a fraction of n
+//! decides. The modified deviation over an eighth of the phases measures it, and for each power law the error of the
+//! slope is a fixed multiple of that deviation. The factors were found by simulation; those of white PM and white FM
+//! agree with least squares: 2·8^−1.5 and √2·√(6/5)/√8.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -16,16 +16,16 @@ const FACTORS: [f64; 5] = [2.2, 1.1, 0.6, 0.25, 0.0905];
 const PART: usize = 8;
 /// The exponent between the eighth of the phases and this part of it is compared with the pooled one.
 const NEAR: usize = 4;
-/// An exponent at the long end that is lower than the pooled one by this much is another noise, not chance.
+/// An exponent at the longest averaging times that is lower than the pooled one by this much is that of another noise.
 const ANOTHER_NOISE: f64 = 0.8;
-/// By so much the exponent is taken lower, because one that is too high gives an interval that is too narrow.
+/// The exponent is lowered by this, because one that is too high gives an interval that is too narrow.
 const CAUTION: f64 = 0.25;
 /// Noise with a higher exponent counts as white.
 const WHITE: f64 = 1.7;
 
 /// Half of the width of the interval that holds the true slope per slot with probability `confidence`, from the phases
-/// on an even grid (NaN is a gap) without their line. `None` when the noise is white or not known; then the points count as
-/// independent.
+/// on an even grid (NaN is a gap) without their line. `None` when the noise is white or not known; then the points
+/// count as independent.
 pub(in crate::stats) fn half_width(residuals: &[f64], confidence: f64) -> Option<f64> {
     let m = residuals.len() / PART;
     let factors: Vec<usize> = std::iter::successors(Some(1), |m| Some(m * 2)).take_while(|k| *k <= m).collect();

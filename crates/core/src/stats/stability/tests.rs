@@ -1,4 +1,4 @@
-//! Against numbers that others computed: NIST SP 1065, Stable32, AllanTools.
+//! Comparisons with published numbers and other programs: NIST SP 1065, Stable32, AllanTools.
 
 mod coverage;
 

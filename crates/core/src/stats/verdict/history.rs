@@ -106,8 +106,8 @@ impl Entry {
         self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
     }
 
-    /// The sentence, and for an accusation how the replies of the accused servers were authenticated: that proves that they said
-    /// what they are blamed for.
+    /// The sentence, and for an accusation also how the replies of the accused servers were authenticated.
+    /// Authentication proves that they sent the replies that they are blamed for.
     #[must_use]
     pub fn sentence_with_authentication(&self) -> String {
         let mut text = self.sentence.clone();
@@ -132,7 +132,7 @@ impl Entry {
         self.state == other.state && names(self) == names(other)
     }
 
-    /// Whether `newer` starts no later than this entry and says at least as much. Then this entry is dropped.
+    /// Whether `newer` starts no later and blames at least the same servers. Then this entry is dropped.
     fn is_superseded_by(&self, newer: &Self) -> bool {
         let named: HashSet<&str> = newer.blamed.iter().map(|b| b.server.as_str()).collect();
         let named_again = |b: &Blame| named.contains(b.server.as_str());
@@ -215,7 +215,7 @@ impl History {
         while self.entries.back().is_some_and(|last| last.is_superseded_by(&newest)) {
             self.entries.pop_back();
         }
-        // What was taken back for a moment goes on.
+        // If the entry between was dropped, the verdict before it continues.
         if let Some(same) = self.entries.pop_back_if(|last| last.is_like(&newest)) {
             newest.since = newest.since.min(same.since);
         }

@@ -133,7 +133,7 @@ pub enum Sign {
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct LocalVerdict {
     /// The offset of true time from this host's clock in seconds, positive when this host's clock is behind. It is the
-    /// weighted median of the servers' offsets; absent without a majority.
+    /// median offset of the half of the servers with the smallest root distances; absent without a majority.
     pub estimate_s: Option<f64>,
     /// The largest possible error of `estimate_s` in seconds, if the majority is right.
     pub bound_s: Option<f64>,
@@ -282,8 +282,8 @@ impl Verdict {
         }
     }
 
-    /// The same verdict on a host whose clock is not synchronised by its own account, for this reason. What is wrong and
-    /// since when does not depend on it; the sentences say that differences between servers are all that is known.
+    /// The same verdict on a host whose kernel or time daemon reports that its clock is not synchronised, for this
+    /// reason. The state and its start stay; the sentences say that only differences between servers are known.
     #[must_use]
     pub fn distrusting(mut self, why: &str) -> Self {
         self.local.distrust = Some(why.to_owned());
@@ -298,7 +298,7 @@ impl Verdict {
         self
     }
 
-    /// Whether the estimate of this host's clock stands on a majority, or on what is known to be wrong with it.
+    /// Whether the estimate of this host's clock is founded on a majority, or the clock is known to be wrong.
     #[must_use]
     pub fn is_clock_estimated(&self) -> bool {
         self.majority.is_some() || self.state == State::LocalWrong

@@ -1,4 +1,4 @@
-//! Builds the sentences of a verdict: sizes with units, the evidence, and no more certainty than the evidence supports.
+//! Builds the sentences of a verdict, with sizes and units, the evidence, and whether it is a proof.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::{Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, Sta
 use crate::ntp::KissCode;
 use crate::sample::Outcome;
 
-/// Servers that a text names one by one. The verdict has a sentence about each.
+/// The most servers that a text names one by one. The verdict has a sentence about each server.
 const MOST_NAMED: usize = 10;
 
 /// Formats the magnitude of a time with three significant digits and a suitable unit. The sign is dropped.
@@ -24,8 +24,8 @@ pub fn seconds(size_s: f64) -> String {
     format!("{text} {unit}")
 }
 
-/// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4". A small half width gets as many
-/// decimals as it needs, and one that is not known is left out: no rate is exact.
+/// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4". A small half width gets up to four
+/// decimals and is never shown as zero. A half width that is not finite is left out.
 #[must_use]
 pub fn ppm((rate, half): (f64, f64)) -> String {
     let sign = if rate < 0.0 { "-" } else { "+" };
@@ -90,9 +90,10 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
     if local_unreliable && it.blamed { format!("{text} {UNRELIABLE}") } else { text }
 }
 
-/// What follows a sentence about a server when this host's clock is not reliable.
+/// Appended to a sentence about a server when this host's clock is not reliable.
 pub(super) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
                                      is right in absolute terms.";
+
 /// The sentence about a server whose offset moved while no clock is blamed.
 #[must_use]
 pub fn moved_sentence(name: &str, size_s: f64) -> String {
@@ -109,7 +110,7 @@ pub fn stray_sentence(name: &str, gap_s: f64) -> String {
     )
 }
 
-/// The sentence about a server that gives no time, by the way its last poll ended.
+/// The sentence about a server that gives no time, by the outcome of its last poll.
 #[must_use]
 pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {
     let since = since(start);
@@ -179,14 +180,14 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
     let kind = match (it.kind, it.rate_ppm) {
         (Some(Kind::Frequency), Some((rate, half))) => {
             let (way, grows) = if rate > 0.0 { ("loses", Sign::Slow) } else { ("gains", Sign::Fast) };
-            // A clock that is ahead and loses comes back. Without these words the sentence would contradict itself.
+            // The error of a clock that is ahead and loses time shrinks.
             let shrinks = if it.sign == grows || it.sign == Sign::None { "" } else { ", so the error shrinks" };
             format!(" (frequency: it {way} {}{shrinks})", unsigned_ppm(rate, half))
         }
         (Some(kind), _) => format!(" ({})", kind.label()),
         (None, _) => String::new(),
     };
-    // Without a majority the raw clock alone has shown the error.
+    // Without a majority, only the raw clock has shown the error.
     let against = majority.map_or_else(String::new, |_| format!(", compared with {}", share(majority)));
     format!("This host's clock is {which} {size}{}{kind}{against}.", since(it.since))
 }

@@ -1,15 +1,16 @@
 //! Named windows over the samples of one server, in bounded memory.
 //!
-//! A poll is kept as it is for an hour, or longer while there are few, as long as no more than
-//! [`ServerWindows::MAX_SINGLE`] are: windows made of single polls are exact. Then it moves into panes that grow coarser with age: 5 minutes for what did not fit, an hour
-//! up to a day, 12 hours up to a week. Panes hold exact moments and counts, and mergeable sketches for quantiles (1 %).
+//! Single polls are kept for an hour, at most [`ServerWindows::MAX_SINGLE`] of them; the last 63 are kept however old.
+//! Windows made of single polls are exact. Older polls move into panes that become coarser with age: 5 minutes within
+//! the first hour, an hour up to a day, 12 hours up to a week. Panes hold exact moments and counts, and mergeable
+//! sketches for quantiles (1 %).
 //!
-//! A window begins at its exact time where single polls reach back that far. Otherwise it begins with the pane in which
-//! it would, so that it covers at most one pane more: 25 h of the 24 h window, 7.5 days of the 7 d window. How much it
-//! covers is said in each summary.
+//! A window begins at its exact time if single polls reach back that far. Otherwise it begins with the pane that
+//! contains this time, so that it covers at most one pane more: 25 h for the 24 h window, 7.5 days for the 7 d window.
+//! Each summary states the span that it covers.
 //!
 //! Memory: about 8 bytes for each poll of the last hour (5 kB at most), and at most 54 panes, whose size grows with the
-//! spread of their values and not with their number. Measured by `benches/stats.rs` with offsets spread over 1 ms, in kB
+//! spread of their values, not with their number. Measured by `benches/stats.rs` with offsets spread over 1 ms, in kB
 //! of each server, for windows up to 1 h, 24 h and 7 d: 3, 15 and 29 when polled each 64 s; 9, 26 and 46 each 16 s.
 
 mod packed;
@@ -88,7 +89,7 @@ pub struct ServerWindows {
     intake: Intake,
     state: ServerState,
     singles: Polls,
-    /// Coarser and older from one to the next.
+    /// From the finest and newest to the coarsest and oldest.
     tiers: Box<[Tier]>,
 }
 
@@ -96,10 +97,10 @@ impl ServerWindows {
     /// The most polls that are kept one by one.
     pub const MAX_SINGLE: usize = 512;
 
-    /// Up to this many polls stay single however old: what is polled seldom needs no panes for its last hours.
+    /// Up to this many polls stay single however old, so that a rarely polled server needs no panes for its last hours.
     const FEW: usize = 63;
 
-    /// The points that carry the trend of a window at most, which bounds its cost.
+    /// The most points in the trend of a window, which bounds its cost.
     const TREND_POINTS: usize = 64;
 
     /// Windows up to 7 d over samples in the order of `axis`.
@@ -108,8 +109,7 @@ impl ServerWindows {
         Self::up_to(Window::Week, axis)
     }
 
-    /// Windows up to `longest` only: less memory where thousands of servers are watched. A longer window then shows
-    /// what there is.
+    /// Windows up to `longest` only, to save memory. A longer window then covers only what is kept.
     #[must_use]
     pub fn up_to(longest: Window, axis: TimeAxis) -> Self {
         let tiers = [
@@ -126,10 +126,10 @@ impl ServerWindows {
         }
     }
 
-    /// Takes a poll into account. Amortised O(log n); the work is bounded whatever came before.
+    /// Adds a poll. Amortised O(log n).
     ///
     /// # Errors
-    /// When the sample is refused, with the reason, which is counted too. Nothing has changed then.
+    /// Why the sample was refused. Then nothing but the count of refusals changes.
     pub fn observe(&mut self, sample: &Sample) -> Result<(), Refusal> {
         let at_ns = self.intake.admit(sample)?;
         self.state.record(at_ns as f64 / SECOND_NS as f64, sample);
@@ -141,14 +141,14 @@ impl ServerWindows {
         Ok(())
     }
 
-    /// What the samples of a window say. `now` ends the window; it is not before the last sample.
+    /// The summary of a window that ends at `now`, or at the last sample if that is later.
     #[must_use]
     pub fn summary(&self, window: Window, now: Stamp) -> WindowSummary {
         let now_ns = self.end_ns(now);
         self.assemble(window, now_ns).finish(now_ns, &self.state, self.intake.refused)
     }
 
-    /// A summary of before with what costs little as it is now: reach, score, jitter and clock filter.
+    /// An earlier summary with current reach, score, jitter, clock filter and refusals, which cost little.
     #[must_use]
     pub fn brought_up_to_date(&self, summary: &WindowSummary, now: Stamp) -> WindowSummary {
         let filter = self.state.filtered(self.end_ns(now) as f64 / SECOND_NS as f64);
@@ -172,7 +172,7 @@ impl ServerWindows {
         DisplayHistogram::of(&singles.chain(merged).collect::<Vec<_>>())
     }
 
-    /// Continues the reach of the address that was polled before in this one's place.
+    /// Continues the reach of the address that this one replaces.
     pub fn continue_reach(&mut self, reach: Reach) {
         self.state.reach = reach;
     }
@@ -183,7 +183,7 @@ impl ServerWindows {
         &self.state
     }
 
-    /// What was refused so far.
+    /// The samples refused so far, by reason.
     #[must_use]
     pub fn refused(&self) -> Refusals {
         self.intake.refused
@@ -208,7 +208,7 @@ impl ServerWindows {
         assembly
     }
 
-    /// Makes room for a poll at `now_ns`: moves what is too old, or too much, one tier further.
+    /// Makes room for a poll at `now_ns`: moves polls and panes that are too old, or too many, to the next tier.
     fn age(&mut self, now_ns: i64) {
         let hour_ago_ns = now_ns.saturating_sub(HOUR_NS);
         while let Some(oldest_ns) = self.singles.front_ns() {
@@ -230,7 +230,7 @@ impl ServerWindows {
     }
 }
 
-/// The time in whole units, in which polls are kept. Where windows begin is rounded too, so that they hold every poll since.
+/// Rounds a time down to the unit of kept polls. Beginnings of windows are rounded too, so that no poll is missed.
 fn whole(ns: i64) -> i64 {
     ns.div_euclid(TIME_UNIT_NS).saturating_mul(TIME_UNIT_NS)
 }

@@ -15,14 +15,14 @@ const UNITS_IN_A_SECOND: f64 = (1_u64 << 30) as f64;
 pub(super) struct Block {
     /// Times, offsets, delays.
     rows: Rows<3>,
-    /// How the polls ended and were timestamped, if all did in the same way.
+    /// How the polls ended and were timestamped, if that is the same for all.
     common: (Ending, Option<Timestamping>),
-    /// How each did, if not.
+    /// The same for each poll, if they differ.
     endings: Box<[(Ending, Option<Timestamping>)]>,
 }
 
 impl Block {
-    /// Packs polls that are in order of time, at whole units; at most 255.
+    /// Packs at most 255 polls that are in order of time, with times in whole units.
     pub fn of(polls: &[Record]) -> Self {
         let units = |seconds: f64| (seconds * UNITS_IN_A_SECOND).round() as i64;
         let row = |poll: &Record| [poll.at_ns / TIME_UNIT_NS, units(poll.offset_s), units(poll.delay_s)];
@@ -49,7 +49,7 @@ impl Block {
         })
     }
 
-    /// What it holds outside of itself, in bytes.
+    /// The size of its allocations in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.rows.memory_bytes() + self.endings.len() * size_of::<(Ending, Option<Timestamping>)>()
     }

@@ -8,7 +8,7 @@ use crate::stats::loss::{Ending, Outcomes};
 use crate::stats::summary::Assembly;
 use crate::stats::trend::Point;
 
-/// One poll, as little of it as statistics need.
+/// The part of a poll that the statistics need.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
     pub at_ns: i64,
@@ -19,7 +19,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Offset and delay, when the poll brought a sample.
+    /// Offset and delay, if the poll gave a sample.
     pub fn point(&self) -> Option<Point> {
         let at_s = self.at_ns as f64 / 1e9;
         self.ending.is_success().then_some(Point { at_s, offset_s: self.offset_s, delay_s: self.delay_s })
@@ -37,7 +37,7 @@ impl Record {
 /// The polls of one sub-window.
 #[derive(Debug)]
 pub(super) struct Pane {
-    /// Which multiple of the tier's width it begins at.
+    /// Its beginning, in multiples of the tier's width.
     index: i64,
     first_ns: i64,
     last_ns: i64,
@@ -52,7 +52,7 @@ struct PaneWay {
     values: Values,
 }
 
-/// Only the newest pane of a tier grows; the others are kept as small as they get.
+/// Only the newest pane of a tier grows; the others are stored in compact form.
 #[derive(Debug)]
 enum Values {
     Growing(Box<Distribution>),
@@ -105,7 +105,7 @@ impl Pane {
         }
     }
 
-    /// The values of one way, with a sample that may be its lowest-delay one.
+    /// The values of one timestamping method. `candidate` may become its lowest-delay sample.
     fn way(&mut self, way: Option<Timestamping>, candidate: Point) -> &mut Distribution {
         let at = self.ways.iter().position(|known| known.way == way).unwrap_or_else(|| {
             self.ways.push(PaneWay { way, lowest: candidate, values: Values::Growing(Box::default()) });
@@ -154,23 +154,23 @@ impl Tier {
         Self { width_ns, keep_ns, panes: VecDeque::new() }
     }
 
-    /// Adds a poll that is not older than any here.
+    /// Adds a poll that is not older than any in this tier.
     pub fn add(&mut self, record: &Record) {
         self.newest_at(record.at_ns).add(record);
     }
 
-    /// Adds a finished pane of a tier whose width divides this one's, not older than any here.
+    /// Adds a finished pane, not older than any here, of a tier whose width divides this one's.
     pub fn merge(&mut self, pane: Pane) {
         self.newest_at(pane.first_ns).merge(pane);
     }
 
-    /// Takes out the oldest pane when its time here is over.
+    /// Removes and returns the oldest pane if it is too old for this tier.
     pub fn pop_older(&mut self, now_ns: i64) -> Option<Pane> {
         let end_ns = self.panes.front()?.index.saturating_add(1).saturating_mul(self.width_ns);
         if end_ns.saturating_add(self.keep_ns) <= now_ns { self.panes.pop_front() } else { None }
     }
 
-    /// Adds every pane that holds something from `start_ns` on.
+    /// Adds every pane with a poll at `start_ns` or later.
     pub fn add_to(&self, start_ns: i64, assembly: &mut Assembly) {
         let within = self.panes.iter().filter(|pane| pane.last_ns >= start_ns);
         within.for_each(|pane| pane.add_to(assembly));

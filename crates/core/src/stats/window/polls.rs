@@ -1,4 +1,4 @@
-//! Single polls, oldest first: the newest as they are, all others in packed blocks.
+//! Single polls, oldest first: the newest unpacked, all others in packed blocks.
 
 use std::collections::VecDeque;
 
@@ -7,15 +7,15 @@ use super::pane::Record;
 
 /// Polls of a full block.
 const BLOCK: usize = 64;
-/// So many polls are packed together. They are added to the last block until it is full, because a poll that is not
-/// packed takes five times the memory.
+/// Polls are packed once there are so many, because an unpacked one takes five times the memory. They are added to the
+/// last block until it is full.
 const PACKED: usize = 8;
 
 /// Polls that are kept one by one.
 #[derive(Debug, Default)]
 pub(super) struct Polls {
     blocks: VecDeque<Block>,
-    /// Polls of the first block that are gone.
+    /// Polls of the first block that were removed.
     gone: usize,
     newest: Vec<Record>,
     len: usize,
@@ -27,7 +27,7 @@ impl Polls {
         self.len
     }
 
-    /// When the oldest poll ended.
+    /// The time of the oldest poll.
     pub fn front_ns(&self) -> Option<i64> {
         self.front_ns
     }
@@ -45,7 +45,7 @@ impl Polls {
         self.front_ns.get_or_insert(record.at_ns);
     }
 
-    /// Adds the newest polls to the last block, or to another one if that is full.
+    /// Adds the newest polls to the last block, or to a new one if that is full.
     fn pack(&mut self) {
         match self.blocks.back_mut().filter(|last| last.len() + PACKED <= BLOCK) {
             Some(last) => *last = Block::of(&last.polls().chain(self.newest.iter().copied()).collect::<Vec<_>>()),

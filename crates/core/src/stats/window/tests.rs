@@ -164,7 +164,7 @@ fn the_offset_histogram_holds_every_sample_of_the_window() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the spacing, a window holds what was polled since it began, no more and no less.
+    /// At any spacing, a window holds exactly the polls since it began.
     #[test]
     fn every_poll_is_in_exactly_one_place(
         gaps in prop::collection::vec(prop_oneof![8 => 0.1..100.0_f64, 1 => 100.0..1e5_f64], 1..400),
@@ -189,7 +189,7 @@ proptest! {
         for (offset_s, delay_s, wall_ns) in values {
             let mut sample = sample(0.0, offset_s, delay_s);
             sample.at.wall_ns = wall_ns;
-            // The result is either; that there is one is the test.
+            // The test is that it does not panic.
             windows.observe(&sample).ok();
         }
         for window in Window::ALL {

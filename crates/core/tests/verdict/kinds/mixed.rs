@@ -255,7 +255,7 @@ pub const KINDS: &[Kind] = kinds! {
         let back = |k: u32| set(at_s + HOUR_S * f64::from(k), -0.072 * sign(s));
         let faults = std::iter::once(own_drift(at_s, 20.0 * sign(s))).chain((1..6).map(back));
         let mut case = guilty(internet(s, 64.0, 480.0, faults.collect()), Party::Own, at_s, NEVER);
-        // It is right for a while after each setting.
+        // The clock is right for a while after each correction.
         case.guilt = (0..7).map(|k| guilt(Party::Own, at_s + HOUR_S * f64::from(k), at_s + HOUR_S * f64::from(k + 1), k == 0)).collect();
         case
     };

@@ -1,7 +1,7 @@
 //! Kinds of worlds with their truth. Sizes, signs, intervals and numbers of servers vary with the seed.
 //!
-//! A third of the kinds is held out: thresholds are never chosen by them, so that their figures show what to expect of
-//! worlds that no developer thought of.
+//! A third of the kinds is held out: they are never used to choose thresholds, so that their figures show what to
+//! expect in unknown worlds.
 
 use ntp_monitor_core::world::{Dice, Fault, World};
 
@@ -17,7 +17,7 @@ mod own;
 mod paths;
 mod servers;
 
-/// Who is at fault.
+/// A party that can be at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Party {
     Own,
@@ -30,7 +30,7 @@ pub struct Guilt {
     pub party: Party,
     pub from_s: f64,
     pub until_s: f64,
-    /// Whether it has to be found. What is too small or too short may be named and may be passed over.
+    /// Whether it has to be found. A fault that is too small or too short may be named or not.
     pub required: bool,
 }
 
@@ -118,7 +118,7 @@ fn settling(world: World, seed: u64, size_s: f64, tau_s: f64, period_s: f64) -> 
     Case { world, guilt: vec![Guilt { party: Party::Own, from_s: 0.0, until_s, required: false }] }
 }
 
-/// The routes of all servers change now and then; `both` directions or one.
+/// The routes of all servers change at random times, in `both` directions or one.
 fn restless(seed: u64, days: f64, mean_days: f64, both: bool) -> Case {
     let mut world = internet(seed, 64.0, days * 1350.0, Vec::new());
     let mut dice = Dice::new(seed ^ 0x70);
@@ -143,7 +143,7 @@ fn restless(seed: u64, days: f64, mean_days: f64, both: bool) -> Case {
     healthy(world)
 }
 
-/// Extra delay moves from one direction of a route to the other: no delay shows it.
+/// Extra delay moves from one direction of a route to the other, which no round trip shows.
 fn swapped(seed: u64) -> Case {
     let extra_s = Dice::new(seed).between(0.004, 0.02);
     let route = |from_s, until_s, way: f64| Fault::Route {
@@ -170,7 +170,7 @@ fn all_step(seed: u64) -> Case {
     healthy(world)
 }
 
-/// Three of five servers share an upstream and are wrong together. To name them is right, and so is silence.
+/// Three of five servers share an upstream and are wrong together. Naming them is right, and so is naming no party.
 fn upstream(seed: u64, fault: fn(usize, f64) -> Fault) -> Case {
     let at_s = onset(seed, 64.0);
     let mut world = World::ordinary(seed, 5, 64.0, 500.0 * 64.0);

@@ -1,5 +1,5 @@
-//! Kinds of worlds that were written to find what the rules had not thought of: many and few servers, much loss, hours
-//! with queues in one direction, two faults at once, short faults, servers that come and go, changing upstreams.
+//! Kinds of worlds for cases that the rules were not written for: many and few servers, much loss, hours with queues in
+//! one direction, two faults at once, short faults, servers that come and go, changing upstreams.
 
 use ntp_monitor_core::world::{Dice, World};
 
@@ -52,7 +52,7 @@ fn rush_hours(seed: u64) -> Case {
     healthy(it)
 }
 
-/// A room that is warm by day: the rate of this host's clock changes, and its daemon follows half an hour later.
+/// A room that is warm by day: this host's clock changes its rate; its daemon corrects that half an hour later.
 fn warm_days(seed: u64) -> Case {
     let mut faults = Vec::new();
     for k in 0..6 {
@@ -64,7 +64,7 @@ fn warm_days(seed: u64) -> Case {
     Case { world, guilt: vec![guilt(Party::Own, 20_000.0, NEVER, false)] }
 }
 
-/// All paths now and then move extra delay from one direction to the other.
+/// All paths move extra delay from one direction to the other at random times.
 fn exchanging(seed: u64, servers: usize) -> Case {
     let mut it = world(seed, servers, 5400.0, vec![]);
     let mut dice = Dice::new(seed ^ 0xec);

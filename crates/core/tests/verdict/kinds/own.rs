@@ -44,7 +44,7 @@ pub const KINDS: &[Kind] = kinds! {
     };
     true "own clock forward by an hour, then back" |s| {
         let at_s = onset(s, 64.0);
-        // The history is in the time of this host's clock, so its overlap with true time means nothing.
+        // The history uses the time of this host's clock, so its overlap with true time is not scored.
         let faults = vec![set(at_s, 3600.0), set(at_s + 5000.0, -3600.0)];
         lenient(internet(s, 64.0, 500.0, faults), at_s, at_s + 5000.0)
     };

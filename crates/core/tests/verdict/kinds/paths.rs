@@ -91,7 +91,7 @@ pub const KINDS: &[Kind] = kinds! {
     };
     true "server step 20 ms on a path that changed once" |s| {
         let mut world = internet(s, 64.0, 900.0, vec![route(1, 9000.0, NEVER, way(0.01))]);
-        // The path may have done it: to be silent is right too.
+        // The path may have changed again, so the server need not be named.
         world.faults.push(Fault::ServerStep { server: 1, at_s: 32_000.0, size_s: 0.02 * sign(s) });
         let mut case = guilty(world, Party::Server(1), 32_000.0, NEVER);
         case.guilt[0].required = false;

@@ -18,7 +18,7 @@ fn guilt(server: usize, from_s: f64, until_s: f64, required: bool) -> Guilt {
     Guilt { party: Party::Server(server), from_s, until_s, required }
 }
 
-/// Each server is silent now and then, for some minutes.
+/// Each server is silent at random times, for some minutes.
 fn bursts(mut world: World, mean_gap_s: f64, mean_s: f64) -> World {
     let mut dice = Dice::new(world.seed ^ 0xb0);
     for server in 0..world.servers.len() {
@@ -32,7 +32,7 @@ fn bursts(mut world: World, mean_gap_s: f64, mean_s: f64) -> World {
     world
 }
 
-/// A server that runs away and is set back, again and again.
+/// A server whose clock drifts and is set back, repeatedly.
 fn sawtooth(seed: u64, ppm: f64, period_s: f64) -> Case {
     let at_s = onset(seed, 64.0);
     let back = |k: u32| step(at_s + period_s * f64::from(k), -ppm * 1e-6 * period_s);
@@ -97,7 +97,7 @@ pub const KINDS: &[Kind] = kinds! {
     true "server step 2 s, repaired after 20 min" |s| repaired(s, 2.0, 20_000.0, 21_200.0);
     false "server off by 40 ms twice, for 3 h" |s| {
         let set = |at_s, size_s: f64| step(at_s, size_s * sign(s));
-        // What came and went once may be the path: to be silent the second time is right too.
+        // After the first movement that ended, the path may have changed, so the second one need not be named.
         let faults = vec![set(1e4, 0.04), set(2.08e4, -0.04), set(3e4, 0.04), set(4.08e4, -0.04)];
         let world = internet(s, 64.0, 900.0, faults);
         Case { world, guilt: vec![guilt(1, 1e4, 2.08e4, true), guilt(1, 3e4, 4.08e4, false)] }

@@ -1,14 +1,14 @@
-//! When a server that does not answer is unreachable, and not only lossy as ever.
+//! When a server that does not answer is unreachable, and when its losses are the usual ones.
 
 use serde::{Deserialize, Serialize};
 
-/// So many polls in a row without a usable reply where nothing else is usual.
+/// Failed polls in a row that make a server unreachable, at least.
 const LEAST: u32 = 5;
-/// More are never waited for.
+/// The same, at most.
 const MOST: u32 = 32;
-/// How likely so many losses in a row may be, where polls are lost as often as usual.
+/// A server is unreachable when a row of losses is less likely than this at its usual loss.
 const CHANCE: f64 = 1e-6;
-/// The usual loss is that of about so many polls.
+/// The usual loss is averaged over about so many polls.
 const MEMORY_POLLS: f64 = 64.0;
 
 /// Failed polls, and how many of them are usual.
@@ -26,9 +26,8 @@ impl Reach {
         Self { failures: 0, since_s: t_s, usual_loss: 0.0 }
     }
 
-    /// A poll brought a usable reply.
     pub fn answered(&mut self) {
-        // An outage says nothing of what is usual; the first of its polls would have been lost anyway.
+        // Only the first polls of an outage count, so that a long one does not become usual.
         for _ in 0..self.failures.min(LEAST) {
             self.usual_loss += (1.0 - self.usual_loss) / MEMORY_POLLS;
         }
@@ -36,7 +35,7 @@ impl Reach {
         self.failures = 0;
     }
 
-    /// The poll that ended at `t_s` brought none.
+    /// The poll that ended at `t_s` failed.
     pub fn failed(&mut self, t_s: f64) {
         if self.failures == 0 {
             self.since_s = t_s;
@@ -44,9 +43,9 @@ impl Reach {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// How many failures in a row are more than what is usual.
+    /// How many failures in a row make the server unreachable.
     pub fn patience(&self) -> u32 {
-        // A loss of 1 would need infinitely many; a cast of that saturates.
+        // The usual loss stays below 1, because `answered` always reduces it last. A loss of 0 gives 0.
         ((CHANCE.ln() / self.usual_loss.ln()).ceil() as u32).clamp(LEAST, MOST)
     }
 
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_are_an_outage_where_losses_are_rare_and_more_where_they_are_usual() {
+    fn usual_losses_raise_the_failures_that_make_an_outage() {
         assert_eq!(after(std::iter::empty()).patience(), 5);
         assert_eq!(after((0..1000).map(|k| k % 50 != 0)).patience(), 5);
         assert_eq!(after((1..1000).map(|k| k % 3 != 0)).patience(), 13);

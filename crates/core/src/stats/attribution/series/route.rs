@@ -5,15 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::super::track::Track;
 use super::super::watch::{Edge, Look, Watch};
 
-/// A change of route must show in every value for this long: queues come and go.
+/// A change of route must show in so many values without a normal one between them: queues come and go.
 const ROUTE_AFTER: u8 = 7;
-/// A delay that stays away from the usual one for so many replies is a change, and for so many the usual one.
+/// A delay that stays away from the usual one for `CHANGED_AFTER` replies is a change; after `USUAL_AFTER` replies it
+/// is the usual one.
 const CHANGED_AFTER: u16 = 12;
 const USUAL_AFTER: u16 = 64;
 /// A path is known after so many replies.
 const KNOWN_FROM: usize = 48;
 pub(in super::super) const YEAR_S: f64 = 365.25 * 86_400.0;
-/// Before a path was watched, it changes once a year; this counts as much as so many years of watching.
+/// A path is assumed to change once a year before it is watched. This counts as much as so many years of watching.
 pub(in super::super) const PRIOR_YEARS: f64 = 0.04;
 const PRIOR_CHANGES: f64 = 0.04;
 
@@ -29,7 +30,7 @@ pub(in super::super) struct Route {
     /// What is usual was learned from enough replies.
     known: bool,
     changes: u32,
-    /// Changes that no delay showed. They say nothing of other paths.
+    /// Changes that no delay showed. They count for this path only.
     unseen: u32,
     watched_from_s: f64,
 }
@@ -50,12 +51,12 @@ impl Route {
         }
     }
 
-    /// Changes that its delay showed, and years watched.
+    /// The changes that the delay showed, and the years watched.
     pub fn record(&self, t_s: f64) -> (f64, f64) {
         (f64::from(self.changes), (t_s - self.watched_from_s).max(0.0) / YEAR_S)
     }
 
-    /// All changes, and years watched.
+    /// All changes, and the years watched.
     pub fn whole_record(&self, t_s: f64) -> (f64, f64) {
         let (changes, years) = self.record(t_s);
         (changes + f64::from(self.unseen), years)
@@ -66,13 +67,12 @@ impl Route {
         self.away > 0
     }
 
-    /// Whether the delay has been elsewhere for so long that it is the usual one.
+    /// Whether the delay has been away for so long that the new one is usual.
     pub fn has_settled(&self) -> bool {
         self.away >= USUAL_AFTER
     }
 
-    /// Counts a change that has just become certain, and that was not one of all paths. A queue is no change: it is
-    /// short now and then.
+    /// Counts a change that has just become certain, unless some delays are short, as in a queue.
     pub fn count_change(&mut self, track: &Track) {
         let is_certain = self.away >= CHANGED_AFTER && self.known && !self.counted;
         if is_certain && track.stays_away(usize::from(CHANGED_AFTER)) {
@@ -80,24 +80,24 @@ impl Route {
         }
     }
 
-    /// The offset went elsewhere for good, without a change of the delay.
+    /// The offset moved for good without a change of the delay.
     pub fn count_unseen(&mut self) {
         self.unseen += 1;
     }
 
-    /// The offset went elsewhere and came back, without a change of the delay.
+    /// The offset moved and came back without a change of the delay: two changes.
     pub fn came_and_went(&mut self) {
         self.unseen += 2;
     }
 
-    /// The present route is the usual one.
+    /// Makes the present route the usual one.
     pub fn settle(&mut self) {
         self.away = 0;
         self.watch.reset();
     }
 
-    /// Looks at the newest reply: its delay above the usual and its offset from the level. Returns whether the path
-    /// opened or closed.
+    /// Looks at the newest reply, whose offset is `moved_s` from the level and whose delay is `more_s` above the usual
+    /// one. Returns whether a change of the path was opened or closed.
     pub fn look(&mut self, t_s: f64, round: u64, moved_s: f64, more_s: f64, material_s: f64, track: &Track) -> bool {
         let Some(usual) = track.usual else { return false };
         let shift_s = track.excess_of_last(8);
@@ -123,12 +123,12 @@ impl Route {
     }
 }
 
-/// A change of the delay below this is not seen.
+/// A change of the delay below this is not seen, in seconds.
 pub(in super::super) fn unseen_shift_s(excess_s: f64) -> f64 {
     1.5 * excess_s + 1e-4
 }
 
-/// Changes of a path a year: half from what all paths did, half from what this one did.
+/// Changes of a path per year: the mean of the rate of this path and the rate of all paths.
 pub(in super::super) fn changes_a_year(own: (f64, f64), all: (f64, f64)) -> f64 {
     let rate = |(changes, years): (f64, f64)| (changes + PRIOR_CHANGES) / (years + PRIOR_YEARS);
     0.5 * (rate(own) + rate(all))
@@ -141,7 +141,7 @@ mod tests {
 
     const PEERS: Peers = Peers { sigmas: [f64::NAN; 5], claim_s: 1e-3, grain_s: 0.0, floor: 0.35 };
 
-    /// The changes that are counted when delays are elsewhere for 20 replies, by as much as `more_s` of the reply.
+    /// The changes that are counted when the delays of 20 replies are `more_s` above the usual one.
     fn counted(more_s: impl Fn(u32) -> f64) -> f64 {
         let (mut track, mut route, mut scratch) = (Track::new(0.0), Route::new(0.0), Scratch::default());
         for k in 0..220_u32 {

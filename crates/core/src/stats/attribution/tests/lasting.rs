@@ -1,4 +1,4 @@
-//! What is said of something that lasts, and of what it leaves behind when it is over.
+//! Verdicts during long faults and outages, and after their end.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn second(world: &World, at: crate::stats::verdict::When) -> f64 {
 }
 
 #[test]
-fn an_outage_of_all_is_undecidable_from_its_beginning_to_its_end() {
+fn outage_of_all_servers_is_undecidable_while_it_lasts() {
     let mut world = World::ordinary(4, 6, 64.0, 40_000.0);
     world.faults = vec![Fault::Silence { server: None, from_s: AT_S, until_s: AT_S + 4000.0 }];
     let (entries, _) = run(&world);
@@ -20,7 +20,7 @@ fn an_outage_of_all_is_undecidable_from_its_beginning_to_its_end() {
 }
 
 #[test]
-fn a_second_silent_server_does_not_move_the_beginning_of_the_first_ones_silence() {
+fn second_silent_server_does_not_move_the_onset_of_the_first() {
     let mut world = World::ordinary(4, 6, 64.0, 40_000.0);
     let silence = |server, from_s| Fault::Silence { server: Some(server), from_s, until_s: 1e12 };
     world.faults = vec![silence(1, AT_S), silence(2, AT_S + 10_000.0)];
@@ -32,7 +32,7 @@ fn a_second_silent_server_does_not_move_the_beginning_of_the_first_ones_silence(
 }
 
 #[test]
-fn a_step_that_was_repaired_keeps_its_kind_and_size_and_spoils_no_numbers_before_it() {
+fn repaired_step_keeps_its_kind_and_changes_no_estimate() {
     for seed in 1..9 {
         let mut world = World::ordinary(seed, 5, 64.0, 40_000.0);
         let step = |at_s, size_s| Fault::LocalStep { at_s, size_s };
@@ -65,7 +65,7 @@ fn the_onset_of_a_slow_drift_stays_when_it_has_left_the_window() {
 }
 
 #[test]
-fn two_of_four_that_step_together_do_not_make_the_own_clock_wrong() {
+fn two_of_four_that_step_together_do_not_blame_the_own_clock() {
     for seed in 1..9 {
         let mut world = World::ordinary(seed, 4, 64.0, 40_000.0);
         world.servers.iter_mut().for_each(|s| s.root_dispersion_s = 0.55);

@@ -38,7 +38,7 @@ fn measured(mut sample: Sample, offset_s: f64) -> Sample {
 }
 
 #[test]
-fn numbers_that_are_none_are_refused_and_change_nothing() {
+fn numbers_that_are_not_finite_are_refused_and_change_nothing() {
     let world = World::ordinary(1, 4, 64.0, 20_000.0);
     let mut attribution = Attribution::new();
     let mut refused = 0;
@@ -88,7 +88,7 @@ fn a_sample_from_the_future_neither_counts_nor_ages_the_rest() {
 }
 
 #[test]
-fn two_servers_and_one_are_undecidable_and_none_is_harmless() {
+fn fewer_than_three_servers_are_undecidable() {
     for n in [1, 2] {
         let mut world = World::ordinary(3, n, 64.0, 30_000.0);
         world.faults = vec![Fault::ServerStep { server: 0, at_s: 15_000.0, size_s: 0.5 }];
@@ -120,7 +120,7 @@ fn an_own_clock_set_by_an_hour_is_wrong_in_either_direction() {
 }
 
 #[test]
-fn equal_offsets_and_no_noise_divide_nothing_by_zero() {
+fn equal_offsets_without_noise_do_not_divide_by_zero() {
     // A clock whose offsets do not change is not steered either.
     let world = World { wander_s: 0.0, ..World::ordinary(3, 5, 64.0, 40_000.0) };
     let mut attribution = Attribution::new();
@@ -135,7 +135,7 @@ fn equal_offsets_and_no_noise_divide_nothing_by_zero() {
 }
 
 #[test]
-fn all_servers_stepping_together_beside_a_smooth_raw_clock_is_not_blamed_on_the_own_clock() {
+fn step_of_all_servers_is_not_blamed_on_a_smooth_own_clock() {
     let mut world = World::ordinary(4, 4, 64.0, 30_000.0);
     world.faults = (0..4).map(|server| Fault::ServerStep { server, at_s: 15_000.0, size_s: 0.2 }).collect();
     let (entries, attribution) = run(&world);
@@ -145,7 +145,7 @@ fn all_servers_stepping_together_beside_a_smooth_raw_clock_is_not_blamed_on_the_
 }
 
 #[test]
-fn a_majority_that_steps_away_from_the_own_clock_does_not_get_the_minority_blamed() {
+fn majority_that_steps_away_does_not_blame_the_minority() {
     for has_raw in [true, false] {
         let mut world = World::ordinary(4, 5, 64.0, 30_000.0);
         world.has_raw = has_raw;
@@ -169,7 +169,7 @@ fn two_against_two_are_undecidable_and_named() {
 }
 
 #[test]
-fn a_server_at_the_edge_of_its_bound_does_not_make_the_verdict_flap() {
+fn server_at_the_edge_of_its_bound_makes_no_verdict_flap() {
     for size_ms in [22, 26, 30, 34, 38, 42, 46, 50] {
         let mut world = World::ordinary(11, 5, 64.0, 86_400.0);
         world.servers[0].queue_s = 0.002;
@@ -180,7 +180,7 @@ fn a_server_at_the_edge_of_its_bound_does_not_make_the_verdict_flap() {
 }
 
 #[test]
-fn a_repaired_server_is_no_longer_blamed_and_neither_is_its_repair() {
+fn neither_a_repaired_server_nor_its_repair_is_blamed() {
     let mut world = World::ordinary(5, 4, 64.0, 60_000.0);
     world.servers[1].error_s = 0.3;
     world.faults = vec![Fault::ServerStep { server: 1, at_s: 30_000.0, size_s: -0.3 }];
@@ -295,7 +295,7 @@ fn a_server_that_is_only_named_gets_its_address_later() {
 }
 
 #[test]
-fn whatever_is_fed_nothing_panics_and_the_numbers_stay_finite() {
+fn random_samples_do_not_panic_and_numbers_stay_finite() {
     let template: Vec<_> = World::ordinary(5, 6, 64.0, 2000.0).samples().collect();
     for seed in 0..40 {
         let mut dice = Dice::new(seed);

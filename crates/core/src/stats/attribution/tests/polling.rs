@@ -1,10 +1,10 @@
-//! However servers are asked (rarely, all at once, each at its own pace, with losses), the answer is the same.
+//! The verdict does not depend on how servers are polled: rarely, all at once, each at its own interval, with losses.
 
 use std::sync::Arc;
 
 use super::*;
 
-/// Servers that are all asked at the same instants, a recording that does not say how often.
+/// Samples of servers that are all polled at the same instants, in a recording without poll intervals.
 fn at_once(servers: usize, poll_s: f64, polls: u32, offset_s: impl Fn(usize, u32) -> f64) -> Vec<Sample> {
     let world = World::ordinary(5, servers, 64.0, 640.0);
     let template = world.samples().find(|s| s.measure.is_some()).unwrap();
@@ -23,7 +23,7 @@ fn at_once(servers: usize, poll_s: f64, polls: u32, offset_s: impl Fn(usize, u32
 }
 
 #[test]
-fn servers_that_are_asked_together_and_rarely_are_judged() {
+fn servers_that_are_polled_together_and_rarely_are_judged() {
     for poll_s in [16.0, 256.0, 1024.0, 2048.0] {
         let samples = at_once(5, poll_s, 120, |i, k| if i == 2 && k >= 60 { 0.12 } else { 0.0 });
         let entries = entries_of(samples.into_iter(), &mut Attribution::new());
@@ -36,8 +36,8 @@ fn servers_that_are_asked_together_and_rarely_are_judged() {
 }
 
 #[test]
-fn single_server_asked_every_two_hours_is_never_refused() {
-    // The recording does not say how often it was asked.
+fn single_server_polled_every_two_hours_is_never_refused() {
+    // The recording has no poll interval.
     let samples = at_once(1, 7200.0, 40, |_, _| 0.0);
     let mut attribution = Attribution::new();
     samples.iter().for_each(|sample| assert!(attribution.observe(sample).is_ok()));
@@ -47,7 +47,7 @@ fn single_server_asked_every_two_hours_is_never_refused() {
 }
 
 #[test]
-fn a_server_that_stands_apart_is_at_no_time_one_of_those_that_agree() {
+fn server_that_disagrees_is_never_counted_as_agreeing() {
     let mut attribution = Attribution::new();
     for sample in at_once(5, 64.0, 20, |i, _| if i == 2 { 1.5 } else { 0.0 }) {
         attribution.observe(&sample).unwrap();
@@ -73,7 +73,7 @@ fn polls_that_become_rare_do_not_end_the_judging() {
 }
 
 #[test]
-fn a_server_that_is_asked_rarely_is_not_blamed_for_a_step_or_drift_of_the_own_clock() {
+fn rarely_polled_server_is_not_blamed_for_the_own_clock() {
     for seed in 1..12 {
         for fault in
             [Fault::LocalStep { at_s: 10_000.0, size_s: 0.08 }, Fault::LocalDrift { at_s: 10_000.0, ppm: -200.0 }]
@@ -90,7 +90,7 @@ fn a_server_that_is_asked_rarely_is_not_blamed_for_a_step_or_drift_of_the_own_cl
 }
 
 #[test]
-fn a_lost_poll_neither_makes_a_camp_a_majority_nor_a_majority_a_camp() {
+fn lost_poll_neither_makes_nor_breaks_a_majority() {
     for seed in 1..12 {
         let mut world = World::ordinary(seed, 5, 64.0, 40_000.0);
         for server in &mut world.servers {
@@ -109,13 +109,13 @@ fn a_lost_poll_neither_makes_a_camp_a_majority_nor_a_majority_a_camp() {
 }
 
 #[test]
-fn a_server_whose_replies_are_often_lost_does_not_come_and_go() {
+fn server_with_frequent_losses_is_not_often_unreachable() {
     for seed in 1..9 {
         let mut world = World::ordinary(seed, 5, 64.0, 400_000.0);
         world.servers.iter_mut().for_each(|server| server.loss = 0.3);
         world.faults = vec![Fault::Silence { server: Some(1), from_s: 390_000.0, until_s: 400_000.0 }];
         let (entries, attribution) = run(&world);
-        // In the first hour nobody knows yet what is usual.
+        // The usual loss is not known in the first hour.
         let begin_s = world.start_unix_s + 3600;
         let late = entries.iter().filter(|e| e.since.0 > begin_s * 1_000_000_000 && e.state == State::Path);
         let unreachable: Vec<_> = late.flat_map(|e| &e.blamed).map(|b| b.server.as_str()).collect();

@@ -1,4 +1,4 @@
-//! What is said to be proven is proven by what is seen now.
+//! A proof that a verdict states holds at that moment.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn is_proven(verdict: &Verdict, name: &str) -> bool {
     verdict.servers.iter().any(|s| s.server == name && s.proven)
 }
 
-/// The servers with these indexes share an upstream.
+/// Gives the servers with these indexes one upstream.
 fn sharing(world: &mut World, servers: std::ops::Range<usize>) {
     servers.for_each(|i| world.servers[i].upstream = 99);
 }
@@ -29,7 +29,7 @@ fn bound_of_the_own_clock_is_true_while_it_is_stated() {
             let local = &attribution.verdict().local;
             if is_new && local.at_least_s > 0.0 {
                 stated += 1;
-                // A bound is one of the last poll interval.
+                // The bound held at some moment of about the last poll interval.
                 assert!(errors_s.iter().any(|e| *e >= local.at_least_s), "{local:?} {errors_s:?}");
             }
         }

@@ -1,5 +1,4 @@
-//! Worlds that differ from the ordinary one: coarse stamps, steps among queues, camps of the same size, clocks set far
-//! back.
+//! Unusual worlds: coarse stamps, steps among queues, camps of the same size, clocks set far back.
 
 use super::*;
 
@@ -10,7 +9,7 @@ fn second(world: &World, at: crate::stats::verdict::When) -> f64 {
 }
 
 #[test]
-fn stamps_in_whole_milliseconds_accuse_nobody_on_a_local_network() {
+fn stamps_in_whole_milliseconds_blame_no_party() {
     for seed in 1..25 {
         let mut world = World::ordinary(seed, 9, 64.0, 60_000.0);
         world.wander_s = 2e-4;
@@ -32,7 +31,7 @@ fn stamps_in_whole_milliseconds_accuse_nobody_on_a_local_network() {
 }
 
 #[test]
-fn a_step_far_beyond_the_queues_of_the_moment_is_dated_while_they_last() {
+fn step_much_larger_than_queues_is_dated_during_congestion() {
     for seed in 1..9 {
         let mut world = World::ordinary(seed, 5, 64.0, 40_000.0);
         world.faults = vec![
@@ -49,7 +48,7 @@ fn a_step_far_beyond_the_queues_of_the_moment_is_dated_while_they_last() {
 }
 
 #[test]
-fn half_of_the_servers_that_drift_away_slowly_get_nobody_blamed() {
+fn slow_drift_of_half_of_the_servers_blames_no_party() {
     for seed in 1..13 {
         let mut world = World::ordinary(seed, 6, 64.0, 40_000.0);
         world.faults = (0..3).map(|server| Fault::ServerDrift { server, at_s: AT_S, ppm: 6.0 }).collect();
@@ -70,7 +69,7 @@ fn a_clock_set_back_by_an_hour_is_proven_by_the_raw_clock() {
 }
 
 #[test]
-fn server_back_after_hours_with_a_step_has_its_true_size() {
+fn step_during_an_outage_of_hours_has_its_true_size() {
     for seed in 1..9 {
         let mut world = World::ordinary(seed, 5, 64.0, 60_000.0);
         world.faults = vec![
@@ -87,7 +86,7 @@ fn server_back_after_hours_with_a_step_has_its_true_size() {
 }
 
 #[test]
-fn longer_paths_to_all_servers_are_the_usual_ones_once_they_have_lasted() {
+fn lasting_longer_paths_to_all_servers_become_usual() {
     for seed in 1..9 {
         let mut world = World::ordinary(seed, 5, 64.0, 60_000.0);
         let route = |server| Fault::RouteChange { server, at_s: AT_S, until_s: 1e12, one_way_s: 0.03 };

@@ -7,7 +7,7 @@ use crate::world::Dice;
 const N: usize = 300;
 /// Averaging factors from short to a third of the series.
 const FACTORS: [usize; 4] = [1, 4, 16, 48];
-/// Series for each kind of noise. The share of intervals that hold is then known to 2 % (one standard deviation).
+/// Series for each kind of noise. The standard deviation of the measured share is then 2 %.
 const SERIES: usize = 150;
 
 /// Phases with a power law of the exponent `alpha`: white noise, summed up by halves (Kasdin 1995).
@@ -61,8 +61,8 @@ fn true_variances(dice: &mut Dice, alpha: i32) -> [[f64; FACTORS.len()]; 4] {
     truth
 }
 
-/// The share of intervals that hold, by deviation and factor, and the mean square MDEV of the series with gaps over that of the
-/// same series without.
+/// The share of intervals that hold the truth, by deviation and factor, and the mean square MDEV of the series with
+/// gaps over that of the same series without.
 fn measured(alpha: i32, loss: f64) -> ([[f64; FACTORS.len()]; 4], [f64; FACTORS.len()]) {
     let mut dice = Dice::new(19);
     let truth = true_variances(&mut dice, alpha);
@@ -88,7 +88,7 @@ fn measured(alpha: i32, loss: f64) -> ([[f64; FACTORS.len()]; 4], [f64; FACTORS.
     (held, std::array::from_fn(|i| squares[1][i] / squares[0][i]))
 }
 
-/// For each deviation 93 to 97 % over all averaging times, and at none less than chance allows.
+/// Checks for each deviation that 93 to 97.5 % of the intervals of all averaging times hold, and at least 88 % of each.
 fn assert_covered(alpha: i32, loss: f64) {
     let (held, ratios) = measured(alpha, loss);
     for (name, shares) in ["ADEV", "MDEV", "TDEV", "HDEV"].into_iter().zip(held) {
