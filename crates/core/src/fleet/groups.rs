@@ -1,41 +1,39 @@
 //! Groups of dependent servers: they share a network or an upstream, or one is the upstream of the other.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Vantage;
 use super::witness::Witness;
 use crate::ntp::RefId;
+use crate::stats::independence::{is_local, named_by, network, united};
 
-/// What two servers share.
+/// What two servers share. A private address means a host of one group of vantages.
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Tie {
+enum Tie<'a> {
     Network(IpAddr),
-    Upstream([u8; 4]),
+    Upstream(RefId, Option<&'a str>),
 }
 
 /// The group of each server: the smallest index of a server that it is tied to.
 pub(super) fn of(witnesses: &[&Witness], upstreams: &[Option<RefId>]) -> Vec<usize> {
-    let mut parent: Vec<usize> = (0..witnesses.len()).collect();
-    let mut first: HashMap<Tie, usize> = HashMap::new();
-    for (server, witness) in witnesses.iter().enumerate() {
-        let address = witness.address().map(|address| address.ip());
-        // Servers in a private network usually have sources of their own.
-        let network = matches!(witness, Witness::Public(_)).then_some(address).flatten();
-        let network = network.map(|ip| Tie::Network(network_of(ip)));
-        // A server that another server names as its upstream is tied to it.
-        let served = address.and_then(|ip| match ip {
-            IpAddr::V4(v4) if !v4.is_loopback() => Some(Tie::Upstream(v4.octets())),
+    united(witnesses.iter().zip(upstreams).map(|(witness, upstream)| ties(witness, *upstream)))
+}
+
+fn ties(witness: &Witness, upstream: Option<RefId>) -> impl Iterator<Item = Tie<'_>> {
+    let address = witness.address().map(|address| address.ip());
+    // Servers in a private network usually have sources of their own.
+    let public = address.filter(|_| matches!(witness, Witness::Public(_)));
+    let upstream_of = |refid: RefId| {
+        let site = match witness {
+            Witness::Private { group, .. } if is_local(refid.0.into()) => Some(&**group),
             _ => None,
-        });
-        let upstream = upstreams[server].map(|refid| Tie::Upstream(refid.0));
-        for tie in [network, served, upstream].into_iter().flatten() {
-            let other = *first.entry(tie).or_insert(server);
-            let (a, b) = (root(&mut parent, other), root(&mut parent, server));
-            parent[a.max(b)] = a.min(b);
-        }
-    }
-    (0..witnesses.len()).map(|server| root(&mut parent, server)).collect()
+        };
+        Tie::Upstream(refid, site)
+    };
+    // A server that another server names as its upstream is tied to it.
+    let served = address.and_then(named_by);
+    let upstreams = [served, upstream].into_iter().flatten().map(upstream_of);
+    public.map(|ip| Tie::Network(network(ip))).into_iter().chain(upstreams)
 }
 
 /// The upstream that most vantages report for each server; none at stratum 1.
@@ -53,21 +51,6 @@ pub(super) fn upstreams(vantages: &[Vantage], servers: usize) -> Vec<Option<RefI
     let most =
         |votes: Vec<(Option<RefId>, usize)>| votes.into_iter().max_by_key(|(_, count)| *count).and_then(|it| it.0);
     votes.into_iter().map(most).collect()
-}
-
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & 0xffff_ff00).into()),
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 80 << 80).into()),
-    }
-}
-
-fn root(parent: &mut [usize], mut server: usize) -> usize {
-    while parent[server] != server {
-        parent[server] = parent[parent[server]];
-        server = parent[server];
-    }
-    server
 }
 
 #[cfg(test)]
@@ -91,6 +74,14 @@ mod tests {
         assert_eq!(groups(&[("198.18.0.1", a), ("198.18.1.1", b), ("198.18.2.1", a)]), [0, 1, 0]);
         assert_eq!(groups(&[("198.18.0.1", none), ("198.18.0.200", none), ("198.18.2.1", none)]), [0, 0, 2]);
         assert_eq!(groups(&[("10.0.0.1", none), ("10.0.0.2", none)]), [0, 1]);
+    }
+
+    #[test]
+    fn private_address_ties_servers_of_one_site_only() {
+        let at = |address: &str, site: &str| Witness::at(format!("{address}:123").parse().unwrap(), &site.into());
+        let all = [at("10.0.0.1", "ams"), at("10.0.0.1", "lon"), at("10.0.0.2", "ams"), at("10.0.0.2", "lon")];
+        let up = Some(RefId([10, 0, 0, 1]));
+        assert_eq!(of(&all.iter().collect::<Vec<_>>(), &[None, None, up, up]), [0, 1, 0, 1]);
     }
 
     #[test]

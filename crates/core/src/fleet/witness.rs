@@ -1,9 +1,10 @@
 //! The identity of a server across vantages, which may call it by different names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::sample::Sample;
+use crate::stats::independence::is_local;
 
 /// One server as the whole fleet knows it. Vantages see the same server if they poll the same address and port, under
 /// any name; a name with several addresses is several witnesses.
@@ -46,18 +47,6 @@ impl Witness {
             Self::Public(address) | Self::Private { address, .. } => Some(*address),
             Self::Named(_) => None,
         }
-    }
-}
-
-/// Whether an address can mean different hosts at different places.
-fn is_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let is_shared = a == 100 && (64..128).contains(&b);
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local(),
     }
 }
 

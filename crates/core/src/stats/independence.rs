@@ -1,13 +1,15 @@
 //! Estimates how many servers are independent: five servers with the same upstream count as one.
 //!
 //! Two servers belong together if they have the same address, the same public network (/24, /48), or, at stratum 2 and
-//! above, the same reference identifier (the same upstream). A shared private network does not count, because all
-//! servers of a site are in it. Packets do not show a shared operator or a shared source further up, so the count is an
+//! above, the same reference identifier (the same upstream), and if one names the IPv4 address of the other as its
+//! reference identifier (RFC 5905 §7.3). A shared private network does not count, because all servers of a site are in it.
+//! Packets do not show a shared operator or a shared source further up, so the count is an
 //! upper bound.
 
 use serde::{Deserialize, Serialize};
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use crate::ntp::RefId;
@@ -43,7 +45,7 @@ pub enum Tie {
     Address(IpAddr),
     /// The same /24 or /48, given by its first address.
     Network(IpAddr),
-    /// The same reference identifier at stratum 2 or above.
+    /// The same reference identifier at stratum 2 or above, or the server that it names.
     Upstream(RefId),
 }
 
@@ -51,17 +53,13 @@ impl Independence {
     /// Counts the independent witnesses among `servers`. O(n).
     #[must_use]
     pub fn of(servers: &[Witness]) -> Self {
-        let mut parent: Vec<usize> = (0..servers.len()).collect();
         let mut seen: HashMap<Tie, (usize, usize)> = HashMap::new();
         for (i, server) in servers.iter().enumerate() {
             for tie in ties(server) {
-                let (first, members) = seen.entry(tie).or_insert((i, 0));
-                *members += 1;
-                let (a, b) = (root(&mut parent, *first), root(&mut parent, i));
-                parent[b] = a;
+                seen.entry(tie).or_insert((i, 0)).1 += 1;
             }
         }
-        let count = (0..servers.len()).filter(|i| root(&mut parent, *i) == *i).count();
+        let count = Self::groups(servers).iter().enumerate().filter(|(i, group)| i == *group).count();
         // For groups of equal size, prefer upstream to network and network to address.
         let best = seen
             .iter()
@@ -80,11 +78,10 @@ impl Independence {
         roots.iter().map(|r| 1.0 / sizes[*r]).collect()
     }
 
-    /// The group of each of `servers`: those that belong together have the same number.
+    /// The group of each of `servers`: those that belong together have the same number, that of the first.
     #[must_use]
     pub fn groups(servers: &[Witness]) -> Vec<usize> {
-        let mut parent = groups(servers);
-        (0..servers.len()).map(|i| root(&mut parent, i)).collect()
+        united(servers.iter().map(ties))
     }
 
     /// A sentence if servers are not independent: "4 of your 5 servers share one upstream (192.0.2.1)".
@@ -99,39 +96,59 @@ impl Independence {
     }
 }
 
-/// For each server another one of its group, or itself; [`root`] follows them to the group's first.
-fn groups(servers: &[Witness]) -> Vec<usize> {
-    let mut parent: Vec<usize> = (0..servers.len()).collect();
-    let mut seen: HashMap<Tie, usize> = HashMap::new();
-    for (i, server) in servers.iter().enumerate() {
-        for tie in ties(server) {
-            let first = *seen.entry(tie).or_insert(i);
-            let (a, b) = (root(&mut parent, first), root(&mut parent, i));
-            parent[b] = a;
+/// For each member the first one of its group: members with a common tie are of one group.
+pub(crate) fn united<T: Eq + Hash>(members: impl IntoIterator<Item = impl IntoIterator<Item = T>>) -> Vec<usize> {
+    let (mut parent, mut first) = (Vec::new(), HashMap::new());
+    for (member, ties) in members.into_iter().enumerate() {
+        parent.push(member);
+        for tie in ties {
+            let other = *first.entry(tie).or_insert(member);
+            let (a, b) = (root(&mut parent, other), root(&mut parent, member));
+            parent[a.max(b)] = a.min(b);
         }
     }
-    parent
+    (0..parent.len()).map(|member| root(&mut parent, member)).collect()
 }
 
 fn ties(server: &Witness) -> impl Iterator<Item = Tie> {
     let upstream = server.refid.filter(|r| r.0 != [0; 4] && server.stratum.is_some_and(|s| (2..16).contains(&s)));
     // Loopback addresses do not show who runs a server.
     let address = server.address.map(|a| a.to_canonical()).filter(|a| !a.is_loopback());
-    let public = address.filter(|a| !is_private(*a));
-    [address.map(Tie::Address), public.map(|a| Tie::Network(network(a))), upstream.map(Tie::Upstream)]
-        .into_iter()
-        .flatten()
+    let public = address.filter(|a| !is_local(*a));
+    let served = address.and_then(named_by);
+    [
+        address.map(Tie::Address),
+        public.map(|a| Tie::Network(network(a))),
+        upstream.map(Tie::Upstream),
+        served.map(Tie::Upstream),
+    ]
+    .into_iter()
+    .flatten()
 }
 
-/// Whether an address is private or link-local. Servers at such addresses are neighbours and may still be independent.
-fn is_private(address: IpAddr) -> bool {
+/// The reference identifier by which the clients of a server name it (RFC 5905 §7.3), for IPv4.
+pub(crate) fn named_by(address: IpAddr) -> Option<RefId> {
     match address {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+        IpAddr::V4(v4) if !v4.is_loopback() => Some(RefId(v4.octets())),
+        _ => None,
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// Whether an address can mean different hosts at different places: private, shared, link-local or loopback. Servers at
+/// such addresses are neighbours and may still be independent.
+pub(crate) fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local(),
+    }
+}
+
+/// The network whose servers are taken to be neighbours: /24 or /48.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & 0xffff_ff00).into()),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 80 << 80).into()),
@@ -150,12 +167,12 @@ fn rank(tie: &Tie) -> u8 {
     }
 }
 
-fn root(parent: &mut [usize], mut i: usize) -> usize {
-    while parent[i] != i {
-        parent[i] = parent[parent[i]];
-        i = parent[i];
+fn root(parent: &mut [usize], mut member: usize) -> usize {
+    while parent[member] != member {
+        parent[member] = parent[parent[member]];
+        member = parent[member];
     }
-    i
+    member
 }
 
 #[cfg(test)]
@@ -202,6 +219,19 @@ mod tests {
             let shared = [witness(a, 2, [10, 0, 0, 9]), witness(b, 2, [10, 0, 0, 9])];
             assert_eq!((Independence::of(&shared).count, Independence::votes(&shared)), (1, vec![0.5, 0.5]));
         }
+    }
+
+    #[test]
+    fn server_that_follows_another_one_is_no_second_witness() {
+        let servers = [
+            witness("10.0.0.1", 1, *b"GPS\0"),
+            witness("10.0.0.2", 2, [10, 0, 0, 1]),
+            witness("10.0.0.3", 2, [10, 0, 0, 1]),
+            witness("198.51.100.1", 1, *b"PPS\0"),
+            witness("::ffff:203.0.113.1", 2, [198, 51, 100, 1]),
+        ];
+        assert_eq!(Independence::groups(&servers), [0, 0, 0, 3, 3]);
+        assert_eq!(Independence::of(&servers).sentence().unwrap(), "3 of your 5 servers share one upstream (10.0.0.1)");
     }
 
     #[test]
