@@ -226,7 +226,6 @@ fn presence(config: &Config, snapshot: &Snapshot, store: &StoreHandle, boards: &
         dropped: gauge.dropped,
         planned: enforced.is_planned,
         refusals: enforced.refusals.clone(),
-        clock_error_s: None,
         servers: servers.collect(),
         ..Presence::default()
     }

@@ -91,16 +91,18 @@ impl Hub {
     async fn listen(&self, link: &Link) -> Result<(), LinkError> {
         let bucket = link.jetstream.get_key_value(link.names.presence()).await;
         let bucket = bucket.map_err(|why| link.fault("open the bucket of announcements", &why))?;
+        // What was announced before is told again now, so its time says nothing about the clock of the vantage.
+        let old = bucket.stream.cached_info().state.last_sequence;
         let watch = bucket.watch_with_history(">").await;
         let mut watch = watch.map_err(|why| link.fault("follow the announcements", &why))?;
         while let Some(entry) = watch.next().await {
             let entry = entry.map_err(|why| link.fault("follow the announcements", &why))?;
-            self.announced(&entry.key, &entry.value);
+            self.announced(&entry.key, &entry.value, entry.revision > old);
         }
         Err(LinkError("the announcements of the fleet ended".to_owned()))
     }
 
-    fn announced(&self, vantage: &str, bytes: &[u8]) {
+    fn announced(&self, vantage: &str, bytes: &[u8], is_new: bool) {
         // The key has expired.
         if bytes.is_empty() {
             return;
@@ -113,7 +115,9 @@ impl Hub {
                 known.heard = Some(Instant::now());
                 known.announced = known.heard;
                 known.announced_s = crate::clock::now().slot_s();
-                known.clock_ahead_ns = Some(ahead_ns);
+                if is_new {
+                    known.clock_ahead_ns = Some(ahead_ns);
+                }
                 let before = known.presence.replace(Arc::new(presence));
                 let said = |it: &Presence| (it.session.clone(), it.follows);
                 if before.as_deref().map(said) != known.presence.as_deref().map(said) {

@@ -44,8 +44,6 @@ pub struct Presence {
     pub planned: bool,
     /// The entries of the plan that it does not follow, with the reason.
     pub refusals: Vec<String>,
-    /// The clock error that the time daemon of the vantage reports, in seconds. Not filled in yet.
-    pub clock_error_s: Option<f64>,
     pub servers: Vec<Candidate>,
 }
 

@@ -53,7 +53,7 @@ pub struct VantageView {
     /// When the last announcement or message of samples arrived, on this host's monotonic clock.
     pub heard: Option<Instant>,
     /// The vantage's wall clock minus this host's when the last announcement arrived, in nanoseconds. The error is the
-    /// time that the message took.
+    /// time that the message took. `None` while only announcements from before this hub connected are known.
     pub clock_ahead_ns: Option<i64>,
 }
 

@@ -138,3 +138,25 @@ fn silent_agent_is_shown_and_alerted_at_the_hub() {
     until("it is heard again", || state(&mut hub, "ams") == "heard");
     assert_eq!((running[0].stop(), running[1].stop(), hub.stop()), (0, 0, 0));
 }
+
+#[test]
+fn announcement_from_before_the_hub_says_nothing_of_a_clock() {
+    let Some(nats) = Nats::start() else { return };
+    let playground = Playground::open();
+    let server = playground.server(Script::good());
+    let agent_home = home(&format!("{}{}", own("s", server.address()), member("ams", "agent", &nats)));
+    let hub_home = home(&member("hub1", "hub", &nats));
+    let ahead_s = |hub: &mut Monitor| hub.get("/api/v1/fleet/vantages").1["vantages"][0].get("clock_ahead_s").cloned();
+    let (mut hub, agent) = (hub_home.start(), agent_home.start());
+    until("the clock of the agent", || ahead_s(&mut hub).is_some_and(|ahead_s| ahead_s.is_number()));
+    agent.kill();
+    hub.kill();
+    // Not for something to happen: for how old the announcement is.
+    std::thread::sleep(Duration::from_secs(2));
+    let mut hub = hub_home.start();
+    until("the announcement is told again", || {
+        hub.get("/api/v1/fleet/vantages").1["vantages"][0]["version"].is_string()
+    });
+    assert_eq!(ahead_s(&mut hub), Some(Value::Null));
+    assert_eq!(hub.stop(), 0);
+}
