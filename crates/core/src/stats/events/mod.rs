@@ -25,7 +25,7 @@ use crate::sample::Sample;
 pub use recorder::{Moment, Recorder};
 pub(super) use server::ServerWatch;
 pub use sheet::sheet_changed;
-pub(super) use tracker::{Finding, Times, Tracker};
+pub(super) use tracker::{ENDING_BELOW, Finding, Times, Tracker};
 
 /// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, Deserialize)]

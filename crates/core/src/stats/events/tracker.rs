@@ -9,6 +9,8 @@ use crate::stats::verdict::When;
 
 /// A size is reported again when it has changed by this part.
 const CHANGED_BY: f64 = 0.05;
+/// A finding that has shrunk below this part of its largest size is ending. What was reported before describes it.
+pub(in crate::stats) const ENDING_BELOW: f64 = 0.5;
 
 /// A finding that holds now, as an event without an end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ struct Open {
     latest: Finding,
     /// The time of the first report.
     seen: When,
+    /// The largest size of its kind, without sign.
+    peak: f64,
 }
 
 impl Tracker {
@@ -59,7 +63,8 @@ impl Tracker {
                     // A later onset is another finding.
                     events.extend(known.map(|open| open.end(finding.event.start)));
                     events.push(finding.event.clone());
-                    Open { reported: finding.clone(), latest: finding, seen: times.now }
+                    let peak = finding.size.map_or(0.0, f64::abs);
+                    Open { reported: finding.clone(), latest: finding, seen: times.now, peak }
                 }
             });
         }
@@ -69,6 +74,12 @@ impl Tracker {
 
 impl Open {
     fn refine(&mut self, finding: Finding, events: &mut Vec<Event>) {
+        let size = finding.size.map_or(0.0, f64::abs);
+        let peak = if finding.event.kind == self.latest.event.kind { self.peak } else { 0.0 };
+        if size < ENDING_BELOW * peak {
+            return;
+        }
+        self.peak = peak.max(size);
         self.latest = finding;
         let (reported, latest) = (&self.reported, &self.latest);
         let is_news = match (reported.size, latest.size) {
@@ -173,6 +184,14 @@ mod tests {
             (120, None),
         ]);
         assert_eq!((reports, kept[0].detail.as_str()), (2, "0.104"));
+    }
+
+    #[test]
+    fn finding_that_is_ending_keeps_its_size() {
+        let step = |size| Some(finding(EventKind::ServerStep, 95, Some(size)));
+        let (_, kept) =
+            followed(&[(100, step(0.10)), (110, step(0.07)), (120, step(0.04)), (130, step(-0.001)), (140, None)]);
+        assert_eq!((kept.len(), kept[0].detail.as_str(), kept[0].end), (1, "0.07", Some(When(139))));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Kind, ServerVerdict, State, Verdict, When, list_names};
 use crate::sample::Authentication;
+use crate::stats::events::ENDING_BELOW;
 
 /// One verdict of the history, as `replay --json` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +27,9 @@ pub struct Entry {
     pub assumption: String,
     /// The verdict as a sentence.
     pub sentence: String,
+    /// The largest size of the fault that the sentence named, in seconds, without sign.
+    #[serde(skip)]
+    peak_s: f64,
 }
 
 /// This host's clock within an [`Entry`].
@@ -67,6 +71,7 @@ impl Entry {
             confidence: 0.0,
             assumption: String::new(),
             sentence: String::new(),
+            peak_s: 0.0,
         };
         entry.update(verdict);
         entry
@@ -75,8 +80,14 @@ impl Entry {
     /// Updates the entry from the same verdict with newer numbers. A gap only grows, so that a recovery does not shrink
     /// the proven error.
     fn update(&mut self, verdict: &Verdict) {
-        let numbers_hold = !verdict.suspended && !self.recovers(verdict);
+        let size_s = size_s(verdict);
+        // The earlier numbers describe a fault that is ending while the verdict has not changed yet.
+        let is_ending = size_s < ENDING_BELOW * self.peak_s;
+        let numbers_hold = !verdict.suspended && !is_ending;
         if numbers_hold {
+            self.peak_s = self.peak_s.max(size_s);
+        }
+        if numbers_hold || (self.state != State::LocalWrong && !verdict.suspended) {
             let local = &verdict.local;
             let (estimate_s, bound_s) = match verdict.is_clock_estimated() {
                 true => (local.estimate_s, local.bound_s),
@@ -97,13 +108,6 @@ impl Entry {
         if numbers_hold || self.sentence.is_empty() {
             self.sentence.clone_from(&verdict.sentence);
         }
-    }
-
-    /// Whether this host's clock is recovering while the verdict has not changed yet. The earlier numbers describe the
-    /// error.
-    fn recovers(&self, verdict: &Verdict) -> bool {
-        let error = |estimate_s: Option<f64>| estimate_s.map_or(0.0, f64::abs);
-        self.state == State::LocalWrong && error(verdict.local.estimate_s) < 0.5 * error(self.local.estimate_s)
     }
 
     /// The sentence, and for an accusation also how the replies of the accused servers were authenticated.
@@ -168,6 +172,16 @@ impl Blame {
         let proven = now.proven || before.is_some_and(|b| b.proven);
         let authentication = now.authentication;
         Self { server: now.server.clone(), kind: now.kind, gap_s, proven, since: now.since, authentication }
+    }
+}
+
+/// The size of the fault that a verdict names, in seconds, without sign; 0 where it names none.
+fn size_s(verdict: &Verdict) -> f64 {
+    let of_server = |server: &ServerVerdict| server.size_s.or(server.gap_s).map_or(0.0, f64::abs);
+    match verdict.state {
+        State::LocalWrong => verdict.local.estimate_s.map_or(0.0, f64::abs),
+        State::ServerWrong => verdict.blamed().map(of_server).fold(0.0, f64::max),
+        _ => 0.0,
     }
 }
 
