@@ -9,6 +9,8 @@ use crate::stats::verdict::When;
 
 /// A size is reported again when it has changed by this part.
 const CHANGED_BY: f64 = 0.05;
+/// The share of wrong replies is reported again when it has changed by this much.
+const SHARE_CHANGED_BY: f64 = 0.1;
 /// A finding that has shrunk below this part of its largest size is ending. What was reported before describes it.
 pub(in crate::stats) const ENDING_BELOW: f64 = 0.5;
 
@@ -18,6 +20,8 @@ pub(in crate::stats) struct Finding {
     pub event: Event,
     /// Its size, in the unit of its kind.
     pub size: Option<f64>,
+    /// The part of the replies that are wrong, where only some are.
+    pub share: Option<f64>,
 }
 
 /// The time of a verdict, and the end of the findings that it no longer has.
@@ -86,6 +90,8 @@ impl Open {
             (Some(reported), Some(latest)) => (latest - reported).abs() > CHANGED_BY * reported.abs(),
             (reported, latest) => reported.is_some() != latest.is_some(),
         };
+        let share = |finding: &Finding| finding.share.unwrap_or(1.0);
+        let is_news = is_news || (share(reported) - share(latest)).abs() > SHARE_CHANGED_BY;
         if is_news || self.replaced().is_some() {
             events.push(Event { replaces: self.replaced(), ..latest.event.clone() });
             self.reported = self.latest.clone();
@@ -137,7 +143,7 @@ mod tests {
             sentence: String::new(),
             replaces: None,
         };
-        Finding { event, size }
+        Finding { event, size, share: None }
     }
 
     /// The number of reports, and the events that remain, after findings at these times.
@@ -192,6 +198,13 @@ mod tests {
         let (_, kept) =
             followed(&[(100, step(0.10)), (110, step(0.07)), (120, step(0.04)), (130, step(-0.001)), (140, None)]);
         assert_eq!((kept.len(), kept[0].detail.as_str(), kept[0].end), (1, "0.07", Some(When(139))));
+    }
+
+    #[test]
+    fn changed_share_of_wrong_replies_is_reported() {
+        let with = |share| Finding { share: Some(share), ..finding(EventKind::ServerStep, 95, Some(0.1)) };
+        let (reports, _) = followed(&[(100, Some(with(0.29))), (110, Some(with(0.35))), (120, Some(with(0.5)))]);
+        assert_eq!(reports, 2);
     }
 
     #[test]
