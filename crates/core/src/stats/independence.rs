@@ -1,10 +1,10 @@
 //! Estimates how many servers are independent: five servers with the same upstream count as one.
 //!
 //! Two servers belong together if they have the same address, the same public network (/24, /48), or, at stratum 2 and
-//! above, the same reference identifier (the same upstream), and if one names the IPv4 address of the other as its
-//! reference identifier (RFC 5905 §7.3). A shared private network does not count, because all servers of a site are in it.
-//! Packets do not show a shared operator or a shared source further up, so the count is an
-//! upper bound.
+//! above, the same reference identifier (the same upstream); if one names the IPv4 address of the other as its reference
+//! identifier (RFC 5905 §7.3); or if they are the only IPv4 and the only IPv6 address of one name. A shared private
+//! network does not count, because all servers of a site are in it. Packets do not show a shared operator or a shared
+//! source further up, so the count is an upper bound.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub struct Witness {
     pub stratum: Option<u8>,
     /// The reference identifier; `None` before the first answer.
     pub refid: Option<RefId>,
+    /// Equal for addresses that are known to belong to one host; `None` if nothing is known.
+    pub host: Option<u32>,
 }
 
 /// Groups of servers that are not independent of each other.
@@ -45,6 +47,8 @@ pub enum Tie {
     Address(IpAddr),
     /// The same /24 or /48, given by its first address.
     Network(IpAddr),
+    /// The same host, in both address families.
+    Host(u32),
     /// The same reference identifier at stratum 2 or above, or the server that it names.
     Upstream(RefId),
 }
@@ -92,6 +96,7 @@ impl Independence {
             Tie::Upstream(refid) => format!("{largest} of your {of} servers share one upstream ({refid})"),
             Tie::Network(net) => format!("{largest} of your {of} servers are in one network ({})", network_text(net)),
             Tie::Address(address) => format!("{largest} of your {of} servers are the same address ({address})"),
+            Tie::Host(_) => format!("{largest} of your {of} servers are addresses of one host"),
         })
     }
 }
@@ -121,6 +126,7 @@ fn ties(server: &Witness) -> impl Iterator<Item = Tie> {
         public.map(|a| Tie::Network(network(a))),
         upstream.map(Tie::Upstream),
         served.map(Tie::Upstream),
+        server.host.map(Tie::Host),
     ]
     .into_iter()
     .flatten()
@@ -161,9 +167,10 @@ fn network_text(network: IpAddr) -> String {
 
 fn rank(tie: &Tie) -> u8 {
     match tie {
-        Tie::Address(_) => 0,
-        Tie::Network(_) => 1,
-        Tie::Upstream(_) => 2,
+        Tie::Host(_) => 0,
+        Tie::Address(_) => 1,
+        Tie::Network(_) => 2,
+        Tie::Upstream(_) => 3,
     }
 }
 
@@ -180,7 +187,12 @@ mod tests {
     use super::*;
 
     fn witness(address: &str, stratum: u8, refid: [u8; 4]) -> Witness {
-        Witness { address: Some(address.parse().unwrap()), stratum: Some(stratum), refid: Some(RefId(refid)) }
+        Witness {
+            address: Some(address.parse().unwrap()),
+            stratum: Some(stratum),
+            refid: Some(RefId(refid)),
+            host: None,
+        }
     }
 
     #[test]
@@ -246,7 +258,7 @@ mod tests {
 
     #[test]
     fn servers_of_which_nothing_is_known_are_independent() {
-        let unknown = Witness { address: None, stratum: None, refid: None };
+        let unknown = Witness { address: None, stratum: None, refid: None, host: None };
         assert_eq!(Independence::of(&[unknown; 3]).count, 3);
         assert_eq!(Independence::of(&[]), Independence { count: 0, of: 0, largest: 0, shared: None });
     }

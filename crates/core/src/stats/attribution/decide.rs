@@ -157,7 +157,7 @@ impl Engine {
         if !accused.iter().any(|i| is_shared(&i)) {
             return accused.iter().map(|i| self.series[*i].vote).sum();
         }
-        let sources: Vec<_> = voters.iter().map(|i| self.series[*i].source()).collect();
+        let sources = self.sources(voters.iter().copied());
         let groups = Independence::groups(&sources);
         let group_of = |i: usize| voters.iter().position(|v| *v == i).map(|at| groups[at]);
         let members = |group: usize| voters.iter().zip(&groups).filter(move |(_, g)| **g == group).map(|(i, _)| *i);

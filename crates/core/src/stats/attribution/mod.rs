@@ -340,7 +340,7 @@ impl Attribution {
             return;
         }
         self.counted = heard.collect();
-        let sources: Vec<Source> = self.counted.iter().map(|(_, source)| *source).collect();
+        let sources = self.engine.sources(self.counted.iter().map(|(i, _)| *i));
         self.independence = Independence::of(&sources);
         for ((i, _), vote) in self.counted.iter().zip(Independence::votes(&sources)) {
             self.engine.series[*i].vote = vote;

@@ -202,6 +202,7 @@ impl Series {
             address: self.address.map(|a| a.ip()),
             stratum: self.watch.said().map(|said| said.stratum),
             refid: self.watch.said().and_then(|said| Some(said.upstream?.0)),
+            host: None,
         }
     }
 

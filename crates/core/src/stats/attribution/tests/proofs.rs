@@ -94,3 +94,24 @@ fn named_server_alone_does_not_move_the_own_clock() {
         assert!(!entries.iter().any(is_unmoved), "{seed} {entries:?}");
     }
 }
+
+#[test]
+fn both_families_of_one_name_have_one_vote() {
+    let mut world = World::ordinary(1, 3, 64.0, 40_000.0);
+    world.faults = vec![Fault::ServerStep { server: 2, at_s: 20_000.0, size_s: 0.5 }];
+    // The second one is the IPv6 address of the first.
+    let ident = world.samples().find(|sample| &*sample.server.name == "ntp1").unwrap().server;
+    let as_one_name = |mut sample: Sample| {
+        if &*sample.server.name == "ntp2" {
+            (sample.server, sample.address) = (Arc::clone(&ident), Some("[2001:db8::1]:123".parse().unwrap()));
+        }
+        sample
+    };
+    let (_, apart) = run(&world);
+    assert_eq!(apart.verdict().state, State::ServerWrong, "two against one");
+    let mut attribution = Attribution::new();
+    entries_of(world.samples().map(as_one_name), &mut attribution);
+    let verdict = attribution.verdict();
+    assert_eq!(verdict.state, State::Undecidable, "{verdict:?}");
+    assert_eq!(verdict.independence.as_deref(), Some("2 of your 3 servers are addresses of one host"));
+}
