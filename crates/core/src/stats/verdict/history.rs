@@ -27,9 +27,6 @@ pub struct Entry {
     pub assumption: String,
     /// The verdict as a sentence.
     pub sentence: String,
-    /// The largest size of the fault that the sentence named, in seconds, without sign.
-    #[serde(skip)]
-    peak_s: f64,
 }
 
 /// This host's clock within an [`Entry`].
@@ -61,7 +58,7 @@ pub struct Blame {
 }
 
 impl Entry {
-    fn open(verdict: &Verdict, since: When) -> Self {
+    fn open(verdict: &Verdict, since: When, peak_s: &mut f64) -> Self {
         let mut entry = Self {
             since,
             until: None,
@@ -71,21 +68,20 @@ impl Entry {
             confidence: 0.0,
             assumption: String::new(),
             sentence: String::new(),
-            peak_s: 0.0,
         };
-        entry.update(verdict);
+        entry.update(verdict, peak_s);
         entry
     }
 
     /// Updates the entry from the same verdict with newer numbers. A gap only grows, so that a recovery does not shrink
-    /// the proven error.
-    fn update(&mut self, verdict: &Verdict) {
+    /// the proven error. `peak_s` is the largest size of the fault that the sentence named, in seconds, without sign.
+    fn update(&mut self, verdict: &Verdict, peak_s: &mut f64) {
         let size_s = size_s(verdict);
         // The earlier numbers describe a fault that is ending while the verdict has not changed yet.
-        let is_ending = size_s < ENDING_BELOW * self.peak_s;
+        let is_ending = size_s < ENDING_BELOW * *peak_s;
         let numbers_hold = !verdict.suspended && !is_ending;
         if numbers_hold {
-            self.peak_s = self.peak_s.max(size_s);
+            *peak_s = peak_s.max(size_s);
         }
         if numbers_hold || (self.state != State::LocalWrong && !verdict.suspended) {
             let local = &verdict.local;
@@ -195,13 +191,15 @@ fn is_shared(kind: Option<Kind>) -> bool {
 pub struct History {
     entries: std::collections::VecDeque<Entry>,
     capacity: usize,
+    /// See [`Entry::update`], for the newest entry.
+    peak_s: f64,
 }
 
 impl History {
     /// Creates a history of at most `capacity` verdicts (at least one); beyond that the oldest is dropped.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { entries: std::collections::VecDeque::new(), capacity: capacity.max(1) }
+        Self { entries: std::collections::VecDeque::new(), capacity: capacity.max(1), peak_s: 0.0 }
     }
 
     /// Records the current verdict. Call it whenever the verdict may have changed; an unchanged verdict updates the
@@ -210,10 +208,13 @@ impl History {
         let Some(since) = verdict.since else { return };
         let mut newest = match self.entries.pop_back_if(|last| last.continues(verdict)) {
             Some(mut last) => {
-                last.update(verdict);
+                last.update(verdict, &mut self.peak_s);
                 last
             }
-            None => Entry::open(verdict, since),
+            None => {
+                self.peak_s = 0.0;
+                Entry::open(verdict, since, &mut self.peak_s)
+            }
         };
         // A shared problem keeps the start of the first affected server.
         if !newest.blamed.iter().any(|b| is_shared(b.kind)) {
@@ -321,6 +322,18 @@ mod tests {
         assert_eq!((&json["blamed"][0]["kind"], &json["blamed"][0]["authentication"]), (&"step".into(), &"nts".into()));
         assert_eq!(json["since"], "1970-01-01T00:00:00Z");
         assert!(json["local"].get("bound_s").is_some());
+    }
+
+    #[test]
+    fn fault_that_is_being_corrected_keeps_its_numbers() {
+        let mut history = History::new(10);
+        for (size_s, sentence) in [(0.1, "100 ms"), (0.07, "70 ms"), (0.04, "40 ms"), (-0.001, "1 ms")] {
+            let mut wrong = verdict(State::LocalWrong, 100, &[]);
+            (wrong.local.estimate_s, wrong.sentence) = (Some(size_s), sentence.to_owned());
+            history.record(&wrong);
+        }
+        let entry = history.entries().next().unwrap();
+        assert_eq!((entry.local.estimate_s, entry.sentence.as_str()), (Some(0.07), "70 ms"));
     }
 
     #[test]
