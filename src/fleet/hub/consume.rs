@@ -169,7 +169,7 @@ impl Hub {
             let mut view = self.state.lock();
             view.received += samples.len() as u64;
             view.repeated += repeated;
-            view.lost += lost;
+            view.lost = view.lost.saturating_add(lost);
             view.refused += refused;
         }
         self.judge.observe(&samples, &self.state.view(), crate::clock::now().wall_ns);
