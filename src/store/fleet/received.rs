@@ -25,6 +25,15 @@ pub struct Received {
     pub samples: Vec<Arc<Sample>>,
 }
 
+impl Received {
+    /// Some of these samples, the first with this number.
+    #[must_use]
+    pub fn part(&self, first_seq: u64, lost_before: u64, samples: &[Arc<Sample>]) -> Self {
+        let (vantage, incarnation) = (Arc::clone(&self.vantage), self.incarnation.clone());
+        Self { vantage, incarnation, first_seq, lost_before, samples: samples.to_vec() }
+    }
+}
+
 /// Numbers of one incarnation, `first` included and `end` not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seqs {
