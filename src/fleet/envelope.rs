@@ -28,6 +28,9 @@ const MAX_TEXT: usize = 512;
 /// Largest sequence number and count, which SQLite can store.
 const MAX_SEQUENCE: u64 = i64::MAX as u64 / 2;
 
+/// Longest time that a sample may state, in seconds; no field of NTP reaches it. Sums of greater numbers could overflow.
+const MAX_S: f64 = 1e10;
+
 /// The message as it is on the wire.
 #[derive(Clone, PartialEq, Message)]
 pub struct Envelope {
@@ -364,15 +367,16 @@ fn sample(row: &Row, servers: &[(Arc<ServerIdent>, Option<SocketAddr>)], base: (
 
 fn measure(numbers: Numbers) -> Result<Measure, Junk> {
     let Numbers { offset_s, delay_s, root_distance_s } = numbers;
-    let is_sound = offset_s.is_finite() && delay_s.is_finite() && delay_s >= 0.0;
-    check(is_sound && root_distance_s.is_finite() && root_distance_s >= 0.0, "an offset, delay or distance")?;
+    let is_length = |value: f64| (0.0..=MAX_S).contains(&value);
+    let is_sound = is_length(offset_s.abs()) && is_length(delay_s) && is_length(root_distance_s);
+    check(is_sound, "an offset, delay or distance")?;
     Ok(Measure { offset_s, delay_s, root_distance_s })
 }
 
 fn reply(header: Header) -> Result<Reply, Junk> {
-    let is_length = |value: f64| value.is_nan() || (value.is_finite() && value >= 0.0);
+    let is_length = |value: f64| value.is_nan() || (0.0..=MAX_S).contains(&value);
     check(is_length(header.root_delay_s) && is_length(header.root_dispersion_s), "a root delay or dispersion")?;
-    check(header.reference_age_s.is_none_or(|age| age.is_finite()), "the age of a reference")?;
+    check(header.reference_age_s.is_none_or(|age| age.abs() <= MAX_S), "the age of a reference")?;
     let parts = (u8::try_from(header.stratum), u8::try_from(header.leap), i8::try_from(header.precision_log2));
     let (Ok(stratum), Ok(leap @ 0..=3), Ok(precision_log2)) = parts else {
         return Err(Junk::Value("a stratum, leap indicator or precision"));

@@ -99,6 +99,22 @@ fn impossible_values_are_refused() {
 }
 
 #[test]
+fn numbers_whose_sums_overflow_are_refused() {
+    let changes: [fn(&mut Envelope); 5] = [
+        |e| e.samples[0].measure.as_mut().unwrap().offset_s = -1.7e308,
+        |e| e.samples[0].measure.as_mut().unwrap().delay_s = 1e100,
+        |e| e.samples[0].measure.as_mut().unwrap().root_distance_s = 1e11,
+        |e| e.samples[0].reply.as_mut().unwrap().root_dispersion_s = 1e300,
+        |e| e.samples[0].reply.as_mut().unwrap().reference_age_s = Some(-1e300),
+    ];
+    for (nth, change) in changes.into_iter().enumerate() {
+        let mut envelope = Envelope::decode(&*encode(head(0), &[good(9)])).unwrap();
+        change(&mut envelope);
+        assert!(matches!(decode("ams", &envelope.encode_to_vec()), Err(Junk::Value(_))), "{nth}");
+    }
+}
+
+#[test]
 fn many_names_and_large_messages_are_refused() {
     let name = Server { name: "n".into(), address: String::new() };
     assert_eq!(refusal(|e| e.servers = vec![name; 10_000]), Junk::TooLarge(10_000));

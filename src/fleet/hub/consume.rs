@@ -13,6 +13,7 @@ use super::Hub;
 use crate::fleet::envelope;
 use crate::fleet::link::{Link, LinkError};
 use crate::store::{Accepted, Batch, Position, Received};
+use ntp_monitor_core::sample::Sample;
 
 /// Largest number of messages of one request.
 const MESSAGES: usize = 64;
@@ -157,19 +158,23 @@ impl Hub {
         let own = self.fleet.role.is_agent().then(|| Arc::from(self.fleet.name.as_str()));
         let refused = read.refused.len() as u64;
         for (vantage, why) in &read.refused {
-            warn!(self.log, "refused a message of a vantage"; "vantage" => &**vantage, "reason" => why);
+            if let Some(log) = self.limited(vantage, "refused") {
+                warn!(log, "refused a message of a vantage"; "vantage" => &**vantage, "reason" => why);
+            }
         }
         let batch = Batch { position, received: read.received, refused: read.refused, own };
         let stored = self.store.fleet_receive(batch).await;
         let Accepted { samples, repeated, lost } = stored.map_err(|why| LinkError(why.to_string()))?;
-        if lost > 0 {
-            warn!(self.log, "vantages dropped samples before this hub could read them"; "samples" => lost);
+        if lost > 0
+            && let Some(log) = self.limited("", "lost")
+        {
+            warn!(log, "vantages dropped samples before this hub could read them"; "samples" => lost);
         }
         {
             let mut view = self.state.lock();
             view.received += samples.len() as u64;
             view.repeated += repeated;
-            view.lost += lost;
+            view.lost = view.lost.saturating_add(lost);
             view.refused += refused;
         }
         self.judge.observe(&samples, &self.state.view(), crate::clock::now().wall_ns);
@@ -178,19 +183,33 @@ impl Hub {
 }
 
 impl Read {
-    /// Adds a message. If a sample has an impossible time, all samples of the message count as received and lost, so
-    /// that their agent does not send them again and again.
+    /// Adds a message. Samples with impossible times count as received and lost, so that their agent does not send them
+    /// again and again. The others of the message are kept.
     fn add(&mut self, received: Received, now_ns: i64) {
-        let is_near = |ns: i64| (now_ns.saturating_sub(OLD_NS)..now_ns.saturating_add(AHEAD_NS)).contains(&ns);
-        let Some(strange) = received.samples.iter().find(|sample| !is_near(sample.at.wall_ns)) else {
+        let is_near = |sample: &Arc<Sample>| {
+            let near_ns = now_ns.saturating_sub(OLD_NS)..now_ns.saturating_add(AHEAD_NS);
+            near_ns.contains(&sample.at.wall_ns)
+        };
+        let Some(strange) = received.samples.iter().find(|sample| !is_near(sample)) else {
             return self.received.push(received);
         };
         let at = jiff::Timestamp::from_nanosecond(strange.at.wall_ns.into()).map(|at| at.to_string());
         let why = format!("its clock is far off: a sample of {}", at.unwrap_or_default());
         self.refused.push((received.vantage.as_ref().into(), why));
-        let count = received.samples.len() as u64;
-        let (first_seq, lost_before) = (received.first_seq + count, received.lost_before + count);
-        self.received.push(Received { first_seq, lost_before, samples: Vec::new(), ..received });
+        let (mut first_seq, mut lost_before) = (received.first_seq, received.lost_before);
+        for run in received.samples.chunk_by(|a, b| is_near(a) == is_near(b)) {
+            let count = run.len() as u64;
+            if run.first().is_some_and(is_near) {
+                self.received.push(received.part(first_seq, lost_before, run));
+                lost_before = 0;
+            } else {
+                lost_before += count;
+            }
+            first_seq += count;
+        }
+        if lost_before > 0 {
+            self.received.push(received.part(first_seq, lost_before, &[]));
+        }
     }
 }
 
@@ -201,4 +220,36 @@ fn link_vantage<'a>(prefix: &str, subject: &'a str) -> Option<&'a str> {
 /// Waits for `work` at most [`WITHIN`](crate::fleet::link::WITHIN).
 pub(super) async fn within<T>(doing: &str, work: impl Future<Output = T>) -> Result<T, LinkError> {
     timeout(crate::fleet::link::WITHIN, work).await.map_err(|_| LinkError(format!("cannot {doing}: no answer in time")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ntp_monitor_core::clock::Stamp;
+    use ntp_monitor_core::sample::{Outcome, ServerIdent};
+
+    const NOW_NS: i64 = 1_800_000_000_000_000_000;
+
+    fn received(times_ns: &[i64], first_seq: u64, lost_before: u64) -> Received {
+        let server = ServerIdent::seen_from("ams", "s");
+        let sample = |at| Arc::new(Sample::unasked(Stamp::new(at, 0, 0), Arc::clone(&server), Outcome::Timeout, 1.0));
+        let samples = times_ns.iter().map(|at| sample(*at)).collect();
+        Received { vantage: "ams".into(), incarnation: "i".into(), first_seq, lost_before, samples }
+    }
+
+    /// Number of the first sample, lost before it, and samples of each part.
+    fn parts(times_ns: &[i64], lost_before: u64) -> Vec<(u64, u64, usize)> {
+        let mut read = Read::default();
+        read.add(received(times_ns, 100, lost_before), NOW_NS);
+        assert!(read.refused.len() == 1 && read.refused[0].1.contains("1970"), "{:?}", read.refused);
+        read.received.iter().map(|part| (part.first_seq, part.lost_before, part.samples.len())).collect()
+    }
+
+    #[test]
+    fn samples_of_a_message_outlive_others_with_strange_times() {
+        let (good, bad) = (NOW_NS, 5);
+        assert_eq!(parts(&[bad, bad, good, good, good], 7), [(102, 9, 3)], "a clock that was set at last");
+        assert_eq!(parts(&[good, bad, good, bad], 0), [(100, 0, 1), (102, 1, 1), (104, 1, 0)]);
+        assert_eq!(parts(&[bad, bad], 3), [(102, 5, 0)]);
+    }
 }

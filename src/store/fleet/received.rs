@@ -25,6 +25,15 @@ pub struct Received {
     pub samples: Vec<Arc<Sample>>,
 }
 
+impl Received {
+    /// Some of these samples, the first with this number.
+    #[must_use]
+    pub fn part(&self, first_seq: u64, lost_before: u64, samples: &[Arc<Sample>]) -> Self {
+        let (vantage, incarnation) = (Arc::clone(&self.vantage), self.incarnation.clone());
+        Self { vantage, incarnation, first_seq, lost_before, samples: samples.to_vec() }
+    }
+}
+
 /// Numbers of one incarnation, `first` included and `end` not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seqs {
@@ -86,7 +95,8 @@ pub(in crate::store) fn accept(conn: &Connection, batch: &Batch, now_ns: i64) ->
         let accepted = accept_one(conn, received, now_ns)?;
         all.samples.extend(accepted.samples);
         all.repeated += accepted.repeated;
-        all.lost += accepted.lost;
+        // A vantage may claim any number; it must not stop the samples of others.
+        all.lost = all.lost.saturating_add(accepted.lost);
     }
     for (vantage, reason) in &batch.refused {
         conn.prepare_cached(
@@ -118,7 +128,8 @@ fn accept_one(conn: &Connection, received: &Received, now_ns: i64) -> rusqlite::
     conn.prepare_cached(
         "INSERT INTO fleet_vantage (vantage, received, repeated, lost, latest_ns) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (vantage) DO UPDATE SET received = received + excluded.received, \
-         repeated = repeated + excluded.repeated, lost = lost + excluded.lost, \
+         repeated = repeated + excluded.repeated, \
+         lost = excluded.lost + min(lost, 9223372036854775807 - excluded.lost), \
          latest_ns = max(latest_ns, excluded.latest_ns)",
     )?
     .execute(params![
@@ -290,6 +301,20 @@ mod tests {
         let again = accept(&conn, &batch(vec![message], 3), 1).unwrap();
         assert_eq!((again.lost, again.samples.len(), again.repeated), (0, 0, 2));
         assert_eq!(vantages(&conn).unwrap()[0].lost, 6);
+    }
+
+    #[test]
+    fn absurd_losses_of_one_vantage_do_not_stop_the_others() {
+        let conn = store();
+        let most = i64::MAX.cast_unsigned() / 2;
+        let absurd = |n: u64| Received { incarnation: n.to_string().into(), ..samples(most, 1, most) };
+        let mut all: Vec<_> = (0..5).map(absurd).collect();
+        all.push(Received { vantage: "ber".into(), ..samples(0, 4, 0) });
+        let accepted = accept(&conn, &batch(all, 1), 1).unwrap();
+        assert_eq!((accepted.samples.len(), accepted.lost), (9, u64::MAX));
+        let known = vantages(&conn).unwrap();
+        assert_eq!((known[0].lost, known[0].received), (i64::MAX.cast_unsigned(), 5), "the most that is counted");
+        assert_eq!((known[1].lost, known[1].received), (0, 4));
     }
 
     #[test]
