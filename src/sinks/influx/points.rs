@@ -115,8 +115,7 @@ struct Standings<'a>(HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>);
 
 impl<'a> Standings<'a> {
     fn of(judged: &'a Verdict) -> Self {
-        let address = |it: &ServerVerdict| it.address.as_deref().and_then(|text| text.parse().ok());
-        Self(judged.servers.iter().map(|it| ((it.server.as_str(), address(it)), it)).collect())
+        Self(judged.servers.iter().map(|it| ((&*it.server, it.address), it)).collect())
     }
 
     fn get(&self, series: &SeriesKey) -> Option<&'a ServerVerdict> {

@@ -15,7 +15,7 @@ use crate::sample::Sample;
 /// Verdicts that are remembered.
 const REMEMBERED: usize = 256;
 /// The form of the state. It changes with everything that is kept in it.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 /// The verdict, its history and its events.
 #[derive(Debug, Default, Serialize, Deserialize)]
