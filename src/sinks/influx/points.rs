@@ -115,8 +115,7 @@ struct Standings<'a>(HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>);
 
 impl<'a> Standings<'a> {
     fn of(judged: &'a Verdict) -> Self {
-        let address = |it: &ServerVerdict| it.address.as_deref().and_then(|text| text.parse().ok());
-        Self(judged.servers.iter().map(|it| ((it.server.as_str(), address(it)), it)).collect())
+        Self(judged.servers.iter().map(|it| ((&*it.server, it.address), it)).collect())
     }
 
     fn get(&self, series: &SeriesKey) -> Option<&'a ServerVerdict> {
@@ -141,7 +140,7 @@ fn distribution(point: Point, name: &str, summary: &Summary) -> Point {
 }
 
 fn verdict(vantage: &str, wall_ns: i64, judged: &Verdict) -> Point {
-    let blamed: Vec<&str> = judged.blamed().map(|server| server.server.as_str()).collect();
+    let blamed: Vec<&str> = judged.blamed().map(|server| &*server.server).collect();
     let gap_s = judged.blamed().filter_map(|server| server.gap_s).reduce(f64::max);
     let local = &judged.local;
     let point = Point::new(VERDICT, wall_ns)

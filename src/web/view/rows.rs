@@ -27,8 +27,7 @@ impl<'a> Picture<'a> {
     /// Combines snapshot, health and configuration.
     #[must_use]
     pub fn new(config: &'a Config, snapshot: &'a Snapshot, health: &'a Health) -> Self {
-        let address = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
-        let verdicts = snapshot.verdict.servers.iter().map(|v| ((v.server.as_str(), address(&v.address)), v));
+        let verdicts = snapshot.verdict.servers.iter().map(|v| ((&*v.server, v.address), v));
         let health = health.servers.iter().map(|h| ((&*h.server, h.address), h));
         let mut ongoing: HashMap<&str, Vec<&Event>> = HashMap::new();
         for event in snapshot.ongoing.iter().filter(|event| is_shown(event.kind)) {

@@ -20,9 +20,10 @@ pub struct ServerHealthLog {
 struct PollHistory {
     availability: Availability,
     last: Outcome,
-    last_at: Stamp,
-    last_sample: Option<Stamp>,
-    up_since: Option<Stamp>,
+    /// Times of the monotonic clock in nanoseconds: a whole stamp takes four times the memory.
+    last_ns: i64,
+    last_sample_ns: Option<i64>,
+    up_since_ns: Option<i64>,
     consecutive_failures: u64,
     /// The last eight polls, newest in the lowest bit (RFC 5905 §13, p.reach).
     reach: u8,
@@ -32,13 +33,13 @@ struct PollHistory {
 }
 
 impl PollHistory {
-    fn new(at: Stamp) -> Self {
+    fn new(at_ns: i64) -> Self {
         Self {
             availability: Availability::default(),
             last: Outcome::Timeout,
-            last_at: at,
-            last_sample: None,
-            up_since: None,
+            last_ns: at_ns,
+            last_sample_ns: None,
+            up_since_ns: None,
             consecutive_failures: 0,
             reach: 0,
             poll_s: 0.0,
@@ -54,16 +55,16 @@ impl PollHistory {
         self.reach = self.reach << 1 | u8::from(ok);
         if ok {
             self.consecutive_failures = 0;
-            self.last_sample = Some(sample.at);
-            self.up_since.get_or_insert(sample.at);
+            self.last_sample_ns = Some(sample.at.mono_ns);
+            self.up_since_ns.get_or_insert(sample.at.mono_ns);
         } else {
             self.consecutive_failures += 1;
-            self.up_since = None;
+            self.up_since_ns = None;
         }
         self.outcomes.count(&sample.outcome);
         self.rejected_replies += u64::from(sample.rejected_count);
         self.last = sample.outcome.clone();
-        self.last_at = sample.at;
+        self.last_ns = sample.at.mono_ns;
         self.poll_s = sample.poll_s;
         match sample.outcome {
             Outcome::Kiss(_) => Some(HealthChange::Kissed),
@@ -99,19 +100,19 @@ impl ServerHealthLog {
             // The name resolves again: drop the entry without an address.
             self.servers.remove(&SeriesKey { address: None, ..key.clone() });
         }
-        self.servers.entry(key).or_insert_with(|| Box::new(PollHistory::new(sample.at))).record(sample)
+        self.servers.entry(key).or_insert_with(|| Box::new(PollHistory::new(sample.at.mono_ns))).record(sample)
     }
 
     /// Adds the counts of an earlier process for the hour that began `age_s` seconds before `now`.
     pub fn recall(&mut self, key: SeriesKey, now: Stamp, age_s: i64, tally: Tally) {
-        let history = self.servers.entry(key).or_insert_with(|| Box::new(PollHistory::new(now)));
+        let history = self.servers.entry(key).or_insert_with(|| Box::new(PollHistory::new(now.mono_ns)));
         history.availability.recall(seconds(now) - age_s, tally);
     }
 
     /// Removes a series that `successor` replaces. The failures in a row are those of the server and continue.
     pub fn replace(&mut self, key: &SeriesKey, successor: &SeriesKey) {
         let Some(old) = self.servers.remove(key) else { return };
-        let fresh = || Box::new(PollHistory::new(old.last_at));
+        let fresh = || Box::new(PollHistory::new(old.last_ns));
         let history = self.servers.entry(successor.clone()).or_insert_with(fresh);
         (history.consecutive_failures, history.reach) = (old.consecutive_failures, old.reach);
     }
@@ -131,6 +132,7 @@ impl ServerHealthLog {
 }
 
 fn server_report(key: &SeriesKey, history: &mut PollHistory, now: Stamp) -> ServerHealth {
+    let ago_s = |at_ns: i64| now.mono_ns.saturating_sub(at_ns).max(0) as f64 / 1e9;
     ServerHealth {
         server: Arc::clone(&key.server),
         address: key.address,
@@ -139,9 +141,9 @@ fn server_report(key: &SeriesKey, history: &mut PollHistory, now: Stamp) -> Serv
         consecutive_failures: history.consecutive_failures,
         reach: format!("{:o}", history.reach),
         success: history.availability.rates(seconds(now)),
-        up_for_s: history.up_since.map(|since| now.since(since).as_secs_f64()),
-        last_poll_ago_s: now.since(history.last_at).as_secs_f64(),
-        last_sample_ago_s: history.last_sample.map(|at| now.since(at).as_secs_f64()),
+        up_for_s: history.up_since_ns.map(ago_s),
+        last_poll_ago_s: ago_s(history.last_ns),
+        last_sample_ago_s: history.last_sample_ns.map(ago_s),
         poll_s: history.poll_s,
         outcomes: history.outcomes,
         rejected_replies: history.rejected_replies,

@@ -122,14 +122,15 @@ pub struct ServerHealth {
 
 /// Numbers of polls by outcome. A map would take four times the memory, for each server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OutcomeCounts([u64; Outcome::LABELS.len()]);
+pub struct OutcomeCounts([u32; Outcome::LABELS.len()]);
 
 impl OutcomeCounts {
     /// Counts a poll.
     pub fn count(&mut self, outcome: &Outcome) {
         let label = outcome.label();
         let kind = Outcome::LABELS.iter().position(|known| *known == label);
-        self.0[kind.expect("every label is in LABELS")] += 1;
+        let count = &mut self.0[kind.expect("every label is in LABELS")];
+        *count = count.saturating_add(1);
     }
 
     /// The number of polls with this outcome.
@@ -146,7 +147,7 @@ impl OutcomeCounts {
 
     /// The outcomes that were seen, with their numbers.
     pub fn by_label(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Outcome::LABELS.into_iter().zip(self.0).filter(|(_, n)| *n > 0)
+        Outcome::LABELS.into_iter().zip(self.0.map(u64::from)).filter(|(_, n)| *n > 0)
     }
 }
 

@@ -279,9 +279,9 @@ impl Analysis {
 
 /// The outcome of the last poll of a server in a verdict.
 fn last_outcome(series: &BTreeMap<SeriesKey, Box<Series>>, it: &ServerVerdict) -> Option<Outcome> {
-    let first = SeriesKey::here(&it.server.as_str().into(), None);
+    let first = SeriesKey::here(&it.server, None);
     let mut of_server = series.range(first..).take_while(|(key, _)| *key.server == *it.server);
-    let found = of_server.find(|(key, _)| key.address.map(|address| address.to_string()) == it.address);
+    let found = of_server.find(|(key, _)| key.address == it.address);
     found.map(|(_, series)| series.last.outcome.clone())
 }
 

@@ -128,7 +128,7 @@ fn refused_polls_are_not_called_unanswered() {
         }
     }
     let verdict = analysis.snapshot(stamp(1280.0)).verdict;
-    let refused = verdict.servers.iter().find(|it| it.server == "d").unwrap();
+    let refused = verdict.servers.iter().find(|it| &*it.server == "d").unwrap();
     assert_eq!(refused.kind, Some(Kind::Unreachable));
     assert!(refused.sentence.contains("nothing listens on its port"), "{}", refused.sentence);
     let told = [&verdict.sentence, &verdict.reason];

@@ -192,7 +192,7 @@ fn accusations(verdict: &Verdict) -> Vec<Accusation> {
     let of_servers = verdict.blamed().filter(|s| clocks && s.kind != Some(Kind::Unreachable));
     let mut all: Vec<_> = of_servers
         .map(|s| Accusation {
-            name: s.server.clone(),
+            name: s.server.to_string(),
             proven: s.proven,
             at_least_s: None,
             confidence: s.confidence,

@@ -65,7 +65,7 @@ impl Engine {
             }
             self.dirty |= before != self.own.finding.map(|f| (f.named, f.kind, f.proven));
         }
-        let suspects: Vec<usize> = voters.iter().copied().filter(|i| self.series[*i].finding.is_some()).collect();
+        let suspects: Vec<usize> = voters.iter().copied().filter(|i| self.series[*i].finding().is_some()).collect();
         let stayed = suspects.iter().any(|i| self.stayed_with_own(*i)) || self.minority_has_own(now, &suspects, voters);
         let look = if stayed { Look::Hit(1) } else { Look::Calm };
         self.dirty |= self.camps.look(self.round, look, OPEN_AFTER).is_some();
@@ -80,7 +80,7 @@ impl Engine {
         let sides = Sides::of(looked_at.iter().map(|i| &*self.series[*i]));
         let evidence = Evidence { sides, bias_s, spread_s };
         for i in 0..self.series.len() {
-            let was_named = self.series[i].finding.is_some_and(|f| f.named);
+            let was_named = self.series[i].finding().is_some_and(|f| f.named);
             // A named server stays named unless the doubt lasts.
             let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
             let is_known = self.series[i].has_voice || self.series[i].is_named_lately(now.t_s);
@@ -125,7 +125,7 @@ impl Engine {
         let (bias_s, spread_s) = self.levels(voters);
         for i in voters {
             let series = &mut self.series[*i];
-            let (Some(finding), Some(level_s)) = (series.finding, series.track.level_s()) else { continue };
+            let (Some(finding), Some(level_s)) = (series.finding(), series.track.level_s()) else { continue };
             if finding.proven || finding.named || series.sighting.is_none() {
                 continue;
             }
@@ -145,7 +145,7 @@ impl Engine {
         let is_move = moved_s.abs() > 4.0 * sigma_s && moved_s.abs() > 0.6 * self.own.excess_s;
         let opposite = (series.lean_s + moved_s).abs() < SAME * moved_s.abs();
         let own_since_s = self.own.finding.map(|f| f.since_s).or(self.own.unmoved.map(|u| u.since_s));
-        let since_s = series.finding.map_or(f64::INFINITY, |f| f.since_s);
+        let since_s = series.finding().map_or(f64::INFINITY, |f| f.since_s);
         let together = own_since_s.is_none_or(|own_s| (own_s - since_s).abs() <= TOGETHER * self.period_s);
         is_move && opposite && together && series.track.usual.is_some()
     }
@@ -198,14 +198,14 @@ impl Engine {
     /// Whether the server may be at fault and not only its path.
     fn is_accusable(&self, i: usize) -> bool {
         let series = &self.series[i];
-        let Some(finding) = series.finding else { return false };
+        let Some(finding) = series.finding() else { return false };
         finding.proven || finding.bad_share.is_some() || finding.named || series.is_suspect() && !is_path(series)
     }
 
     /// Whether a server is named, and how sure that is.
     fn weigh(&self, i: usize, evidence: &Evidence, now: &Now) -> (bool, f64) {
         let series = &self.series[i];
-        let Some(finding) = series.finding else { return (false, 0.5) };
+        let Some(finding) = series.finding() else { return (false, 0.5) };
         if finding.proven {
             return (true, 0.99);
         }
@@ -221,7 +221,7 @@ impl Engine {
         let Some(usual) = series.track.usual.filter(|_| finding.named || size_s > self.own.unrest_s) else {
             return (false, 0.5);
         };
-        let all = self.changes_of_paths(&finding, now);
+        let all = self.changes_of_paths(finding, now);
         let young = 1.0 + (YOUNG_PATH / usual.values as f64).powi(2);
         let routes = changes_a_year(series.route.whole_record(now.t_s), all) * young;
         let unseen = (2.0 * unseen_shift_s(usual.excess_s) / ROUTE_SCALE_S).min(1.0);
@@ -244,7 +244,7 @@ impl Engine {
         self.series.iter().fold((0.0, 0.0), |(changes, years), series| {
             let (seen, its_years) = series.route.record(now.t_s);
             let its_changes = seen + ENDED * (series.route.whole_record(now.t_s).0 - seen);
-            let open = f64::from(series.finding.as_ref().is_some_and(is_open));
+            let open = f64::from(series.finding().is_some_and(is_open));
             (changes + its_changes + OPEN * open, years + its_years)
         })
     }
@@ -298,7 +298,7 @@ impl Engine {
         let by_path = shifted * 2 >= voters.len() && voters.len() > 1;
         // If servers moved and the common mode did not, the majority itself is in doubt.
         let still = self.own.track.usual.is_some() && self.own.sighting.is_none();
-        let is_odd = still && voters.iter().any(|i| self.series[*i].finding.is_some());
+        let is_odd = still && voters.iter().any(|i| self.series[*i].finding().is_some());
         if finding.proven && voters.len() >= MIN_SERVERS {
             return finding.named || !self.torn.open && (!still || !is_odd && self.own.is_long_proven());
         }

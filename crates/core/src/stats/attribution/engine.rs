@@ -246,7 +246,7 @@ impl Engine {
             let y_s = freed(y_s, x_s, room_s, series.track.sigma_s(), predicted_s.unwrap_or(f64::NAN));
             let age = ((now.t_s - reply.t_s) / self.period_s).max(0.0);
             // A named server has next to no weight in the common mode.
-            let is_named = series.finding.is_some_and(|f| f.named);
+            let is_named = series.finding().is_some_and(|f| f.named);
             only_named &= is_named;
             let say = if is_named { 1e-6 } else { series.vote };
             let trust = if excess_s.is_finite() { weight(x_s, excess_s) } else { 1.0 };
@@ -337,12 +337,12 @@ impl Engine {
         let material_s = (0.2 * reply.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
         let (lean_s, excess_s) = (series.lean_s, series.excess_s());
         self.dirty |= series.route.look(reply.t_s, round, lean_s, excess_s, material_s, &series.track);
-        let was_proven = series.finding.is_some_and(|f| f.proven);
+        let was_proven = series.finding().is_some_and(|f| f.proven);
         if let Some((_, end_s)) = series.follow(reply.t_s) {
             self.ended_s = Some(end_s);
             self.dirty = true;
         }
-        self.dirty |= was_proven != series.finding.is_some_and(|f| f.proven);
+        self.dirty |= was_proven != series.finding().is_some_and(|f| f.proven);
     }
 
     /// Whether values of this round may be used to learn what is usual.
@@ -358,7 +358,7 @@ impl Engine {
         for i in voters {
             let peers = self.peers_of(*i);
             let series = &mut self.series[*i];
-            if series.track.is_due() && series.finding.is_none_or(|f| !f.named) {
+            if series.track.is_due() && series.finding().is_none_or(|f| !f.named) {
                 series.track.learn(&peers, &mut self.scratch);
             }
         }

@@ -57,8 +57,8 @@ fn named(verdict: &ServerVerdict, state: State) -> Option<Finding> {
     };
     let event = Event {
         kind,
-        server: Some(verdict.server.clone()),
-        address: verdict.address.clone(),
+        server: Some(verdict.server.to_string()),
+        address: verdict.address.map(|address| address.to_string()),
         start: verdict.since?,
         end: None,
         detail,

@@ -1,6 +1,7 @@
 //! Builds the verdict from what the engine decided. `reasons` writes its reason and assumption.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::decide::SURE;
@@ -106,7 +107,7 @@ impl Attribution {
     /// Converts onsets to wall clock times, once for each onset, because the clock may be set later.
     fn date_findings(&mut self) {
         let timeline = &self.timeline;
-        let of_series = self.engine.series.iter_mut().filter_map(|s| s.finding.as_mut());
+        let of_series = self.engine.series.iter_mut().filter_map(|s| s.finding.as_deref_mut());
         for finding in of_series.chain(self.engine.own.finding.as_mut()) {
             if finding.since.is_none_or(|(since_s, _)| since_s != finding.since_s) {
                 finding.since = Some((finding.since_s, When(timeline.wall_ns(finding.since_s))));
@@ -180,7 +181,7 @@ impl Attribution {
     /// When the first server of an undecided group moved away.
     fn parted_since(&self) -> Option<When> {
         let is_parted = self.engine.torn.open || self.engine.camps.open;
-        let findings = self.engine.series.iter().filter_map(|s| s.finding.as_ref());
+        let findings = self.engine.series.iter().filter_map(|s| s.finding());
         findings.map(|f| self.onset(f)).min().filter(|_| is_parted)
     }
 
@@ -281,11 +282,11 @@ impl Attribution {
         if !it.heard && !is_known {
             return it;
         }
-        if let Some(finding) = series.finding.filter(|f| f.named) {
+        if let Some(finding) = series.finding().filter(|f| f.named) {
             (it.accused, it.proven) = (true, series.is_proven_now());
             (it.kind, it.size_s) = (Some(finding.kind), finding.size_s);
             it.confidence = if it.proven { finding.confidence } else { finding.confidence.min(SURE.1) };
-            (it.since, it.bad_share) = (Some(self.onset(&finding)), finding.bad_share);
+            (it.since, it.bad_share) = (Some(self.onset(finding)), finding.bad_share);
             it.period_s = finding.period_s;
             it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
             if self.is_smear(it.rate_ppm, it.since) {
@@ -336,7 +337,7 @@ impl Attribution {
     fn estimate(&self) -> Option<f64> {
         let Engine { series, round_s, .. } = &self.engine;
         let moved_s = self.witness.moved_s();
-        let is_trusted = |i: &usize| self.is_heard(*i) && series[*i].finding.is_none_or(|f| !f.named);
+        let is_trusted = |i: &usize| self.is_heard(*i) && series[*i].finding().is_none_or(|f| !f.named);
         let offset = |i: usize| {
             let now_s = round_s.max(series[i].latest?.t_s);
             Some((series[i].latest?.lambda_s, series[i].offset_at(now_s, moved_s, self.engine.own.rate)?))
@@ -363,8 +364,8 @@ impl Attribution {
             State::Consistent => false,
         };
         let mut verdict = ServerVerdict {
-            server: series.ident.name.to_string(),
-            address: series.address.map(|a| a.to_string()),
+            server: Arc::clone(&series.ident.name),
+            address: series.address,
             class,
             gap_s: it.proven.then_some(series.gap_s),
             size_s: it.size_s,
@@ -396,6 +397,8 @@ impl Attribution {
         if series.unsynchronised {
             verdict.sentence = format!("{} reports that it is not synchronised.", verdict.server);
         }
+        // A text that was formatted has room for twice as much.
+        verdict.sentence.shrink_to_fit();
         verdict
     }
 }
@@ -424,14 +427,14 @@ fn confidence(state: State, case: &Case) -> f64 {
 /// What a verdict blames on one server: its clock is wrong, or only its path is.
 struct Accusation<'a> {
     server: &'a str,
-    address: Option<&'a str>,
+    address: Option<SocketAddr>,
     of_path: bool,
     since: Option<When>,
 }
 
 impl<'a> Accusation<'a> {
     /// What is accused, without the onset, which may change.
-    fn subject(&self) -> (&'a str, Option<&'a str>, bool) {
+    fn subject(&self) -> (&'a str, Option<SocketAddr>, bool) {
         (self.server, self.address, self.of_path)
     }
 }
@@ -439,9 +442,7 @@ impl<'a> Accusation<'a> {
 fn accusations(state: State, servers: &[ServerVerdict]) -> Vec<Accusation<'_>> {
     let blamed = servers.iter().filter(|s| s.blamed);
     let of_path = |s: &ServerVerdict| state == State::Path || s.kind == Some(Kind::Unreachable);
-    blamed
-        .map(|s| Accusation { server: &s.server, address: s.address.as_deref(), of_path: of_path(s), since: s.since })
-        .collect()
+    blamed.map(|s| Accusation { server: &s.server, address: s.address, of_path: of_path(s), since: s.since }).collect()
 }
 
 fn latest_onset(local: &LocalVerdict, servers: &[ServerVerdict]) -> Option<When> {

@@ -29,6 +29,7 @@ pub(super) mod saved;
 mod series;
 mod timeline;
 mod track;
+mod values;
 mod watch;
 mod witness;
 
@@ -41,7 +42,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
-use crate::sample::{Outcome, Sample, SeriesKey};
+use crate::sample::{Outcome, Sample};
 use crate::stats::events::Event;
 use crate::stats::independence::{Independence, Witness as Source};
 use crate::stats::verdict::Verdict;
@@ -63,9 +64,8 @@ const FORGET_AFTER_S: f64 = 86_400.0;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Attribution {
     engine: Engine,
-    #[serde(skip)]
-    index: HashMap<SeriesKey, usize>,
-    /// The series of each server name, in order.
+    /// The series of each server name, in order. Most names have one, so the address is compared afterwards: that takes
+    /// less memory than an index of names and addresses.
     #[serde(skip)]
     by_name: HashMap<Arc<str>, Vec<usize>>,
     /// Series whose address is not known yet.
@@ -102,7 +102,6 @@ impl Attribution {
     pub fn new() -> Self {
         Self {
             engine: Engine::new(),
-            index: HashMap::new(),
             by_name: HashMap::new(),
             unresolved: 0,
             timeline: Timeline::default(),
@@ -160,9 +159,8 @@ impl Attribution {
     /// Whether this sample or a later one of its series was taken already.
     #[must_use]
     pub fn knows(&self, sample: &Sample) -> bool {
-        let last = self.index.get(&sample.key()).map(|i| self.engine.series[*i].last_at);
-        let is_known = |last: Stamp| last.wall_ns >= sample.at.wall_ns && last.mono_ns >= sample.at.mono_ns;
-        last.is_some_and(is_known)
+        let last = self.find(sample).map(|i| self.engine.series[i].last_ns);
+        last.is_some_and(|(wall_ns, mono_ns)| wall_ns >= sample.at.wall_ns && mono_ns >= sample.at.mono_ns)
     }
 
     /// The wall clock of the newest sample, in nanoseconds since 1970; zero before the first.
@@ -262,7 +260,7 @@ impl Attribution {
             (outcome, _) => series.failed(t_s, outcome),
         }
         self.engine.dirty |= was_lost != self.engine.series[i].reach.is_lost();
-        self.engine.series[i].last_at = sample.at;
+        self.engine.series[i].last_ns = (sample.at.wall_ns, sample.at.mono_ns);
         (self.last_s, self.last_wall_ns) = (self.last_s.max(t_s), sample.at.wall_ns);
         Ok(self.judge_if_due())
     }
@@ -281,36 +279,34 @@ impl Attribution {
         }
     }
 
+    /// The series of a sample. A sample without an address belongs to the first series of its name.
+    fn find(&self, sample: &Sample) -> Option<usize> {
+        let same_name = self.by_name.get(&sample.server.name)?;
+        let is_same = |i: &&usize| {
+            let series = &self.engine.series[**i];
+            series.address == sample.address && series.ident.vantage == sample.server.vantage
+        };
+        let first = same_name.first().filter(|_| sample.address.is_none());
+        same_name.iter().find(is_same).or(first).copied()
+    }
+
     fn find_or_add(&mut self, sample: &Sample, t_s: f64) -> usize {
-        let key = sample.key();
-        if let Some(i) = self.index.get(&key) {
+        if let Some(i) = self.find(sample) {
+            return i;
+        }
+        let same_name = self.by_name.entry(Arc::clone(&sample.server.name)).or_default();
+        // The first address of a name belongs to the series that had none.
+        let unresolved = same_name.iter().find(|i| self.unresolved > 0 && self.engine.series[**i].address.is_none());
+        if let Some(i) = unresolved {
+            self.engine.series[*i].address = sample.address;
+            self.unresolved -= 1;
             return *i;
         }
-        // A sample without an address belongs to the first series of its name; the first address of a name belongs to
-        // the series that had none.
-        let same_name = self.by_name.entry(Arc::clone(&sample.server.name)).or_default();
-        let known = match sample.address {
-            None => same_name.first(),
-            Some(_) if self.unresolved == 0 => None,
-            Some(_) => same_name.iter().find(|i| self.engine.series[**i].address.is_none()),
-        };
-        let known = known.copied();
-        let i = known.unwrap_or_else(|| {
-            self.engine.add(Series::new(&sample.server, sample.address, t_s));
-            self.engine.series.len() - 1
-        });
-        if known.is_none() {
-            same_name.push(i);
-        }
-        match (sample.address, known) {
-            (Some(_), Some(i)) => {
-                self.engine.series[i].address = sample.address;
-                self.unresolved -= 1;
-            }
-            (None, None) => self.unresolved += 1,
-            _ => {}
-        }
-        self.index.insert(key, i);
+        let i = self.engine.series.len();
+        same_name.reserve_exact(1);
+        same_name.push(i);
+        self.engine.add(Series::new(&sample.server, sample.address, t_s));
+        self.unresolved += usize::from(sample.address.is_none());
         i
     }
 
@@ -372,14 +368,11 @@ impl Attribution {
 
     /// Computes what is derived from the list of series: both indexes and the count of unresolved ones.
     fn rebuild_index(&mut self) {
-        self.index.clear();
         self.by_name.clear();
         for (i, s) in self.engine.series.iter().enumerate() {
-            self.by_name.entry(Arc::clone(&s.ident.name)).or_default().push(i);
-            self.index.insert(
-                SeriesKey { server: s.ident.name.clone(), vantage: s.ident.vantage.clone(), address: s.address },
-                i,
-            );
+            let same_name = self.by_name.entry(Arc::clone(&s.ident.name)).or_default();
+            same_name.reserve_exact(1);
+            same_name.push(i);
         }
         self.unresolved = self.engine.series.iter().filter(|s| s.address.is_none()).count();
     }

@@ -15,7 +15,6 @@ use super::course::Course;
 use super::finding::{Finding, Seen};
 use super::grain::Grain;
 use super::track::{Sighting, Track};
-use crate::clock::Stamp;
 use crate::sample::{Authentication, Outcome, ServerIdent};
 use crate::stats::consensus::Interval;
 use crate::stats::events::ServerWatch;
@@ -67,8 +66,8 @@ pub(super) struct Series {
     pub first_s: f64,
     /// The time of the last poll, answered or not; minus infinity before the first.
     pub last_poll_s: f64,
-    /// The stamp of that poll.
-    pub last_at: Stamp,
+    /// The wall clock and the monotonic clock at that poll, in nanoseconds.
+    pub last_ns: (i64, i64),
     gaps_s: [f64; 4],
     /// The interval at which it is polled, by the schedule.
     #[serde(skip)]
@@ -99,7 +98,8 @@ pub(super) struct Series {
     pub lean_s: f64,
     /// The mean of the newest deviations and its noise; see [`Track::recent`].
     pub recent: Option<(f64, f64)>,
-    pub finding: Option<Finding>,
+    /// Boxed, because most servers have none.
+    pub finding: Option<Box<Finding>>,
     /// Its values since it was first named.
     course: Option<Box<Course>>,
 }
@@ -116,7 +116,7 @@ impl Series {
             authentication: None,
             first_s: t_s,
             last_poll_s: f64::NEG_INFINITY,
-            last_at: Stamp::default(),
+            last_ns: (0, 0),
             gaps_s: [f64::INFINITY; 4],
             poll_s: 0.0,
             latest: None,
@@ -196,6 +196,11 @@ impl Series {
         self.fresh = true;
     }
 
+    /// What is wrong with it, or was found and may be its path.
+    pub fn finding(&self) -> Option<&Finding> {
+        self.finding.as_deref()
+    }
+
     /// What shows whether it depends on another server.
     pub fn source(&self) -> Witness {
         Witness {
@@ -237,7 +242,7 @@ impl Series {
         let level_s = self.track.level_s().unwrap_or(value_s);
         (self.value_s, self.lean_s) = (value_s, value_s - level_s);
         self.recent = self.track.recent();
-        let size_s = self.finding.and_then(|f| f.size_s).filter(|_| self.track.usual.is_some());
+        let size_s = self.finding().and_then(|f| f.size_s).filter(|_| self.track.usual.is_some());
         let is_odd = match size_s {
             Some(size_s) => self.lean_s * size_s.signum() > (0.5 * size_s.abs()).max(5.0 * self.track.sigma_s()),
             None => {
@@ -266,13 +271,13 @@ impl Series {
     /// Whether a proof still holds: a steady fault must show it in the newest replies, an intermittent one among the
     /// last [`OF_REPLIES`].
     pub fn is_proven_now(&self) -> bool {
-        let lasts = |f: Finding| f.proven && (f.bad_share.is_some() || self.conflicts.count(NEWEST_REPLIES) > 0);
-        self.is_proven() && self.finding.is_some_and(lasts)
+        let lasts = |f: &Finding| f.proven && (f.bad_share.is_some() || self.conflicts.count(NEWEST_REPLIES) > 0);
+        self.is_proven() && self.finding().is_some_and(lasts)
     }
 
     /// Whether the newest reply shows nothing wrong: only such replies teach.
     pub fn is_clean(&self) -> bool {
-        self.sighting.is_none() && !self.odd.last() && !self.conflicts.last() && self.finding.is_none_or(|f| !f.named)
+        self.sighting.is_none() && !self.odd.last() && !self.conflicts.last() && self.finding().is_none_or(|f| !f.named)
     }
 
     /// The share of bad replies, where they come and go.
@@ -285,11 +290,11 @@ impl Series {
     /// Follows what was found with the newest reply; returns the finding when it is over, with its end.
     pub fn follow(&mut self, t_s: f64) -> Option<(Finding, f64)> {
         if self.finding.is_none() && self.is_suspect() {
-            self.finding = Some(Finding::new(self.first_odd_s.min(t_s)));
+            self.finding = Some(Box::new(Finding::new(self.first_odd_s.min(t_s))));
         }
         let bad_share = self.bad_share();
         let is_seen = self.sighting.is_some() || self.odd.last() || self.conflicts.last();
-        let Some(finding) = self.finding.as_mut() else {
+        let Some(finding) = self.finding.as_deref_mut() else {
             self.rest(t_s);
             return None;
         };
@@ -305,7 +310,7 @@ impl Series {
         if !over {
             return None;
         }
-        let finding = self.finding.take()?;
+        let finding = *self.finding.take()?;
         let size_s = finding.size_s.filter(|_| self.track.usual.is_some());
         let end_s = size_s.and_then(|size_s| self.track.end_of(size_s, before_s));
         let end_s = end_s.unwrap_or(before_s + 0.5 * self.interval_s().unwrap_or(0.0));
@@ -334,13 +339,13 @@ impl Series {
     /// Whether it is named, and its last reply is recent enough to keep it named.
     pub fn is_named_lately(&self, t_s: f64) -> bool {
         let patience_s = KEPT_INTERVALS * self.interval_s().unwrap_or(0.0);
-        self.finding.is_some_and(|f| f.named) && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
+        self.finding().is_some_and(|f| f.named) && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
     }
 
     /// Whether it shows nothing about this host's clock: its delay or its offset is not at its usual value, or that
     /// value is hardly known. A level that was learned on a new route is as wrong as the common mode was then.
     pub fn is_unsettled(&self) -> bool {
-        self.is_elsewhere() || self.finding.is_some_and(|f| !f.named)
+        self.is_elsewhere() || self.finding().is_some_and(|f| !f.named)
     }
 
     /// The same without regard to the offset.
@@ -358,13 +363,13 @@ impl Series {
 
     /// How far the offset has moved, in seconds, if neither the clock nor the path is blamed for it.
     pub fn moved_unblamed(&self) -> Option<f64> {
-        self.finding.filter(|f| !f.named && f.is_lasting())?;
+        self.finding().filter(|f| !f.named && f.is_lasting())?;
         self.sighting.map(|s| s.size_s)
     }
 
     /// Whether the delay has changed for good.
     pub fn is_on_new_route(&self) -> bool {
-        self.finding.is_none_or(|f| !f.named) && self.route.has_settled() && self.track.stays_away(NEW_AFTER)
+        self.finding().is_none_or(|f| !f.named) && self.route.has_settled() && self.track.stays_away(NEW_AFTER)
     }
 
     /// Whether the offset has moved for good although the delay has not, and no clock was named: then the path is taken
@@ -372,7 +377,7 @@ impl Series {
     pub fn stands_elsewhere(&self) -> bool {
         let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0;
         let is_old = |f: &Finding| f.sightings as usize >= NEW_AFTER && usize::from(f.unnamed) >= NEW_AFTER;
-        let lasts = self.finding.is_some_and(|f| is_open(&f) && is_old(&f));
+        let lasts = self.finding().is_some_and(|f| is_open(f) && is_old(f));
         lasts && self.track.stands_still(NEW_AFTER)
     }
 
@@ -385,7 +390,7 @@ impl Series {
         self.route.settle();
         self.course = None;
         (self.odd, self.sights, self.sighting) = (Bits::default(), Bits::default(), None);
-        if self.finding.is_some_and(|f| !f.proven) {
+        if self.finding().is_some_and(|f| !f.proven) {
             self.finding = None;
         }
     }
@@ -407,5 +412,17 @@ fn follow_course(course: &mut Option<Box<Course>>, finding: &mut Finding, t_s: f
         && let Some(manner) = course.manner(|replies| usual.sigma_of(replies))
     {
         finding.swings(manner, course.replies());
+    }
+}
+
+#[cfg(test)]
+mod memory_tests {
+    use super::*;
+
+    #[test]
+    fn series_without_findings_takes_less_than_four_kilobytes() {
+        // What it keeps of its values is tested in `values`.
+        let all = size_of::<Series>() + super::super::values::KEPT * 8;
+        assert!(all < 3500, "{all} bytes");
     }
 }

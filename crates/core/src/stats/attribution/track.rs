@@ -2,17 +2,14 @@
 //! the level.
 //!
 //! A server's series holds its offsets from the common mode; that of this host's clock holds the common mode itself.
-//! Memory: [`KEPT`] values of 12 bytes.
+//! Memory: [`KEPT`] values of eight bytes.
 
 use serde::{Deserialize, Serialize};
 
-use std::collections::VecDeque;
-
 use super::noise::{self, Sigmas, WINDOWS};
 use super::robust;
+use super::values::{KEPT, Value, Values};
 
-/// Values that are kept: five and a half hours at a poll interval of 64 s.
-pub(super) const KEPT: usize = 320;
 /// The newest values do not teach, because they are judged. At most a quarter of all.
 const HOLD_OUT: usize = 34;
 /// With fewer values, no level is learned.
@@ -32,24 +29,10 @@ const WANDERS: f64 = 5.0;
 const WANDER_WEIGHT: f64 = 0.25;
 /// A fault went away slowly if it was seen for so many values more after half of it was gone.
 const SLOWLY: usize = 5;
-/// Memory for so many values is added at a time.
-const GROWTH: usize = 16;
 /// A delay may be below the usual one by so many times the distance of the 5 % quantile.
 const DIP: f64 = 2.0;
 /// At most so many of the newest delays are looked at together.
 const NEWEST: usize = 8;
-/// Times are kept in units of this many seconds.
-const TICK_S: f64 = 1.0 / 64.0;
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// The time in ticks since the beginning.
-    tick: u32,
-    /// The value, from the anchor.
-    value: f32,
-    /// The delay and, as if it were one, what else makes the value uncertain. Negative: it does not teach.
-    delay: f32,
-}
 
 /// What is usual.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -94,9 +77,7 @@ impl Usual {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Track {
-    #[serde(with = "entries")]
-    entries: VecDeque<Entry>,
-    begin_s: f64,
+    values: Values,
     /// When the series began, perhaps before its first value; absent after a cut.
     born_s: Option<f64>,
     anchor_s: f64,
@@ -117,6 +98,8 @@ pub(super) struct Track {
 /// Buffers that all tracks share.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
+    /// The values that teach.
+    good: Vec<Value>,
     values: Vec<f64>,
     weights: Vec<f64>,
     delays: Vec<f64>,
@@ -139,8 +122,7 @@ pub(super) struct Peers {
 impl Track {
     pub fn new(begin_s: f64) -> Self {
         Self {
-            entries: VecDeque::new(),
-            begin_s,
+            values: Values::default(),
             born_s: Some(begin_s),
             anchor_s: 0.0,
             usual: None,
@@ -156,13 +138,13 @@ impl Track {
     /// The time of the first value since the last cut, or of the beginning if there was none. `None` if that value is
     /// no longer kept or a fault ended after it.
     pub fn first_s(&self) -> Option<f64> {
-        let first = self.entries.front().filter(|_| self.entries.len() == self.count as usize)?;
-        Some(self.born_s.unwrap_or_else(|| self.time_s(first))).filter(|first_s| *first_s >= self.ended_s)
+        let first_s = self.values.oldest_s().filter(|_| self.values.len() == self.count as usize)?;
+        Some(self.born_s.unwrap_or(first_s)).filter(|first_s| *first_s >= self.ended_s)
     }
 
-    /// The time of the first value since the last cut; after about a year, of a later one.
+    /// The time of the first value since the last cut.
     pub fn begins_s(&self) -> f64 {
-        self.begin_s
+        self.values.begin_s()
     }
 
     /// Whether this is no longer the series that it was at first.
@@ -172,46 +154,19 @@ impl Track {
 
     /// Forgets everything: from now on this is another series.
     pub fn cut(&mut self) {
-        self.entries.clear();
+        self.values.clear();
         (self.born_s, self.waypoint) = (None, None);
         (self.usual, self.unlearned, self.count, self.troubled) = (None, 0, 0, false);
     }
 
     pub fn push(&mut self, t_s: f64, value_s: f64, delay_s: f64, teaches: bool) {
-        if self.entries.is_empty() {
-            (self.begin_s, self.anchor_s) = (t_s, value_s);
+        if self.values.is_empty() {
+            self.anchor_s = value_s;
         }
-        if self.entries.len() == KEPT {
-            self.entries.pop_front();
-        } else if self.entries.len() == self.entries.capacity() {
-            // Grows in small steps: the entries are most of the memory of a server.
-            self.entries.reserve_exact(GROWTH.min(KEPT - self.entries.len()));
-        }
-        let mut ticks = (t_s - self.begin_s) / TICK_S;
-        if ticks > f64::from(u32::MAX / 2) {
-            ticks -= self.rebase();
-        }
-        let delay = (delay_s.max(1e-12)) as f32;
-        self.entries.push_back(Entry {
-            tick: ticks.max(0.0) as u32,
-            value: (value_s - self.anchor_s) as f32,
-            delay: if teaches { delay } else { -delay },
-        });
+        self.values.push(t_s, Value { value: value_s - self.anchor_s, delay: delay_s, teaches });
         self.troubled |= !teaches;
         self.count = self.count.saturating_add(1);
         self.unlearned = self.unlearned.saturating_add(1);
-    }
-
-    /// Moves the beginning to the oldest value that is kept; returns by how many ticks.
-    fn rebase(&mut self) -> f64 {
-        let first = self.entries.front().map_or(0, |e| e.tick);
-        self.entries.iter_mut().for_each(|e| e.tick -= first);
-        self.begin_s += f64::from(first) * TICK_S;
-        f64::from(first)
-    }
-
-    fn time_s(&self, entry: &Entry) -> f64 {
-        self.begin_s + f64::from(entry.tick) * TICK_S
     }
 
     /// The usual level, or as long as there is none, the median of what there is.
@@ -219,7 +174,7 @@ impl Track {
         if let Some(usual) = &self.usual {
             return Some(usual.level_s);
         }
-        let mut values: Vec<f64> = self.entries.iter().rev().take(16).map(|e| f64::from(e.value)).collect();
+        let mut values: Vec<f64> = self.values.iter().rev().take(16).map(|v| v.value).collect();
         (!values.is_empty()).then(|| self.anchor_s + robust::median(&mut values))
     }
 
@@ -234,8 +189,8 @@ impl Track {
     /// The newest delays, newest first, and how many there are: at most [`NEWEST`].
     fn newest_delays(&self, values: usize) -> ([f64; NEWEST], usize) {
         let (mut last, mut count) = ([0.0; NEWEST], 0);
-        for (entry, delay) in self.entries.iter().rev().zip(&mut last).take(values) {
-            *delay = f64::from(entry.delay.abs());
+        for (value, delay) in self.values.iter().rev().zip(&mut last).take(values) {
+            *delay = value.delay;
             count += 1;
         }
         (last, count)
@@ -244,8 +199,7 @@ impl Track {
     /// Whether the newest delays stay away from the usual one. If queues make the path longer, some delays are short.
     pub fn stays_away(&self, values: usize) -> bool {
         let Some(usual) = &self.usual else { return false };
-        let mut rises: Vec<f64> =
-            self.entries.iter().rev().take(values).map(|e| f64::from(e.delay.abs()) - usual.delay_s).collect();
+        let mut rises: Vec<f64> = self.values.iter().rev().take(values).map(|v| v.delay - usual.delay_s).collect();
         let rise_s = robust::median(&mut rises);
         let least = if rise_s > 0.0 { robust::quantile(&mut rises, 0.1) } else { -robust::quantile(&mut rises, 0.9) };
         least >= 0.6 * rise_s.abs()
@@ -253,10 +207,10 @@ impl Track {
 
     /// Whether the newest values are constant: their halves differ by no more than noise.
     pub fn stands_still(&self, values: usize) -> bool {
-        let Some(usual) = self.usual.filter(|_| self.entries.len() >= values) else { return false };
+        let Some(usual) = self.usual.filter(|_| self.values.len() >= values) else { return false };
         let half = |skip: usize| {
-            let newest = self.entries.iter().rev().skip(skip).take(values / 2);
-            robust::median(&mut newest.map(|e| f64::from(e.value)).collect::<Vec<_>>())
+            let newest = self.values.iter().rev().skip(skip).take(values / 2);
+            robust::median(&mut newest.map(|v| v.value).collect::<Vec<_>>())
         };
         (half(0) - half(values / 2)).abs() < 6.0 * usual.sigma_of(values as u32 / 2)
     }
@@ -278,17 +232,19 @@ impl Track {
     /// Learns what is usual from all values that teach, except the newest.
     pub fn learn(&mut self, peers: &Peers, scratch: &mut Scratch) {
         self.unlearned = 0;
-        let good = |e: &&Entry| e.delay >= 0.0;
-        let all = self.entries.iter().filter(good).count();
+        let Scratch { good, values, weights, delays, sorted } = scratch;
+        good.clear();
+        good.extend(self.values.iter().filter(|v| v.teaches));
+        let all = good.len();
         let count = all - HOLD_OUT.min(all / 4);
-        self.troubled &= all < self.entries.len();
-        let is_new = self.usual.is_none() && self.entries.len() == self.count as usize;
+        self.troubled &= all < self.values.len();
+        let is_new = self.usual.is_none() && self.values.len() == self.count as usize;
         if count < LEAST || (self.troubled && count < LEAST_AFTER_TROUBLE && !is_new) {
             return;
         }
-        let Scratch { values, weights, delays, sorted } = scratch;
+        good.truncate(count);
         delays.clear();
-        delays.extend(self.entries.iter().filter(good).take(count).map(|e| f64::from(e.delay)));
+        delays.extend(good.iter().map(|v| v.delay));
         let delay_noise_s = robust::noise(delays.iter().copied(), sorted);
         sorted.clear();
         sorted.extend_from_slice(delays);
@@ -297,14 +253,13 @@ impl Track {
         let excess_s = usual_excess(sorted, delay_s, delay_noise_s);
         let dip_s = (DIP * (delay_s - robust::quantile(sorted, 0.05))).clamp(1e-7, excess_s.max(1e-7));
         sorted.clear();
-        let low = self.entries.iter().filter(good).take(count).filter(|e| f64::from(e.delay) <= limit_s);
-        sorted.extend(low.map(|e| f64::from(e.value)));
+        sorted.extend(good.iter().filter(|v| v.delay <= limit_s).map(|v| v.value));
         let level = robust::median(sorted);
         values.clear();
         weights.clear();
-        for e in self.entries.iter().filter(good).take(count) {
-            let x_s = f64::from(e.delay) - delay_s;
-            values.push(reduced(f64::from(e.value) - level, x_s, if x_s > 0.0 { excess_s } else { dip_s }));
+        for v in good.iter() {
+            let x_s = v.delay - delay_s;
+            values.push(reduced(v.value - level, x_s, if x_s > 0.0 { excess_s } else { dip_s }));
             weights.push(weight(x_s, excess_s));
         }
         let white_s = robust::noise(values.iter().copied(), sorted);
@@ -342,18 +297,18 @@ impl Track {
 
     /// The newest value.
     pub fn newest_s(&self) -> Option<f64> {
-        self.entries.back().map(|e| self.anchor_s + f64::from(e.value))
+        self.values.iter().next_back().map(|v| self.anchor_s + v.value)
     }
 
     /// How far the newest values have left the level, if it is more than noise.
     pub fn look(&self, peers: &Peers) -> Option<Sighting> {
-        let usual = self.usual.filter(|_| self.entries.len() >= 10)?;
+        let usual = self.usual.filter(|_| self.values.len() >= 10)?;
         let level = usual.level_s - self.anchor_s;
         let (mut values, mut weights) = ([0.0; 32], [0.0; 32]);
         let mut count = 0;
-        for e in self.entries.iter().rev().take(32) {
-            let x_s = f64::from(e.delay.abs()) - usual.delay_s;
-            values[count] = reduced(f64::from(e.value) - level, x_s, usual.room_s(x_s));
+        for v in self.values.iter().rev().take(32) {
+            let x_s = v.delay - usual.delay_s;
+            values[count] = reduced(v.value - level, x_s, usual.room_s(x_s));
             weights[count] = weight(x_s, usual.excess_s);
             count += 1;
         }
@@ -394,10 +349,10 @@ impl Track {
         let usual = self.usual?;
         let sigma_s = if usual.sigmas[1].is_nan() { usual.sigmas[0] } else { usual.sigmas[1] };
         let level = usual.level_s - self.anchor_s;
-        let (sum, of) = self.entries.iter().rev().take(4).fold((0.0, 0.0), |(sum, of), e| {
-            let x_s = f64::from(e.delay.abs()) - usual.delay_s;
+        let (sum, of) = self.values.iter().rev().take(4).fold((0.0, 0.0), |(sum, of), v| {
+            let x_s = v.delay - usual.delay_s;
             let w = weight(x_s, usual.excess_s);
-            (sum + w * reduced(f64::from(e.value) - level, x_s, usual.room_s(x_s)), of + w)
+            (sum + w * reduced(v.value - level, x_s, usual.room_s(x_s)), of + w)
         });
         (of > 0.0).then(|| (sum / of, sigma_s))
     }
@@ -416,16 +371,16 @@ impl Track {
     pub fn deviations(&self, values: usize) -> Vec<(f64, f64, f64)> {
         let level_s = self.level_s().unwrap_or(0.0) - self.anchor_s;
         let usual = self.usual;
-        let skip = self.entries.len().saturating_sub(values);
-        let is_older = |e: &&Entry| self.time_s(e) < self.ended_s;
-        let of = |e: &Entry| {
-            let x_s = usual.map_or(0.0, |u| f64::from(e.delay.abs()) - u.delay_s);
+        let of = |(t_s, v): (f64, Value)| {
+            let x_s = usual.map_or(0.0, |u| v.delay - u.delay_s);
             let excess_s = usual.map_or(1.0, |u| u.excess_s);
             let room_s = usual.map_or(1.0, |u| u.room_s(x_s));
-            let value = reduced(f64::from(e.value) - level_s, x_s, room_s);
-            (self.time_s(e), value, weight(x_s, excess_s))
+            (t_s, reduced(v.value - level_s, x_s, room_s), weight(x_s, excess_s))
         };
-        self.entries.iter().skip(skip).skip_while(is_older).map(of).collect()
+        let newest = self.values.newest_first().take(values).take_while(|(t_s, _)| *t_s >= self.ended_s);
+        let mut deviations: Vec<_> = newest.map(of).collect();
+        deviations.reverse();
+        deviations
     }
 
     /// When the newest values stopped being further than half of `size_s` from the level: the middle between the last
@@ -433,16 +388,18 @@ impl Track {
     /// `seen_s`.
     pub fn end_of(&self, size_s: f64, seen_s: f64) -> Option<f64> {
         let level_s = self.level_s()? - self.anchor_s;
-        let is_beyond = |e: &Entry, limit_s: f64| (f64::from(e.value) - level_s) * size_s.signum() > limit_s;
-        let mut last = self.entries.iter().rposition(|e| is_beyond(e, 0.5 * size_s.abs()))?;
+        let mut all: Vec<_> = self.values.newest_first().map(|(t_s, v)| (t_s, v.value - level_s)).collect();
+        all.reverse();
+        let is_beyond = |y_s: f64, limit_s: f64| y_s * size_s.signum() > limit_s;
+        let mut last = all.iter().rposition(|(_, y_s)| is_beyond(*y_s, 0.5 * size_s.abs()))?;
         let least_s = (4.0 * self.sigma_s()).max(0.02 * size_s.abs());
-        let is_rest = |e: &Entry| self.time_s(e) <= seen_s && is_beyond(e, least_s);
-        if let Some(end) = self.entries.iter().rposition(is_rest).filter(|end| *end >= last + SLOWLY) {
-            let rest = self.entries.iter().skip(last + 1).take(end - last).filter(|e| is_rest(e)).count();
+        let is_rest = |(t_s, y_s): &(f64, f64)| *t_s <= seen_s && is_beyond(*y_s, least_s);
+        if let Some(end) = all.iter().rposition(is_rest).filter(|end| *end >= last + SLOWLY) {
+            let rest = all[last + 1..=end].iter().filter(|it| is_rest(it)).count();
             last = if rest * 4 >= (end - last) * 3 { end } else { last };
         }
-        let next = self.entries.get(last + 1).unwrap_or(&self.entries[last]);
-        Some(0.5 * (self.time_s(&self.entries[last]) + self.time_s(next)))
+        let next = all.get(last + 1).unwrap_or(&all[last]);
+        Some(0.5 * (all[last].0 + next.0))
     }
 }
 
@@ -515,33 +472,6 @@ impl Bound {
 fn is_present(values: &[f64; 32], length: usize, size_s: f64) -> bool {
     let newest = (length / 8).max(3);
     length <= 4 || values[..newest].iter().sum::<f64>() / newest as f64 * size_s.signum() > 0.4 * size_s.abs()
-}
-
-/// The binary form of the values: times as differences, which take two bytes instead of four.
-mod entries {
-    use std::collections::VecDeque;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Entry;
-
-    pub(super) fn serialize<S: Serializer>(entries: &VecDeque<Entry>, to: S) -> Result<S::Ok, S::Error> {
-        let mut before = 0;
-        let difference = |e: &Entry| {
-            let ticks = e.tick.wrapping_sub(std::mem::replace(&mut before, e.tick));
-            (ticks, e.value, e.delay)
-        };
-        entries.iter().map(difference).collect::<Vec<_>>().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<Entry>, D::Error> {
-        let mut tick = 0_u32;
-        let entry = |(ticks, value, delay)| {
-            tick = tick.wrapping_add(ticks);
-            Entry { tick, value, delay }
-        };
-        Ok(Vec::<(u32, f32, f32)>::deserialize(from)?.into_iter().map(entry).collect())
-    }
 }
 
 #[cfg(test)]

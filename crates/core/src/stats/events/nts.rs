@@ -10,7 +10,8 @@ use crate::stats::verdict::When;
 /// What the last key exchange showed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct NtsWatch {
-    certificate: Option<Certificate>,
+    /// Boxed, because most servers have none.
+    certificate: Option<Box<Certificate>>,
     aead: Option<Aead>,
 }
 
@@ -22,8 +23,8 @@ impl NtsWatch {
         let mut push = |kind, detail, text| {
             events.push(Event::of(sample, kind, at, Some(at), detail, text));
         };
-        if let Some(now) = status.certificate().filter(|now| self.certificate.as_ref() != Some(now))
-            && let Some(before) = self.certificate.replace(now.clone())
+        if let Some(now) = status.certificate().filter(|now| self.certificate.as_deref() != Some(now))
+            && let Some(before) = self.certificate.replace(Box::new(now.clone()))
         {
             let until = |it: &Certificate| it.not_after.to_string();
             let text = if before.issuer == now.issuer {

@@ -24,11 +24,13 @@ pub(super) struct Rule {
     pub ends_at: u32,
 }
 
-/// The last 128 polls, and the condition while it lasts.
+/// The last 128 polls, one bit each with the newest lowest, and the condition while it lasts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Recurring {
-    /// One bit for each poll, the last poll in the lowest bit.
-    polls: u128,
+    /// The last 64 polls.
+    recent: u64,
+    /// The 64 polls before these.
+    before: u64,
     /// Boxed, because a server has several of these and few of them are ever open.
     open: Option<Box<Open>>,
 }
@@ -66,7 +68,7 @@ impl Recurring {
 
     /// Whether it did not happen at any of the last 64 polls.
     pub fn is_quiet(&self) -> bool {
-        self.polls as u64 == 0
+        self.recent == 0
     }
 
     /// The share of polls, 0 to 1, while it lasts.
@@ -76,9 +78,10 @@ impl Recurring {
 
     /// Takes a poll that ended at `at`, and whether it happened there. A condition that begins now starts at `start`.
     pub fn poll(&mut self, happened: bool, at: When, start: When, rule: Rule) -> Option<RateChange> {
-        self.polls = self.polls << 1 | u128::from(happened);
+        self.before = self.before << 1 | self.recent >> 63;
+        self.recent = self.recent << 1 | u64::from(happened);
         if self.open.is_none() {
-            self.open = begun(self.polls, rule).filter(|_| happened).map(|(hits, polls)| {
+            self.open = begun(self.recent, rule).filter(|_| happened).map(|(hits, polls)| {
                 let rate = Rate { start, hits, polls };
                 Box::new(Open { rate, last: (at, rate), reported: None })
             });
@@ -89,7 +92,7 @@ impl Recurring {
                 open.last = (at, open.rate);
             }
         }
-        if self.polls.count_ones() <= rule.ends_at {
+        if self.recent.count_ones() + self.before.count_ones() <= rule.ends_at {
             return self.open.take().map(|open| RateChange::Ends(open.last.1, open.last.0));
         }
         self.open.as_mut()?.report()
@@ -130,8 +133,7 @@ impl fmt::Display for Rate {
 }
 
 /// How often it happened in the last 64 polls, and the number of polls since the first time, if the rule is met.
-fn begun(polls: u128, rule: Rule) -> Option<(u64, u64)> {
-    let recent = polls as u64;
+fn begun(recent: u64, rule: Rule) -> Option<(u64, u64)> {
     let runs = (recent & !(recent << 1)).count_ones();
     let is_often = recent.count_ones() >= rule.hits && runs >= rule.runs;
     is_often.then(|| (u64::from(recent.count_ones()), u64::from(BEGINS_IN - recent.leading_zeros())))

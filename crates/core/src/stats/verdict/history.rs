@@ -94,9 +94,9 @@ impl Entry {
         let before = std::mem::take(&mut self.blamed);
         // In reverse, so that the first of a name counts.
         let known: HashMap<&str, &Blame> = before.iter().rev().map(|b| (b.server.as_str(), b)).collect();
-        self.blamed = verdict.blamed().map(|s| Blame::of(s, known.get(s.server.as_str()).copied())).collect();
+        self.blamed = verdict.blamed().map(|s| Blame::of(s, known.get(&*s.server).copied())).collect();
         // A shared problem affects servers in turn: keep all servers that were affected.
-        let named: HashSet<&str> = verdict.blamed().map(|s| s.server.as_str()).collect();
+        let named: HashSet<&str> = verdict.blamed().map(|s| &*s.server).collect();
         let gone = before.into_iter().filter(|b| is_shared(b.kind) && !named.contains(b.server.as_str()));
         self.blamed.extend(gone);
         self.confidence = self.confidence.max(verdict.confidence);
@@ -155,7 +155,7 @@ impl Entry {
             let kinds: HashSet<_> = self.blamed.iter().map(|b| kind(b.kind)).collect();
             return verdict.blamed().any(|s| kinds.contains(&kind(s.kind)));
         }
-        self.blamed.iter().map(|b| b.server.as_str()).eq(verdict.blamed().map(|s| s.server.as_str()))
+        self.blamed.iter().map(|b| b.server.as_str()).eq(verdict.blamed().map(|s| &*s.server))
     }
 }
 
@@ -167,7 +167,7 @@ impl Blame {
         };
         let proven = now.proven || before.is_some_and(|b| b.proven);
         let authentication = now.authentication;
-        Self { server: now.server.clone(), kind: now.kind, gap_s, proven, since: now.since, authentication }
+        Self { server: now.server.to_string(), kind: now.kind, gap_s, proven, since: now.since, authentication }
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
         let servers = blamed
             .iter()
             .map(|(name, gap)| ServerVerdict {
-                server: (*name).to_owned(),
+                server: (*name).into(),
                 address: None,
                 class: Class::Falseticker,
                 gap_s: Some(*gap),

@@ -12,6 +12,8 @@ pub use sentence::{
 pub use when::When;
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -156,9 +158,10 @@ pub struct LocalVerdict {
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct ServerVerdict {
     /// The configured name.
-    pub server: String,
+    pub server: Arc<str>,
     /// The address; absent if it is not known.
-    pub address: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub address: Option<SocketAddr>,
     /// The classification of the server.
     pub class: Class,
     /// The proven minimum error in seconds: the distance from the server's error range to the range that the majority

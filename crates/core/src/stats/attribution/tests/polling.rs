@@ -169,7 +169,7 @@ fn early_first_polls_are_judged_and_are_no_pause_later() {
         attribution.observe(sample).unwrap();
         events.extend(attribution.take_events());
         let verdict = attribution.verdict();
-        let apart = verdict.servers.iter().find(|it| it.server == "ntp4");
+        let apart = verdict.servers.iter().find(|it| &*it.server == "ntp4");
         assert!(apart.is_none_or(|it| it.class != Class::Truechimer), "{verdict:?}");
         if verdict.state == State::ServerWrong && named_s.is_none() {
             named_s = Some((sample.at.wall_ns - samples[0].at.wall_ns) / 1_000_000_000);

@@ -3,7 +3,7 @@
 use super::*;
 
 fn is_proven(verdict: &Verdict, name: &str) -> bool {
-    verdict.servers.iter().any(|s| s.server == name && s.proven)
+    verdict.servers.iter().any(|s| &*s.server == name && s.proven)
 }
 
 /// Gives the servers with these indexes one upstream.

@@ -78,7 +78,7 @@ fn step_during_an_outage_of_hours_has_its_true_size() {
         ];
         let (entries, attribution) = run(&world);
         let verdict = attribution.verdict();
-        let server = verdict.servers.iter().find(|s| s.server == "ntp2").unwrap();
+        let server = verdict.servers.iter().find(|s| &*s.server == "ntp2").unwrap();
         assert!(server.size_s.is_some_and(|size_s| (size_s - 0.12).abs() < 0.01), "seed {seed}: {verdict:?}");
         let back_s = second(&world, entries.last().unwrap().since) - AT_S - 20_000.0;
         assert!(back_s.abs() < 320.0, "seed {seed}: {back_s}");
