@@ -16,7 +16,7 @@ use crate::fleet::agent::{Agent, Arrived};
 use crate::fleet::enforce::{Enforced, enforce};
 use crate::fleet::envelope::{Head, encode};
 use crate::fleet::handle;
-use crate::fleet::hub::Hub;
+use crate::fleet::hub::{Hub, log_limit};
 use crate::fleet::presence::{Candidate, MAX_SERVERS, NtsState, Presence};
 use crate::messages::targets::SetServers;
 use crate::probe::schedule::SlotLine;
@@ -84,6 +84,7 @@ pub(super) fn hub(fleet: Fleet, store: StoreHandle, boards: &handle::Fleet, log:
     task("fleet/hub", move || {
         let hub = Hub {
             news: Notify::default(),
+            limit: log_limit(),
             fleet: fleet.clone(),
             store: store.clone(),
             state: Arc::clone(&boards.hub),

@@ -8,10 +8,10 @@ mod consume;
 mod speak;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use slog::{Logger, info, warn};
+use slog::{Logger, info, o, warn};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -22,10 +22,21 @@ use super::plan::PlanDocument;
 use super::presence::Presence;
 use super::state::HubState;
 use crate::config::Fleet;
+use crate::log::{Allowance, RateLimit};
 use crate::store::StoreHandle;
 
 /// The latest document of each vantage.
 pub type Plans = BTreeMap<String, PlanDocument>;
+
+/// Records about one vantage that are logged at once, and the time for another one.
+const RECORDS_AT_ONCE: u32 = 5;
+const RECORD_REFILL_NS: i64 = 60 * 1_000_000_000;
+
+/// A limit of what a hub logs about each vantage.
+#[must_use]
+pub fn log_limit() -> Mutex<RateLimit> {
+    Mutex::new(RateLimit::new(RECORDS_AT_ONCE, RECORD_REFILL_NS))
+}
 
 /// What a hub needs.
 pub struct Hub {
@@ -37,6 +48,8 @@ pub struct Hub {
     pub judge: Arc<Judge>,
     /// Wakes the part that writes plans when a vantage is new, or follows another plan.
     pub news: Notify,
+    /// Limits what is logged about each vantage.
+    pub limit: Mutex<RateLimit>,
     pub log: Logger,
 }
 
@@ -87,6 +100,17 @@ impl Hub {
         }
     }
 
+    /// Where an event is logged that a vantage can cause at will; `None` when it has caused too many lately.
+    fn limited(&self, vantage: &str, kind: &'static str) -> Option<Logger> {
+        let now_ns = crate::clock::now().mono_ns;
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        match limit.allow(&vantage.into(), kind, now_ns) {
+            Allowance::Log { suppressed: 0 } => Some(self.log.clone()),
+            Allowance::Log { suppressed } => Some(self.log.new(o!("suppressed" => suppressed))),
+            Allowance::Suppress => None,
+        }
+    }
+
     /// Follows the announcements of the vantages.
     async fn listen(&self, link: &Link) -> Result<(), LinkError> {
         let bucket = link.jetstream.get_key_value(link.names.presence()).await;
@@ -120,7 +144,11 @@ impl Hub {
                     self.news.notify_one();
                 }
             }
-            Err(why) => warn!(self.log, "ignored what a vantage says of itself"; "vantage" => vantage, "reason" => why),
+            Err(why) => {
+                if let Some(log) = self.limited(vantage, "announcement") {
+                    warn!(log, "ignored what a vantage says of itself"; "vantage" => vantage, "reason" => why);
+                }
+            }
         }
     }
 }

@@ -158,13 +158,17 @@ impl Hub {
         let own = self.fleet.role.is_agent().then(|| Arc::from(self.fleet.name.as_str()));
         let refused = read.refused.len() as u64;
         for (vantage, why) in &read.refused {
-            warn!(self.log, "refused a message of a vantage"; "vantage" => &**vantage, "reason" => why);
+            if let Some(log) = self.limited(vantage, "refused") {
+                warn!(log, "refused a message of a vantage"; "vantage" => &**vantage, "reason" => why);
+            }
         }
         let batch = Batch { position, received: read.received, refused: read.refused, own };
         let stored = self.store.fleet_receive(batch).await;
         let Accepted { samples, repeated, lost } = stored.map_err(|why| LinkError(why.to_string()))?;
-        if lost > 0 {
-            warn!(self.log, "vantages dropped samples before this hub could read them"; "samples" => lost);
+        if lost > 0
+            && let Some(log) = self.limited("", "lost")
+        {
+            warn!(log, "vantages dropped samples before this hub could read them"; "samples" => lost);
         }
         {
             let mut view = self.state.lock();

@@ -98,6 +98,15 @@ fn strange_messages_are_named_and_disturb_no_other_vantage() {
     let too_large = bus.publish(SUBJECT, vec![0; (128 << 10) + 1]).unwrap_err();
     assert!(too_large.contains("exceeds"), "{too_large}");
 
+    // Junk at any rate does not fill the log.
+    let before = counted(&hub_home, "eve").2;
+    for _ in 0..300 {
+        bus.publish(SUBJECT, b"junk".to_vec()).unwrap();
+    }
+    until("all junk is counted", || counted(&hub_home, "eve").2 == before + 300);
+    let records = hub.log().matches("refused a message").count();
+    assert!((1..30).contains(&records), "{records}");
+
     // A flood by one vantage, of samples that all overlap.
     let before = counted(&hub_home, "ams").0;
     for n in 0..60 {
