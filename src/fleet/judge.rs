@@ -1,5 +1,6 @@
 //! What a hub makes of the samples of all vantages: the verdict of the fleet, the skew matrix, and who sees which server.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ const MOST_SERVERS: usize = 10_000;
 /// Samples that are older than this come too late for the verdict of the present; they are history.
 const LATE_NS: i64 = 600 * 1_000_000_000;
 /// A clock that is this far off is corrected before the samples of vantages are put on one time scale.
-const FAR_OFF_NS: i64 = 1_000_000_000;
+const FAR_OFF_NS: u64 = 1_000_000_000;
+/// A sample that seems to be taken this long after it came has a time that means nothing, and is not judged.
+const FUTURE_NS: i64 = 60 * 1_000_000_000;
 /// Samples that a vantage must have sent before it counts.
 const TESTED: u64 = 3;
 
@@ -48,6 +51,8 @@ struct Inner {
     fleet: Fleet,
     roster: Roster,
     late: u64,
+    /// The latest time on this host's wall clock.
+    now_ns: i64,
 }
 
 /// Shared by the part that reads samples and the part that judges.
@@ -56,7 +61,7 @@ pub struct Judge(Mutex<Inner>);
 impl Default for Judge {
     fn default() -> Self {
         let fleet = Fleet::new(FleetConfig::default());
-        Self(Mutex::new(Inner { fleet, roster: Roster::new(), late: 0 }))
+        Self(Mutex::new(Inner { fleet, roster: Roster::new(), late: 0, now_ns: i64::MIN }))
     }
 }
 
@@ -74,14 +79,15 @@ impl Judge {
     /// Takes samples that were stored just now.
     pub fn observe(&self, samples: &[Arc<Sample>], view: &HubView, now_ns: i64) {
         let mut inner = self.lock();
+        inner.follow_clock(now_ns);
         for sample in samples {
             let vantage = &sample.server.vantage;
             let known = view.vantages.get(&**vantage);
-            let at_ns = sample.at.wall_ns - correction_ns(known);
-            if at_ns < now_ns - LATE_NS {
+            let placed = placed_ns(sample.at.wall_ns, correction_ns(known), now_ns);
+            let Some(at_ns) = placed.filter(|at_ns| *at_ns >= now_ns - LATE_NS) else {
                 inner.late += 1;
                 continue;
-            }
+            };
             inner.take(vantage, &group(vantage, known), sample, at_ns);
         }
     }
@@ -90,6 +96,7 @@ impl Judge {
     #[must_use]
     pub fn judge(&self, view: &HubView, silent_after: Duration, now: Instant, now_ns: i64) -> Picture {
         let mut inner = self.lock();
+        inner.follow_clock(now_ns);
         for (vantage, known) in &view.vantages {
             let polls = inner.roster.get(vantage.as_str()).map_or(0, |seen| seen.values().map(|seen| seen.polls).sum());
             if polls > 0 {
@@ -111,6 +118,19 @@ impl Judge {
 }
 
 impl Inner {
+    /// Begins again when this host's clock was set back: readings whose times are yet to come would keep out all others.
+    fn follow_clock(&mut self, now_ns: i64) {
+        if now_ns < self.now_ns.saturating_sub(FUTURE_NS) {
+            self.fleet = Fleet::new(FleetConfig::default());
+            self.roster
+                .values_mut()
+                .flat_map(BTreeMap::values_mut)
+                .for_each(|seen| seen.at_ns = seen.at_ns.min(now_ns));
+            self.now_ns = now_ns;
+        }
+        self.now_ns = self.now_ns.max(now_ns);
+    }
+
     fn take(&mut self, vantage: &Arc<str>, group: &Arc<str>, sample: &Sample, at_ns: i64) {
         if self.roster.len() >= MOST_VANTAGES && !self.roster.contains_key(vantage) {
             return;
@@ -140,7 +160,17 @@ pub fn group(vantage: &Arc<str>, known: Option<&VantageView>) -> Arc<str> {
 
 /// What is taken off the times of a vantage. Small errors are left alone, because they are what is judged.
 fn correction_ns(known: Option<&VantageView>) -> i64 {
-    known.and_then(|known| known.clock_ahead_ns).filter(|ahead_ns| ahead_ns.abs() > FAR_OFF_NS).unwrap_or(0)
+    known.and_then(|known| known.clock_ahead_ns).filter(|ahead_ns| ahead_ns.unsigned_abs() > FAR_OFF_NS).unwrap_or(0)
+}
+
+/// When a sample was taken, on this host's clock; `None` when its time means nothing. No sample is taken after it came: if
+/// it seems so, the vantage's clock was set since its last announcement, and the correction is obsolete.
+fn placed_ns(wall_ns: i64, correction_ns: i64, now_ns: i64) -> Option<i64> {
+    let latest_ns = now_ns.saturating_add(FAR_OFF_NS.cast_signed());
+    let corrected_ns = wall_ns.saturating_sub(correction_ns);
+    let is_obsolete = corrected_ns > latest_ns && wall_ns.abs_diff(now_ns) < corrected_ns.abs_diff(now_ns);
+    let at_ns = if is_obsolete { wall_ns } else { corrected_ns };
+    (at_ns <= now_ns.saturating_add(FUTURE_NS)).then(|| at_ns.min(latest_ns))
 }
 
 #[cfg(test)]
@@ -172,9 +202,8 @@ mod tests {
         assert_eq!((picture.late, judge.roster().keys().map(|name| &**name).collect::<Vec<_>>()), (1, vec!["ber"]));
     }
 
-    #[test]
-    fn servers_polled_ten_times_a_second_are_compared() {
-        let judge = Judge::default();
+    /// What is judged after two vantages polled one server from `start_ns`; ber reads `offset_s`.
+    fn compared(judge: &Judge, start_ns: i64, offset_s: f64) -> Picture {
         let (mut view, now) = (HubView::default(), Instant::now());
         let heard = VantageView { heard: Some(now), ..VantageView::default() };
         let reply = Reply {
@@ -186,17 +215,21 @@ mod tests {
             root_dispersion_s: 0.001,
             reference_age_s: None,
         };
-        let start_ns = 100_000 * S;
-        for vantage in ["ams", "ber"] {
+        for (vantage, offset_s) in [("ams", 0.0), ("ber", offset_s)] {
             view.vantages.insert(vantage.into(), heard.clone());
             for n in 0..8 {
                 let polled =
-                    Sample { reply: Some(reply), ..Sample::clone(&sample(vantage, 0.0, start_ns + n * S / 10)) };
+                    Sample { reply: Some(reply), ..Sample::clone(&sample(vantage, offset_s, start_ns + n * S / 10)) };
                 judge.observe(&[Arc::new(polled)], &view, start_ns);
             }
         }
         // Agents send and hubs judge about once a second.
-        let picture = judge.judge(&view, Duration::from_secs(90), now, start_ns + 2 * S);
+        judge.judge(&view, Duration::from_secs(90), now, start_ns + 2 * S)
+    }
+
+    #[test]
+    fn servers_polled_ten_times_a_second_are_compared() {
+        let picture = compared(&Judge::default(), 100_000 * S, 0.0);
         assert_eq!(picture.skew.len(), 1, "{picture:?}");
     }
 
@@ -208,6 +241,45 @@ mod tests {
         view.vantages.insert("ams".into(), ahead);
         judge.observe(&[sample("ams", 0.0, 103_000 * S)], &view, 100_000 * S);
         assert_eq!(judge.roster()["ams"].values().next().unwrap().at_ns, 100_000 * S);
+    }
+
+    fn announced(ahead_ns: i64) -> HubView {
+        let known = VantageView { clock_ahead_ns: Some(ahead_ns), ..VantageView::default() };
+        HubView { vantages: [("ams".to_owned(), known)].into(), ..HubView::default() }
+    }
+
+    fn last_ns(judge: &Judge) -> i64 {
+        judge.roster()["ams"].values().next().unwrap().at_ns
+    }
+
+    #[test]
+    fn repaired_clock_of_a_vantage_is_followed_at_once() {
+        let (judge, now_ns) = (Judge::default(), 100_000 * S);
+        judge.observe(&[sample("ams", 1800.0, now_ns - 1800 * S)], &announced(-1800 * S), now_ns);
+        // Its clock was set; the next announcement is yet to come.
+        judge.observe(&[sample("ams", 0.0, now_ns + S)], &announced(-1800 * S), now_ns + S);
+        assert_eq!(last_ns(&judge), now_ns + S);
+        judge.observe(&[sample("ams", 0.0, now_ns + 30 * S)], &announced(0), now_ns + 30 * S);
+        assert_eq!(last_ns(&judge), now_ns + 30 * S);
+    }
+
+    #[test]
+    fn clock_of_the_hub_that_was_set_back_stops_no_verdict() {
+        let (judge, now_ns) = (Judge::default(), 100_000 * S);
+        let difference_s = |picture: &Picture| picture.skew[0].estimate_s.abs();
+        assert!(difference_s(&compared(&judge, now_ns, 0.0)) < 0.01);
+        let after = compared(&judge, now_ns - 3000 * S, 0.5);
+        assert!(last_ns(&judge) < now_ns - 2990 * S && difference_s(&after) > 0.4, "{:?}", after.skew);
+    }
+
+    #[test]
+    fn announced_clocks_of_any_error_are_borne() {
+        let now_ns = 1_800_000_000 * S;
+        for ahead_ns in [i64::MIN, i64::MIN + 1, i64::MAX, -now_ns] {
+            let judge = Judge::default();
+            judge.observe(&[sample("ams", 0.0, now_ns)], &announced(ahead_ns), now_ns);
+            assert!(judge.roster().values().flat_map(BTreeMap::values).all(|seen| seen.at_ns <= now_ns + S));
+        }
     }
 
     #[test]
