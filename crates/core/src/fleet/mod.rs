@@ -51,6 +51,8 @@ use witness::Witness;
 /// A round is at least this long, in seconds: samples arrive late by up to a second, however often servers are polled,
 /// and would have lapsed by then.
 const SHORTEST_ROUND_S: f64 = 1.0;
+/// And at most this long, however rarely servers are polled.
+const LONGEST_ROUND_S: f64 = 30.0 * 86_400.0;
 /// The verdicts that are kept unless configured otherwise.
 const VERDICTS: usize = 10_000;
 
@@ -163,11 +165,14 @@ impl Fleet {
         self.vantages[vantage].weight = weight;
     }
 
-    /// How long a round is, in seconds: what was configured, or the usual time between two polls of a cell, at least one
-    /// second.
+    /// How long a round is, in seconds: what was configured, or the usual time between two polls of a cell, from one
+    /// second to 30 days.
     #[must_use]
     pub fn round_s(&self) -> f64 {
-        self.config.round_s.unwrap_or_else(|| round::usual_spacing_s(&self.vantages)).max(SHORTEST_ROUND_S)
+        self.config
+            .round_s
+            .unwrap_or_else(|| round::usual_spacing_s(&self.vantages))
+            .clamp(SHORTEST_ROUND_S, LONGEST_ROUND_S)
     }
 
     /// Judges everything at `now_ns` and returns the verdict. Within one round of the last judgement nothing is judged

@@ -16,6 +16,9 @@ const OFFSETS: usize = 9;
 /// A vantage whose clock is off by more than this is put on the time of the servers, in seconds.
 const FAR_OFF_S: f64 = 0.5;
 
+/// Recorded times outside of 1970 to 2116 count as these, so that no difference of two overflows.
+const TIMES_NS: std::ops::RangeInclusive<i64> = 0..=i64::MAX / 2;
+
 /// A replay under way. Samples are judged in the order of true time as well as it is known: a recorded time is the
 /// vantage's clock, and when that is far off it is corrected by what the servers say.
 #[derive(Debug)]
@@ -127,6 +130,31 @@ impl FleetReplay {
         sorted.sort_by(f64::total_cmp);
         let middle_s = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
         let correction_ns = if middle_s.abs() > FAR_OFF_S { (middle_s * 1e9) as i64 } else { 0 };
-        sample.at.wall_ns.saturating_add(correction_ns)
+        sample.at.wall_ns.saturating_add(correction_ns).clamp(*TIMES_NS.start(), *TIMES_NS.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::sample::{Measure, Outcome, ServerIdent};
+
+    #[test]
+    fn recordings_of_any_times_are_judged() {
+        let mut replay = FleetReplay::new();
+        for n in 0..200_i64 {
+            let wall_ns = [i64::MIN, -1, 0, 1_800_000_000_000_000_000 + n * 64_000_000_000, i64::MAX][n as usize % 5];
+            for vantage in ["ams", "ber", "fra"] {
+                for (name, offset_s) in [("a", 0.0), ("b", 0.001), ("c", 4e9)] {
+                    let server = ServerIdent::seen_from(vantage, name);
+                    replay.observe(&Arc::new(Sample {
+                        measure: Some(Measure { offset_s, delay_s: 0.01, root_distance_s: 0.02 }),
+                        ..Sample::unasked(Stamp::new(wall_ns, n, 0), server, Outcome::Sample, 64.0)
+                    }));
+                }
+            }
+        }
+        assert!(!replay.finish(&mut |_| {}).verdicts.is_empty());
     }
 }

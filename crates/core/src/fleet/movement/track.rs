@@ -86,7 +86,7 @@ impl Track {
         // A clock goes its own way while it is not read.
         let is_gap = self.points.len() > 1 && {
             let (first, last) = (self.points[0], self.points[self.points.len() - 1]);
-            at_ns - last.0 > GAP * (last.0 - first.0) / (self.points.len() as i64 - 1)
+            at_ns - last.0 > GAP.saturating_mul(last.0 - first.0) / (self.points.len() as i64 - 1)
         };
         if is_gap {
             self.points.clear();
