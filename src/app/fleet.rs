@@ -119,12 +119,19 @@ async fn judge_on(silent_after: Duration, store: StoreHandle, boards: handle::Fl
         let (judge, view, picture) = (Arc::clone(&boards.judge), boards.hub.view(), boards.picture.clone());
         // A round of a large fleet takes some milliseconds.
         let judged = tokio::task::spawn_blocking(move || {
+            let before = picture.borrow().left_out;
             let next = judge.judge(&view, silent_after, Instant::now(), crate::clock::now().wall_ns);
+            let is_crowded = before == 0 && next.left_out > 0;
             picture.send_replace(Arc::new(next));
+            is_crowded
         });
-        if let Err(why) = judged.await {
-            warn!(log, "the verdict of the fleet failed"; "reason" => %why);
-            return;
+        match judged.await {
+            Ok(true) => warn!(log, "the fleet has too many servers: some are stored and not judged"),
+            Ok(false) => {}
+            Err(why) => {
+                warn!(log, "the verdict of the fleet failed"; "reason" => %why);
+                return;
+            }
         }
     }
 }

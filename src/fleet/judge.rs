@@ -1,6 +1,6 @@
 //! What a hub makes of the samples of all vantages: the verdict of the fleet, the skew matrix, and who sees which server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ const LATE_NS: i64 = 600 * 1_000_000_000;
 const FAR_OFF_NS: u64 = 1_000_000_000;
 /// A sample that seems to be taken this long after it came has a time that means nothing, and is not judged.
 const FUTURE_NS: i64 = 60 * 1_000_000_000;
+/// When there are too many servers, those that were not polled for this long are forgotten.
+const FORGOTTEN_NS: i64 = 86_400 * 1_000_000_000;
 /// Samples that a vantage must have sent before it counts.
 const TESTED: u64 = 3;
 
@@ -37,13 +39,22 @@ pub struct Picture {
     pub skew: Vec<Skew>,
     /// Samples that came too late to be judged.
     pub late: u64,
+    /// Samples that were not judged because there are too many servers.
+    pub left_out: u64,
     /// What all places together see of each server.
     pub quorum: Quorum,
 }
 
 impl Default for Picture {
     fn default() -> Self {
-        Self { at_ns: 0, verdict: FleetVerdict::nothing_yet(), skew: Vec::new(), late: 0, quorum: Quorum::default() }
+        Self {
+            at_ns: 0,
+            verdict: FleetVerdict::nothing_yet(),
+            skew: Vec::new(),
+            late: 0,
+            left_out: 0,
+            quorum: Quorum::default(),
+        }
     }
 }
 
@@ -107,7 +118,11 @@ impl Judge {
         let verdict = inner.fleet.judge(now_ns);
         let counts = |vantage: &str| view.vantages.get(vantage).is_some_and(|known| is_heard(known, silent_after, now));
         let quorum = quorum::count(&inner.roster, &counts, now_ns);
-        Picture { at_ns: now_ns, verdict, skew: inner.fleet.skew().pairs().to_vec(), late: inner.late, quorum }
+        let (skew, left_out) = (inner.fleet.skew().pairs().to_vec(), inner.fleet.left_out());
+        if left_out > 0 {
+            inner.forget(now_ns);
+        }
+        Picture { at_ns: now_ns, verdict, skew, late: inner.late, left_out, quorum }
     }
 
     /// Who sees which server.
@@ -129,6 +144,17 @@ impl Inner {
             self.now_ns = now_ns;
         }
         self.now_ns = self.now_ns.max(now_ns);
+    }
+
+    /// Forgets servers that nobody polls any more, and begins again if that makes room for those that were left out.
+    fn forget(&mut self, now_ns: i64) {
+        for servers in self.roster.values_mut() {
+            servers.retain(|_, seen| seen.at_ns > now_ns.saturating_sub(FORGOTTEN_NS));
+        }
+        let servers: HashSet<&Witness> = self.roster.values().flat_map(BTreeMap::keys).collect();
+        if Fleet::has_room_for(servers.len()) {
+            self.fleet = Fleet::new(FleetConfig::default());
+        }
     }
 
     fn take(&mut self, vantage: &Arc<str>, group: &Arc<str>, sample: &Sample, at_ns: i64) {
@@ -270,6 +296,24 @@ mod tests {
         assert!(difference_s(&compared(&judge, now_ns, 0.0)) < 0.01);
         let after = compared(&judge, now_ns - 3000 * S, 0.5);
         assert!(last_ns(&judge) < now_ns - 2990 * S && difference_s(&after) > 0.4, "{:?}", after.skew);
+    }
+
+    #[test]
+    fn servers_that_are_gone_make_room_for_new_ones() {
+        let (judge, view, now) = (Judge::default(), HubView::default(), Instant::now());
+        let observe = |n: u16, at_ns: i64| {
+            let address = format!("192.0.2.{}:{}", n % 250, 1000 + n).parse().ok();
+            judge.observe(&[Arc::new(Sample { address, ..Sample::clone(&sample("ams", 0.0, at_ns)) })], &view, at_ns);
+            judge.judge(&view, Duration::from_secs(90), now, at_ns).left_out
+        };
+        let start_ns = 100_000 * S;
+        for n in 0..1000 {
+            assert_eq!(observe(n, start_ns), 0);
+        }
+        assert_eq!(observe(1000, start_ns + S), 1, "too many at once");
+        let late_ns = start_ns + 2 * FORGOTTEN_NS;
+        observe(2000, late_ns);
+        assert_eq!((observe(2001, late_ns + S), judge.roster()["ams"].len()), (0, 2));
     }
 
     #[test]

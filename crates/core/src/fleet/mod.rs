@@ -53,6 +53,10 @@ use witness::Witness;
 const SHORTEST_ROUND_S: f64 = 1.0;
 /// And at most this long, however rarely servers are polled.
 const LONGEST_ROUND_S: f64 = 30.0 * 86_400.0;
+/// Most servers that are judged. A round compares each with every other one, in time and in memory.
+const MOST_SERVERS: usize = 2000;
+/// Most of them that one vantage brings in, so that it leaves room for those of others.
+const MOST_OF_ONE: usize = MOST_SERVERS / 2;
 /// The verdicts that are kept unless configured otherwise.
 const VERDICTS: usize = 10_000;
 
@@ -88,6 +92,8 @@ struct Vantage {
     /// Cells by server.
     cells: BTreeMap<usize, Cell>,
     clock: raw::RawClock,
+    /// How many servers it was the first to see.
+    brought: usize,
 }
 
 /// A server of the fleet.
@@ -115,6 +121,7 @@ pub struct Fleet {
     skew: SkewMatrix,
     judged_ns: Option<i64>,
     first_ns: Option<i64>,
+    left_out: u64,
 }
 
 impl Fleet {
@@ -137,13 +144,19 @@ impl Fleet {
             skew: SkewMatrix::default(),
             judged_ns: None,
             first_ns: None,
+            left_out: 0,
         }
     }
 
     /// Takes a sample of `vantage`, measured at `at_ns`. O(1): nothing is judged before [`Fleet::judge`]. Samples of one
-    /// cell that are not newer than the last are left out.
+    /// cell that are not newer than the last are left out, and so are those of servers beyond 2000, or beyond 1000 that one
+    /// vantage was the first to see.
     pub fn observe(&mut self, vantage: &str, witness: &Witness, sample: &Sample, at_ns: i64) {
-        let (vantage, server) = (self.vantage(vantage), self.server(witness));
+        let vantage = self.vantage(vantage);
+        let Some(server) = self.server(vantage, witness) else {
+            self.left_out += 1;
+            return;
+        };
         let names = &mut self.servers[server].names;
         match names.get_mut(&sample.server.name) {
             Some(count) => *count += 1,
@@ -157,6 +170,18 @@ impl Fleet {
         if let Some(reading) = Reading::of(sample, at_ns) {
             vantage.cells.entry(server).or_default().add(reading);
         }
+    }
+
+    /// How many samples were left out because there are too many servers.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Whether so few of `servers` servers would be known after a new beginning that there was room again.
+    #[must_use]
+    pub fn has_room_for(servers: usize) -> bool {
+        servers <= MOST_OF_ONE
     }
 
     /// How much the samples of `vantage` count from now on.
@@ -224,18 +249,23 @@ impl Fleet {
         self.by_name.insert(Arc::clone(&name), index);
         self.names.push(name);
         let (weight, clock) = (Weight::default(), raw::RawClock::default());
-        self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock });
+        self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock, brought: 0 });
         index
     }
 
-    fn server(&mut self, witness: &Witness) -> usize {
+    /// The index of a server, which `vantage` may be the first to see; `None` beyond the limits.
+    fn server(&mut self, vantage: usize, witness: &Witness) -> Option<usize> {
         if let Some(known) = self.by_witness.get(witness) {
-            return *known;
+            return Some(*known);
         }
-        let index = self.servers.len();
+        let (index, brought) = (self.servers.len(), &mut self.vantages[vantage].brought);
+        if index >= MOST_SERVERS || *brought >= MOST_OF_ONE {
+            return None;
+        }
+        *brought += 1;
         self.by_witness.insert(witness.clone(), index);
         self.servers.push(Server { witness: witness.clone(), names: BTreeMap::new() });
-        index
+        Some(index)
     }
 
     /// One round: a grid of all readings, the contradictions in it, what follows, and the verdict.
@@ -254,5 +284,31 @@ impl Fleet {
         let round = judge::Round { grid: &self.grid, conflict: &conflict, proofs: &proofs, now_ns, first_ns, round_s };
         let verdict = judge::judge(&round, &mut self.findings, &mut self.movement, &labels);
         self.history.record(verdict, (3e9 * round_s) as i64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::sample::{Outcome, ServerIdent};
+
+    #[test]
+    fn servers_of_one_vantage_leave_room_for_those_of_others() {
+        let mut fleet = Fleet::new(FleetConfig::default());
+        let sample = Sample::unasked(Stamp::new(1, 1, 0), ServerIdent::named("s"), Outcome::Timeout, 16.0);
+        let witness = |n: u32| Witness::at((std::net::Ipv4Addr::from_bits(0xc600_0000 + n), 123).into(), &"g".into());
+        for n in 0..5000 {
+            fleet.observe("eve", &witness(n), &sample, i64::from(n));
+        }
+        assert_eq!((fleet.servers.len(), fleet.left_out()), (MOST_OF_ONE, 4000));
+        fleet.observe("ams", &witness(10_000), &sample, 5000);
+        fleet.observe("ams", &witness(0), &sample, 5000);
+        assert_eq!((fleet.servers.len(), fleet.left_out()), (MOST_OF_ONE + 1, 4000), "a known one is no new one");
+        for n in 20_000..25_000 {
+            fleet.observe("ber", &witness(n), &sample, 6000);
+            fleet.observe("fra", &witness(n + 10_000), &sample, 6000);
+        }
+        assert_eq!(fleet.servers.len(), MOST_SERVERS);
     }
 }
