@@ -53,13 +53,18 @@ pub fn request(error: &str, complaint: Option<&str>) -> String {
              nats-conf` and reload the server"
         );
     }
-    const CODES: [(&[&str], &str); 11] = [
+    const CODES: [(&[&str], &str); 12] = [
         (&["10077"], "the stream is full: a hub must read it, or raise its max_bytes"),
         (&["10002"], "the account has no storage left: raise max_file of its jetstream block in nats.conf"),
         (&["10047"], "the server has no storage left: raise max_file in nats.conf, or free its disk"),
         (&["10054", "MaxPayloadExceeded"], "the message is larger than the server accepts: set max_payload to 256K"),
         (&["10039", "10076"], NO_JETSTREAM),
         (&["10014"], "the hub's consumer is gone; it is created again"),
+        (
+            &["Consumer Deleted"],
+            "the consumer of this hub was deleted: another hub has the same fleet.name, give each hub a name of its own; \
+             or the stream was deleted, and is created again",
+        ),
         (&["10026"], "the account has no consumer left: raise max_consumers in nats.conf"),
         (&["10027"], "the account has no stream left: raise max_streams in nats.conf"),
         (&["10058"], "the stream exists with other settings: delete it with `nats stream rm`, agents send again"),
@@ -106,6 +111,10 @@ mod tests {
             ("error code 10074", "nats.replicas"),
             ("no stream found for given subject", "start a hub"),
             ("timed out: didn't receive ack in time", "quorum"),
+            (
+                "error while processing messages from the stream: 409, Some(\"Consumer Deleted\")",
+                "each hub a name of its own",
+            ),
         ] {
             assert!(request(error, None).contains(part), "{error}");
         }
