@@ -4,7 +4,7 @@
 //! docs/ANALYSIS.md.
 
 use ntp_monitor_core::stats::attribution::Attribution;
-use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State};
+use ntp_monitor_core::stats::verdict::{Entry, History, Kind, State, When};
 use ntp_monitor_core::world::{Fault, World};
 
 const HOUR: f64 = 3600.0;
@@ -40,7 +40,7 @@ fn run(world: &World) -> Vec<Entry> {
     let mut history = History::new(1000);
     for sample in world.samples() {
         if attribution.observe(&sample).expect("the world makes proper samples") {
-            history.record(attribution.verdict());
+            history.record(attribution.verdict(), When(sample.at.wall_ns));
         }
     }
     history.entries().cloned().collect()

@@ -52,7 +52,7 @@ impl Judgement {
         let judged = self.attribution.observe(sample);
         let mut events = self.attribution.take_events();
         if judged == Ok(true) {
-            self.history.record(self.attribution.verdict());
+            self.history.record(self.attribution.verdict(), now.when);
             self.leap.look(&self.attribution.announcements(), now.when, now.at_s, &mut events);
         }
         events.into_iter().for_each(|event| self.recorder.record(event, now));

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ntp_monitor_core::stats::attribution::Attribution;
-use ntp_monitor_core::stats::verdict::{Entry, History, Kind, LocalVerdict, Sign, State, Verdict};
+use ntp_monitor_core::stats::verdict::{Entry, History, Kind, LocalVerdict, Sign, State, Verdict, When};
 
 use ntp_monitor_core::world::Fault;
 
@@ -88,7 +88,7 @@ pub fn score(case: &Case) -> Score {
             continue;
         }
         let verdict = attribution.verdict();
-        history.record(verdict);
+        history.record(verdict, When(sample.at.wall_ns));
         let before = state.replace(verdict.state);
         let is_change = before.is_some_and(|before| before != verdict.state) && t_s > first_s + 1.0;
         changes += usize::from(is_change);

@@ -9,9 +9,11 @@ use crate::stats::verdict::When;
 
 /// A size is reported again when it has changed by this part.
 const CHANGED_BY: f64 = 0.05;
+/// An error that has grown by this factor is reported again.
+const GROWN_BY: f64 = 2.0;
 /// The share of wrong replies is reported again when it has changed by this much.
 const SHARE_CHANGED_BY: f64 = 0.1;
-/// A finding that has shrunk below this part of its largest size is ending. What was reported before describes it.
+/// A finding whose error has shrunk below this part of the largest one is ending. What was reported before describes it.
 pub(in crate::stats) const ENDING_BELOW: f64 = 0.5;
 
 /// A finding that holds now, as an event without an end.
@@ -20,6 +22,8 @@ pub(in crate::stats) struct Finding {
     pub event: Event,
     /// Its size, in the unit of its kind.
     pub size: Option<f64>,
+    /// How far the clock is off, in seconds, without sign; 0 where that is not known.
+    pub error_s: f64,
     /// The part of the replies that are wrong, where only some are.
     pub share: Option<f64>,
 }
@@ -44,8 +48,8 @@ struct Open {
     latest: Finding,
     /// The time of the first report.
     seen: When,
-    /// The largest size of its kind, without sign.
-    peak: f64,
+    /// The largest error.
+    peak_s: f64,
 }
 
 impl Tracker {
@@ -67,8 +71,8 @@ impl Tracker {
                     // A later onset is another finding.
                     events.extend(known.map(|open| open.end(finding.event.start)));
                     events.push(finding.event.clone());
-                    let peak = finding.size.map_or(0.0, f64::abs);
-                    Open { reported: finding.clone(), latest: finding, seen: times.now, peak }
+                    let peak_s = finding.error_s;
+                    Open { reported: finding.clone(), latest: finding, seen: times.now, peak_s }
                 }
             });
         }
@@ -78,12 +82,10 @@ impl Tracker {
 
 impl Open {
     fn refine(&mut self, finding: Finding, events: &mut Vec<Event>) {
-        let size = finding.size.map_or(0.0, f64::abs);
-        let peak = if finding.event.kind == self.latest.event.kind { self.peak } else { 0.0 };
-        if size < ENDING_BELOW * peak {
+        if finding.error_s < ENDING_BELOW * self.peak_s {
             return;
         }
-        self.peak = peak.max(size);
+        self.peak_s = self.peak_s.max(finding.error_s);
         self.latest = finding;
         let (reported, latest) = (&self.reported, &self.latest);
         let is_news = match (reported.size, latest.size) {
@@ -91,7 +93,9 @@ impl Open {
             (reported, latest) => reported.is_some() != latest.is_some(),
         };
         let share = |finding: &Finding| finding.share.unwrap_or(1.0);
-        let is_news = is_news || (share(reported) - share(latest)).abs() > SHARE_CHANGED_BY;
+        let is_news = is_news
+            || (share(reported) - share(latest)).abs() > SHARE_CHANGED_BY
+            || latest.error_s > GROWN_BY * reported.error_s;
         if is_news || self.replaced().is_some() {
             events.push(Event { replaces: self.replaced(), ..latest.event.clone() });
             self.reported = self.latest.clone();
@@ -143,7 +147,7 @@ mod tests {
             sentence: String::new(),
             replaces: None,
         };
-        Finding { event, size, share: None }
+        Finding { event, size, error_s: size.map_or(0.0, f64::abs), share: None }
     }
 
     /// The number of reports, and the events that remain, after findings at these times.
@@ -198,6 +202,15 @@ mod tests {
         let (_, kept) =
             followed(&[(100, step(0.10)), (110, step(0.07)), (120, step(0.04)), (130, step(-0.001)), (140, None)]);
         assert_eq!((kept.len(), kept[0].detail.as_str(), kept[0].end), (1, "0.07", Some(When(139))));
+    }
+
+    #[test]
+    fn growing_error_of_a_drift_is_reported() {
+        let drift = |error_s| Some(Finding { error_s, ..finding(EventKind::ServerDrift, 95, Some(2.0)) });
+        assert_eq!(
+            followed(&[(100, drift(0.001)), (110, drift(0.0015)), (120, drift(0.003)), (130, drift(0.005))]).0,
+            2
+        );
     }
 
     #[test]

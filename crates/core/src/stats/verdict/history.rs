@@ -173,10 +173,9 @@ impl Blame {
 
 /// The size of the fault that a verdict names, in seconds, without sign; 0 where it names none.
 fn size_s(verdict: &Verdict) -> f64 {
-    let of_server = |server: &ServerVerdict| server.size_s.or(server.gap_s).map_or(0.0, f64::abs);
     match verdict.state {
         State::LocalWrong => verdict.local.estimate_s.map_or(0.0, f64::abs),
-        State::ServerWrong => verdict.blamed().map(of_server).fold(0.0, f64::max),
+        State::ServerWrong => verdict.blamed().map(ServerVerdict::error_s).fold(0.0, f64::max),
         _ => 0.0,
     }
 }
@@ -193,18 +192,37 @@ pub struct History {
     capacity: usize,
     /// See [`Entry::update`], for the newest entry.
     peak_s: f64,
+    /// The last numbers of the newest entry, if it accuses nobody, and when they were found. What follows it begins before
+    /// it is noticed, and the entry must not describe that.
+    numbers: std::collections::VecDeque<Numbers>,
 }
+
+/// What an entry says at a moment.
+#[derive(Debug, Clone)]
+struct Numbers {
+    at: When,
+    local: EntryLocal,
+    sentence: String,
+}
+
+/// This many numbers are remembered.
+const NUMBERS: usize = 16;
 
 impl History {
     /// Creates a history of at most `capacity` verdicts (at least one); beyond that the oldest is dropped.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { entries: std::collections::VecDeque::new(), capacity: capacity.max(1), peak_s: 0.0 }
+        Self {
+            entries: std::collections::VecDeque::new(),
+            capacity: capacity.max(1),
+            peak_s: 0.0,
+            numbers: std::collections::VecDeque::new(),
+        }
     }
 
-    /// Records the current verdict. Call it whenever the verdict may have changed; an unchanged verdict updates the
-    /// last entry.
-    pub fn record(&mut self, verdict: &Verdict) {
+    /// Records the verdict of `now`. Call it whenever the verdict may have changed; an unchanged verdict updates the last
+    /// entry.
+    pub fn record(&mut self, verdict: &Verdict, now: When) {
         let Some(since) = verdict.since else { return };
         let mut newest = match self.entries.pop_back_if(|last| last.continues(verdict)) {
             Some(mut last) => {
@@ -213,6 +231,7 @@ impl History {
             }
             None => {
                 self.peak_s = 0.0;
+                self.recall(since);
                 Entry::open(verdict, since, &mut self.peak_s)
             }
         };
@@ -220,7 +239,25 @@ impl History {
         if !newest.blamed.iter().any(|b| is_shared(b.kind)) {
             newest.since = since;
         }
+        if newest.accuses_nobody() {
+            self.numbers.truncate(NUMBERS - 1);
+            self.numbers.push_front(Numbers {
+                at: now,
+                local: newest.local.clone(),
+                sentence: newest.sentence.clone(),
+            });
+        }
         self.append(newest);
+    }
+
+    /// Lets the newest entry say what it said before `since`, when the next one begins.
+    fn recall(&mut self, since: When) {
+        let before = self.numbers.drain(..).find(|numbers| numbers.at < since);
+        if let Some((entry, numbers)) = self.entries.back_mut().zip(before)
+            && entry.accuses_nobody()
+        {
+            (entry.local, entry.sentence) = (numbers.local, numbers.sentence);
+        }
     }
 
     /// Appends an entry and ends the previous one where it begins. A refined onset can move this boundary in both
@@ -282,11 +319,11 @@ mod tests {
     #[test]
     fn new_verdict_ends_the_previous_one_at_its_onset() {
         let mut history = History::new(10);
-        history.record(&verdict(State::Consistent, 0, &[]));
-        history.record(&verdict(State::ServerWrong, 100, &[("a", 0.1)]));
-        history.record(&verdict(State::ServerWrong, 90, &[("a", 0.3)]));
-        history.record(&verdict(State::ServerWrong, 90, &[("a", 0.2)]));
-        history.record(&verdict(State::Consistent, 500, &[]));
+        history.record(&verdict(State::Consistent, 0, &[]), When(0));
+        history.record(&verdict(State::ServerWrong, 100, &[("a", 0.1)]), When(100));
+        history.record(&verdict(State::ServerWrong, 90, &[("a", 0.3)]), When(90));
+        history.record(&verdict(State::ServerWrong, 90, &[("a", 0.2)]), When(90));
+        history.record(&verdict(State::Consistent, 500, &[]), When(500));
         let entries: Vec<_> = history.entries().collect();
         assert_eq!(entries.len(), 3);
         // The onset was refined from 100 to 90, and the boundary moved with it.
@@ -302,18 +339,18 @@ mod tests {
         let mut wrong = verdict(State::ServerWrong, 0, &[("a", 0.1), ("b", 0.1), ("c", 0.1)]);
         wrong.servers[1].authentication = Some(Authentication::None);
         wrong.sentence = "They are wrong.".to_owned();
-        history.record(&wrong);
+        history.record(&wrong, When(0));
         let said = history.entries().next().unwrap().sentence_with_authentication();
         assert_eq!(said, "They are wrong. Authenticated by NTS: a, c. Plain NTP, which can be forged on the way: b.");
         wrong.state = State::Path;
-        history.record(&wrong);
+        history.record(&wrong, When(0));
         assert_eq!(history.entries().next().unwrap().sentence_with_authentication(), "They are wrong.");
     }
 
     #[test]
     fn json_has_the_documented_keys() {
         let mut history = History::new(10);
-        history.record(&verdict(State::ServerWrong, 0, &[("a", 0.1)]));
+        history.record(&verdict(State::ServerWrong, 0, &[("a", 0.1)]), When(0));
         let json = serde_json::to_value(history.entries().next().unwrap()).unwrap();
         for key in ["since", "until", "state", "local", "blamed", "assumption", "sentence"] {
             assert!(json.get(key).is_some(), "{key}");
@@ -330,10 +367,21 @@ mod tests {
         for (size_s, sentence) in [(0.1, "100 ms"), (0.07, "70 ms"), (0.04, "40 ms"), (-0.001, "1 ms")] {
             let mut wrong = verdict(State::LocalWrong, 100, &[]);
             (wrong.local.estimate_s, wrong.sentence) = (Some(size_s), sentence.to_owned());
-            history.record(&wrong);
+            history.record(&wrong, When(0));
         }
         let entry = history.entries().next().unwrap();
         assert_eq!((entry.local.estimate_s, entry.sentence.as_str()), (Some(0.07), "70 ms"));
+    }
+
+    #[test]
+    fn entry_does_not_describe_what_follows_it() {
+        let mut history = History::new(10);
+        for (now, sentence) in [(100, "within 20 ms"), (110, "within 21 ms"), (120, "within 1 s")] {
+            let verdict = Verdict { sentence: sentence.to_owned(), ..verdict(State::Consistent, 0, &[]) };
+            history.record(&verdict, When(now));
+        }
+        history.record(&verdict(State::LocalWrong, 115, &[]), When(130));
+        assert_eq!(history.entries().next().unwrap().sentence, "within 21 ms");
     }
 
     #[test]
@@ -341,7 +389,7 @@ mod tests {
         let mut history = History::new(2);
         for k in 0..5 {
             let state = if k % 2 == 0 { State::Consistent } else { State::Undecidable };
-            history.record(&verdict(state, k, &[]));
+            history.record(&verdict(state, k, &[]), When(k));
         }
         assert_eq!(history.entries().len(), 2);
     }

@@ -194,6 +194,15 @@ pub struct ServerVerdict {
     pub sentence: String,
 }
 
+impl ServerVerdict {
+    /// How far its clock is off, in seconds, without sign: the size of the movement, or else the proven gap; 0 where
+    /// neither is known.
+    #[must_use]
+    pub fn error_s(&self) -> f64 {
+        self.size_s.or(self.gap_s).map_or(0.0, f64::abs)
+    }
+}
+
 /// The majority that the verdict is based on.
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct MajorityVerdict {

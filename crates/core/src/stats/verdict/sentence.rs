@@ -63,7 +63,11 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
     let name = &it.server;
     let since = since(it.since);
     let kind = it.kind.map_or_else(String::new, |k| format!(" ({})", describe(k, it)));
-    let others = share(majority);
+    let others = match majority {
+        // Of those heard now, this server is none.
+        Some(majority) if majority.members == majority.of => format!("the {} other servers", majority.of),
+        _ => share(majority),
+    };
     let text = match (it.kind, it.proven, it.blamed) {
         (_, true, true) => format!(
             "{name} is wrong by at least {}{since}{kind}: its error range does not overlap the range that {others} \

@@ -15,7 +15,7 @@ fn entries_of(samples: impl Iterator<Item = Sample>, attribution: &mut Attributi
     let mut history = History::new(1000);
     for sample in samples {
         if attribution.observe(&sample) == Ok(true) {
-            history.record(attribution.verdict());
+            history.record(attribution.verdict(), crate::stats::verdict::When(sample.at.wall_ns));
         }
     }
     history.entries().cloned().collect()
