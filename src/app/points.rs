@@ -30,7 +30,7 @@ pub(super) struct Points {
 }
 
 /// The parts of a verdict that are written as soon as they change.
-type VerdictKey = (State, Option<When>, Vec<String>);
+type VerdictKey = (State, Option<When>, Vec<Arc<str>>);
 
 impl Points {
     /// Runs until the snapshot channel closes.

@@ -140,7 +140,7 @@ fn distribution(point: Point, name: &str, summary: &Summary) -> Point {
 }
 
 fn verdict(vantage: &str, wall_ns: i64, judged: &Verdict) -> Point {
-    let blamed: Vec<&str> = judged.blamed().map(|server| server.server.as_str()).collect();
+    let blamed: Vec<&str> = judged.blamed().map(|server| &*server.server).collect();
     let gap_s = judged.blamed().filter_map(|server| server.gap_s).reduce(f64::max);
     let local = &judged.local;
     let point = Point::new(VERDICT, wall_ns)
