@@ -93,7 +93,7 @@ impl Values {
 
     /// The time of the oldest value that is kept.
     pub fn oldest_s(&self) -> Option<f64> {
-        (!self.is_empty()).then(|| self.begin_s + self.oldest as f64 * TICK_S)
+        (!self.is_empty()).then_some(self.begin_s + self.oldest as f64 * TICK_S)
     }
 }
 
