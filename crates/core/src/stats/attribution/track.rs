@@ -2,7 +2,7 @@
 //! the level.
 //!
 //! A server's series holds its offsets from the common mode; that of this host's clock holds the common mode itself.
-//! Memory: [`KEPT`] values of eight bytes.
+//! Memory: [`KEPT`] values of ten bytes.
 
 use serde::{Deserialize, Serialize};
 
