@@ -1,9 +1,11 @@
-//! Checks the memory limits of the process, and makes the allocator fit into a limited address space.
+//! Checks the memory limits of the process, makes the allocator fit into a limited address space, and gives back memory
+//! that only the start or a reload needed.
 //!
 //! The allocator of glibc reserves 64 MiB of address space for each thread, up to eight times the number of processors.
 //! If the address space is limited (`ulimit -v`), there is then no room for the stacks of new threads, and the parts of
 //! the service that need a thread fail. So the allocator is limited to two reservations for all threads.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
@@ -14,6 +16,8 @@ const ADDRESS_SPACE: u64 = 128 << 20;
 /// With less memory (in bytes) the kernel is likely to kill the service. It needs 25 MB for ten servers.
 const MEMORY: u64 = 48 << 20;
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
+const OWN_PROGRAM: &str = "/proc/self/exe";
+const OWN_MAPPINGS: &str = "/proc/self/smaps";
 
 /// Prepares the allocator and compares the limits of this process with what the service needs. Must be called before
 /// there is a second thread. Returns a warning.
@@ -67,17 +71,71 @@ fn limit_arenas() {
 #[cfg(not(target_env = "gnu"))]
 fn limit_arenas() {}
 
-/// Returns free memory to the system. The allocator does not return memory that is followed by used memory. Reading the
-/// configuration of 20,000 servers takes 130 MB for a moment; after a reload this returns 119 MB of it, in 8 ms.
+/// Returns memory to the system that is not used any more, after the start and after a reload.
+pub(super) fn give_back() {
+    give_back_heap();
+    give_back_code();
+}
+
+/// The allocator does not return memory that is followed by used memory. Reading the configuration of 20,000 servers takes
+/// 130 MB for a moment; after a reload this returns 119 MB of it, in 8 ms.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "no crate that is used here wraps malloc_trim")]
-pub(super) fn give_back() {
+fn give_back_heap() {
     // SAFETY: the call takes a number, and returns only unused pages.
     let _ = unsafe { nix::libc::malloc_trim(0) };
 }
 
 #[cfg(not(target_env = "gnu"))]
-pub(super) fn give_back() {}
+fn give_back_heap() {}
+
+/// Unmaps the machine code and the constants of the program. The kernel maps what is used again from its page cache; the
+/// code that only the start or a reload needed stays unmapped. Returns the number of bytes of address space.
+fn give_back_code() -> usize {
+    let (Ok(program), Ok(mappings)) = (std::fs::read_link(OWN_PROGRAM), std::fs::read_to_string(OWN_MAPPINGS)) else {
+        return 0;
+    };
+    let ranges = unwritten(&mappings, &program);
+    ranges.into_iter().filter(unmap).map(|range| range.len()).sum()
+}
+
+#[expect(unsafe_code, reason = "madvise is unsafe in nix as well")]
+fn unmap(range: &Range<usize>) -> bool {
+    let start = std::ptr::with_exposed_provenance_mut(range.start);
+    // SAFETY: the range is a private mapping of the file of this program, which stays mapped as long as the process
+    // lives. It cannot be written, and none of its pages differs from the file, so the kernel can read all of them again.
+    unsafe { nix::libc::madvise(start, range.len(), nix::libc::MADV_DONTNEED) == 0 }
+}
+
+/// The mappings of the program's file, in the text of `/proc/self/smaps`, that are not writable and whose pages are all
+/// the same as in the file. Relocated data is not writable either, but differs from the file: it has anonymous pages, in
+/// memory or swapped out.
+fn unwritten(mappings: &str, program: &Path) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut candidate = None;
+    for line in mappings.lines() {
+        // Either the head of a mapping (range, permissions, offset, device, inode, file) or a name and a value of it.
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(first), Some(second)) = (fields.next(), fields.next()) else { continue };
+        if let Some(range) = address_range(first) {
+            let file = line.splitn(6, ' ').nth(5).map(str::trim_start);
+            let ours = file.is_some_and(|file| Path::new(file) == program);
+            candidate = (ours && matches!(second, "r-xp" | "r--p")).then_some(range);
+        } else if first == "Anonymous:" && second != "0" {
+            candidate = None;
+        } else if first == "Swap:" && second == "0" {
+            // This line follows that of anonymous pages.
+            found.extend(candidate.take());
+        }
+    }
+    found
+}
+
+fn address_range(text: &str) -> Option<Range<usize>> {
+    let (start, end) = text.split_once('-')?;
+    let address = |text| usize::from_str_radix(text, 16).ok();
+    Some(address(start)?..address(end)?)
+}
 
 #[cfg(test)]
 mod tests {
@@ -106,5 +164,32 @@ mod tests {
         assert_eq!(group_limit("1:name=systemd:/x\n0::/a/b\n", read), Some(64 << 20));
         assert_eq!(group_limit("0::/\n", read), Some(128 << 20));
         assert_eq!(group_limit("4:memory:/a\n", read), None);
+    }
+
+    #[test]
+    fn only_unwritten_read_only_mappings_of_the_program_are_unmapped() {
+        let mapping = |head: &str, anonymous: u32, swapped: u32| {
+            format!("{head}\nRss: 64 kB\nAnonymous: {anonymous} kB\nSwap: {swapped} kB\nVmFlags: rd\n")
+        };
+        let text = [
+            mapping("1000-3000 r--p 00000000 fe:00 12                /opt/a program", 0, 0),
+            mapping("3000-8000 r-xp 00002000 fe:00 12                /opt/a program", 0, 0),
+            mapping("8000-9000 r--p 00007000 fe:00 12                /opt/a program", 4, 0),
+            mapping("9000-a000 r--p 00008000 fe:00 12                /opt/a program", 0, 4),
+            mapping("a000-b000 rw-p 00009000 fe:00 12                /opt/a program", 0, 0),
+            mapping("b000-c000 r-xp 00000000 fe:00 13                /usr/lib/libc.so.6", 0, 0),
+            mapping("c000-d000 r--p 00000000 00:00 0", 0, 0),
+        ];
+        assert_eq!(unwritten(&text.concat(), Path::new("/opt/a program")), [0x1000..0x3000, 0x3000..0x8000]);
+        assert_eq!(unwritten("", Path::new("/opt/a program")), []);
+    }
+
+    #[test]
+    fn program_runs_on_after_its_code_was_unmapped() {
+        let word = String::from("the same");
+        assert!(give_back_code() > 0);
+        // Constants, relocated data and the heap are as before.
+        let text = judge(Some(0), None).unwrap_err();
+        assert!(text.contains("128 MiB") && word == "the same", "{text}");
     }
 }

@@ -19,6 +19,9 @@ use crate::web::config_editor::Reload;
 /// Time from the stop signal to the end of the process. Container engines kill after 10 s, systemd after 90 s by default.
 const STOP_WITHIN: Duration = Duration::from_millis(7500);
 
+/// Memory that only the start needed is given back after this time, when most servers have been polled once.
+const STARTED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Runs until a stop signal arrives or a core child cannot stay up. At a first start, `first` is the file to which the
 /// service writes what its administrator adds.
 ///
@@ -47,7 +50,12 @@ pub async fn run(
         // Without a terminal or journal, the link would not be read.
         let _ = first_start.print(service.listening(), &mut std::io::stderr().lock());
     }
+    let later = tokio::spawn(async {
+        tokio::time::sleep(STARTED_WITHIN).await;
+        let _ = tokio::task::spawn_blocking(memory::give_back).await;
+    });
     let code = attend(&mut service, signals, &mut manager, inputs, log, control).await;
+    later.abort();
     manager.stopping();
     service.stop(Instant::now() + STOP_WITHIN).await;
     Ok(code)
