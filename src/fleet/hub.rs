@@ -115,7 +115,7 @@ impl Hub {
     async fn listen(&self, link: &Link) -> Result<(), LinkError> {
         let bucket = link.jetstream.get_key_value(link.names.presence()).await;
         let bucket = bucket.map_err(|why| link.fault("open the bucket of announcements", &why))?;
-        // What was announced before is told again now, so its time says nothing about the clock of the vantage.
+        // Announcements from before are delivered now, so their time shows nothing about the clock of the vantage.
         let old = bucket.stream.cached_info().state.last_sequence;
         let watch = bucket.watch_with_history(">").await;
         let mut watch = watch.map_err(|why| link.fault("follow the announcements", &why))?;

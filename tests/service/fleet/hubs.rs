@@ -154,7 +154,7 @@ fn announcement_from_before_the_hub_says_nothing_of_a_clock() {
     // Not for something to happen: for how old the announcement is.
     std::thread::sleep(Duration::from_secs(2));
     let mut hub = hub_home.start();
-    until("the announcement is told again", || {
+    until("the announcement is delivered again", || {
         hub.get("/api/v1/fleet/vantages").1["vantages"][0]["version"].is_string()
     });
     assert_eq!(ahead_s(&mut hub), Some(Value::Null));
