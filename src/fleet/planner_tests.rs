@@ -119,7 +119,7 @@ fn private_server_is_planned_once_when_its_group_comes_late() {
             clock: None,
             line: None,
             group: Some(planner.group(name).to_string()),
-            validity_s: 120.0,
+            validity_s: VALID.as_secs_f64(),
             servers: Some(planner.current(name).unwrap().planned.clone()),
             stored: Vec::new(),
             caught_up: true,
@@ -139,6 +139,9 @@ fn private_server_is_planned_once_when_its_group_comes_late() {
     assert!(names.iter().all(|name| spare(&planner, name) == spare(&next, name)), "{second:?}");
 }
 
+/// How long the plans of `fleet()` are valid.
+const VALID: Duration = Duration::from_secs(90);
+
 /// An agent in simulated time.
 #[derive(Default)]
 struct Simulated {
@@ -151,7 +154,7 @@ struct Simulated {
 
 impl Simulated {
     fn is_valid(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now < since + Duration::from_secs(120))
+        self.since.is_some_and(|since| now < since + VALID)
     }
 
     /// Polls per second.
@@ -166,6 +169,7 @@ impl Simulated {
 #[test]
 fn partitions_and_kills_never_exceed_the_budget() {
     const HOURS: u64 = 8;
+    assert_eq!(fleet().plan_ends_after(), VALID);
     let mut rng = StdRng::seed_from_u64(7);
     let start = Instant::now();
     let (mut view, roster) = agents(12, false, start);
@@ -209,7 +213,7 @@ fn partitions_and_kills_never_exceed_the_budget() {
             for name in &names {
                 let current = planner.current(name).unwrap().clone();
                 let is_due = documents.get(name).is_none_or(|(document, _, written)| {
-                    (document.revision, document.number) != (lease, current.number) || second >= written + 40
+                    (document.revision, document.number) != (lease, current.number) || second >= written + 30
                 });
                 if is_due {
                     let announced = view.vantages[name].announced;
@@ -223,7 +227,7 @@ fn partitions_and_kills_never_exceed_the_budget() {
                         clock: None,
                         line: None,
                         group: None,
-                        validity_s: 120.0,
+                        validity_s: VALID.as_secs_f64(),
                         servers: Some(current.planned),
                         stored: Vec::new(),
                         caught_up: true,

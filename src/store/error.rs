@@ -106,6 +106,15 @@ impl StoreError {
         self
     }
 
+    /// Whether SQLite refuses what is written, and not because of the file, the disk or another process.
+    pub(super) fn is_about_data(&self) -> bool {
+        let Self::Sqlite { source, .. } = self else { return false };
+        source.sqlite_error_code().is_none_or(|code| {
+            use ErrorCode::{ConstraintViolation, ParameterOutOfRange, TooBig, TypeMismatch, Unknown};
+            matches!(code, ConstraintViolation | ParameterOutOfRange | TooBig | TypeMismatch | Unknown)
+        })
+    }
+
     /// Whether the connection must be reopened, because the file was moved, replaced or became unreadable.
     pub(super) fn costs_the_connection(&self) -> bool {
         match self {

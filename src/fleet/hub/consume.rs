@@ -156,15 +156,13 @@ impl Hub {
     /// Stores the samples and passes the new ones to the judge.
     async fn keep(&self, read: Read, position: Position) -> Result<(), LinkError> {
         let own = self.fleet.role.is_agent().then(|| Arc::from(self.fleet.name.as_str()));
+        self.log_refused(&read.refused);
         let refused = read.refused.len() as u64;
-        for (vantage, why) in &read.refused {
-            if let Some(log) = self.limited(vantage, "refused") {
-                warn!(log, "refused a message of a vantage"; "vantage" => &**vantage, "reason" => why);
-            }
-        }
-        let batch = Batch { position, received: read.received, refused: read.refused, own };
+        let batch = Batch { position: Some(position), received: read.received, refused: read.refused, own };
         let stored = self.store.fleet_receive(batch).await;
-        let Accepted { samples, repeated, lost } = stored.map_err(|why| LinkError(why.to_string()))?;
+        let Accepted { samples, repeated, lost, refused: not_stored } =
+            stored.map_err(|why| LinkError(why.to_string()))?;
+        self.log_refused(&not_stored);
         if lost > 0
             && let Some(log) = self.limited("", "lost")
         {
@@ -175,10 +173,20 @@ impl Hub {
             view.received += samples.len() as u64;
             view.repeated += repeated;
             view.lost = view.lost.saturating_add(lost);
-            view.refused += refused;
+            view.refused += refused + not_stored.len() as u64;
         }
         self.judge.observe(&samples, &self.state.view(), crate::clock::now().wall_ns);
         Ok(())
+    }
+}
+
+impl Hub {
+    fn log_refused(&self, refused: &[(Box<str>, String)]) {
+        for (vantage, why) in refused {
+            if let Some(log) = self.limited(vantage, "refused") {
+                warn!(log, "refused a message of a vantage"; "vantage" => &**vantage, "reason" => why);
+            }
+        }
     }
 }
 

@@ -54,7 +54,8 @@ pub struct Position {
 /// Messages that a hub has read from a stream.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    pub position: Position,
+    /// Where to read on; `None` when the batch is a part of what was read.
+    pub position: Option<Position>,
     pub received: Vec<Received>,
     /// Rejected messages: the name of the vantage, and the reason.
     pub refused: Vec<(Box<str>, String)>,
@@ -71,6 +72,19 @@ pub struct Accepted {
     pub repeated: u64,
     /// Samples that agents dropped, as far as they were not counted before.
     pub lost: u64,
+    /// Messages that the store cannot take: the name of the vantage, and the reason. Their samples are not marked as
+    /// received, so their agent keeps them.
+    pub refused: Vec<(Box<str>, String)>,
+}
+
+impl Accepted {
+    pub(in crate::store) fn add(&mut self, other: Self) {
+        self.samples.extend(other.samples);
+        self.repeated += other.repeated;
+        // A vantage may claim any number; it must not stop the samples of others.
+        self.lost = self.lost.saturating_add(other.lost);
+        self.refused.extend(other.refused);
+    }
 }
 
 /// A hub's counters of a vantage.
@@ -92,11 +106,7 @@ pub struct VantageRow {
 pub(in crate::store) fn accept(conn: &Connection, batch: &Batch, now_ns: i64) -> rusqlite::Result<Accepted> {
     let mut all = Accepted::default();
     for received in &batch.received {
-        let accepted = accept_one(conn, received, now_ns)?;
-        all.samples.extend(accepted.samples);
-        all.repeated += accepted.repeated;
-        // A vantage may claim any number; it must not stop the samples of others.
-        all.lost = all.lost.saturating_add(accepted.lost);
+        all.add(accept_one(conn, received, now_ns)?);
     }
     for (vantage, reason) in &batch.refused {
         conn.prepare_cached(
@@ -105,9 +115,10 @@ pub(in crate::store) fn accept(conn: &Connection, batch: &Batch, now_ns: i64) ->
         )?
         .execute(params![vantage, reason])?;
     }
-    let Position { stream, created, sequence } = &batch.position;
-    conn.prepare_cached("INSERT OR REPLACE INTO fleet_position (stream, created, sequence) VALUES (?1, ?2, ?3)")?
-        .execute(params![stream, created, sequence.cast_signed()])?;
+    if let Some(Position { stream, created, sequence }) = &batch.position {
+        conn.prepare_cached("INSERT OR REPLACE INTO fleet_position (stream, created, sequence) VALUES (?1, ?2, ?3)")?
+            .execute(params![stream, created, sequence.cast_signed()])?;
+    }
     Ok(all)
 }
 
@@ -139,7 +150,7 @@ fn accept_one(conn: &Connection, received: &Received, now_ns: i64) -> rusqlite::
         lost,
         latest_ns.unwrap_or(0)
     ])?;
-    Ok(Accepted { samples, repeated, lost: lost.cast_unsigned() })
+    Ok(Accepted { samples, repeated, lost: lost.cast_unsigned(), refused: Vec::new() })
 }
 
 /// Marks the numbers from `first` to `end` as received or lost; returns the parts that were not marked before.
@@ -267,7 +278,7 @@ mod tests {
 
     fn batch(received: Vec<Received>, sequence: u64) -> Batch {
         let position = Position { stream: "s".into(), created: "1".into(), sequence };
-        Batch { position, received, refused: Vec::new(), own: None }
+        Batch { position: Some(position), received, refused: Vec::new(), own: None }
     }
 
     fn times(accepted: &Accepted) -> Vec<i64> {

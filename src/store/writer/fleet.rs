@@ -43,7 +43,34 @@ impl Writer {
         result
     }
 
+    /// Stores what a hub has read. A message that the store cannot take is refused, and stops no other one.
     pub(super) fn receive(&mut self, batch: &Batch) -> Result<Accepted, StoreError> {
+        match self.receive_at_once(batch) {
+            Err(why) if why.is_about_data() => self.receive_one_by_one(batch),
+            result => result,
+        }
+    }
+
+    fn receive_one_by_one(&mut self, batch: &Batch) -> Result<Accepted, StoreError> {
+        let part = |received, refused| Batch { position: None, received, refused, own: batch.own.clone() };
+        let mut all = Accepted::default();
+        for received in &batch.received {
+            match self.receive_at_once(&part(vec![received.clone()], Vec::new())) {
+                Ok(accepted) => all.add(accepted),
+                Err(why) if why.is_about_data() => {
+                    all.refused
+                        .push((received.vantage.as_ref().into(), format!("its message cannot be stored: {why}")));
+                }
+                Err(why) => return Err(why),
+            }
+        }
+        let refused = batch.refused.iter().chain(&all.refused).cloned().collect();
+        // The position last: after a crash everything is read again, and what is stored counts as repeated.
+        self.receive_at_once(&Batch { position: batch.position.clone(), ..part(Vec::new(), refused) })?;
+        Ok(all)
+    }
+
+    fn receive_at_once(&mut self, batch: &Batch) -> Result<Accepted, StoreError> {
         self.check_files(PATIENCE)?;
         let mut encoder = self.encoder.take();
         let damage = self.damage.clone();

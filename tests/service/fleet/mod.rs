@@ -9,6 +9,7 @@ mod kills;
 mod late;
 mod login;
 mod polite;
+mod refused;
 mod reports;
 mod world;
 

@@ -36,7 +36,7 @@ fn store_of_a_hub(dir: &std::path::Path, now_ns: i64) -> std::path::PathBuf {
         let received = vec![decode(vantage, &encode(head, &all)).unwrap()];
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         writer.command(Command::FleetReceive {
-            batch: Batch { position, received, refused: Vec::new(), own: None },
+            batch: Batch { position: Some(position), received, refused: Vec::new(), own: None },
             reply,
         });
         answer.try_recv().unwrap().unwrap();
