@@ -1,6 +1,6 @@
 /** Alerts, rules, silences, notifiers and reports, in every state that the API can return. */
 import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
 import { alert, alerts, past, replayed, reports } from "./canned";
 import { problem, startMock, type Asked, type Mock } from "./mock";
@@ -20,9 +20,6 @@ afterAll(async () => {
 });
 
 beforeEach(() => mock.reset("admin"));
-afterEach(async () => {
-  await watched?.close();
-});
 
 async function opened(hash: string): Promise<Page> {
   watched = await open(browser, `${mock.url}/${hash}`, DESKTOP);
@@ -77,7 +74,7 @@ describe("now", () => {
     mock.on("GET /api/v1/alerts", { active: [], history: [] });
     const page = await opened("#/alerts");
     await page.getByText("No alert is pending or firing.").waitFor();
-    await watched?.close();
+    await page.close();
     mock.on("GET /api/v1/alerts", () => problem(503, "the store cannot be read: made up"));
     const other = await opened("#/alerts");
     await other.getByText("The store cannot be read: made up.").waitFor();

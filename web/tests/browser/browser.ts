@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import { onTestFinished } from "vitest";
 
 const EXECUTABLE = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 export const SCREENSHOTS = resolve(process.env["SCREENSHOTS"] ?? "../target/screenshots");
@@ -21,14 +22,15 @@ export interface Watched {
   page: Page;
   /** Console errors, uncaught errors, requests to other hosts. */
   faults: string[];
-  close: () => Promise<void>;
 }
 
 export const DESKTOP = { viewport: { width: 1280, height: 900 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 
+/** Opens a page until the end of the test, even if the test fails. A page left open would send requests during the next test. */
 export async function open(browser: Browser, url: string, options: BrowserContextOptions = DESKTOP): Promise<Watched> {
   const context = await browser.newContext(options);
+  onTestFinished(() => context.close());
   const page = await context.newPage();
   const faults: string[] = [];
   const { host } = new URL(url);
@@ -41,7 +43,7 @@ export async function open(browser: Browser, url: string, options: BrowserContex
     if (asked.protocol.startsWith("http") && asked.host !== host) faults.push(`request to ${asked.host}`);
   });
   await page.goto(url);
-  return { page, faults, close: () => context.close() };
+  return { page, faults };
 }
 
 interface Violation {

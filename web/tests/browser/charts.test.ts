@@ -91,18 +91,17 @@ describe("a server", () => {
       await later;
       return { body: { from: ago(3600), to: ago(0), events: path ? [event(1, 90_000, null), event(2, 1200, 1200, { kind: "refid" })] : [] } };
     });
-    const { page, faults, close } = await opened(`#/server/wild?from=${Math.floor(Date.now() / 1000) - 3600}&to=${Math.floor(Date.now() / 1000)}`);
+    const { page, faults } = await opened(`#/server/wild?from=${Math.floor(Date.now() / 1000) - 3600}&to=${Math.floor(Date.now() / 1000)}`);
     await page.locator('section[aria-label="Offset"] canvas').waitFor();
     const before = await pixels(page, "Offset");
     release();
     await page.locator('section[aria-label="Events"] .events li').first().waitFor();
     await expect.poll(() => pixels(page, "Offset")).not.toBe(before);
     expect(faults.filter((fault) => !fault.includes("favicon"))).toEqual([]);
-    await close();
   });
 
   test("every panel shows the same span, and Back undoes a zoom", async () => {
-    const { page, close } = await opened("#/server/wild?span=6h");
+    const { page } = await opened("#/server/wild?span=6h");
     const over = page.locator('section[aria-label="Offset"] .u-over');
     await over.waitFor();
     const box = await vi.waitUntil(() => over.boundingBox(), { timeout: 10_000 });
@@ -118,11 +117,10 @@ describe("a server", () => {
     }
     await page.goBack();
     await expect.poll(() => page.url()).toContain("span=6h");
-    await close();
   });
 
   test("both ends of the span can be typed in the chosen time zone", async () => {
-    const { page, close } = await opened("#/server/wild");
+    const { page } = await opened("#/server/wild");
     await page.getByLabel("Time zone").selectOption("Asia/Tokyo");
     await page.getByRole("button", { name: "From … to …" }).click();
     await page.getByLabel("From", { exact: true }).fill("2026-11-20T09:00:00");
@@ -131,34 +129,31 @@ describe("a server", () => {
     const utc = (text: string): number => Date.parse(text) / 1000;
     await expect.poll(() => page.url()).toContain(`from=${utc("2026-11-20T00:00:00Z")}&to=${utc("2026-11-20T12:00:00Z")}`);
     await page.getByText("2026-11-20 09:00:00 to 2026-11-20 21:00:00 Asia/Tokyo").waitFor();
-    await close();
   });
 
   test("a copied link contains both ends of the span", async () => {
-    const { page, close } = await opened("#/server/wild?span=6h&fit=bound");
+    const { page } = await opened("#/server/wild?span=6h&fit=bound");
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.getByRole("button", { name: "Copy link" }).click();
     await page.getByText("The link is copied").waitFor();
     const query = new URLSearchParams((await page.evaluate(() => navigator.clipboard.readText())).split("?")[1]);
     expect([Number(query.get("to")) - Number(query.get("from")), query.get("span"), query.get("fit")]).toEqual([6 * 3600, null, "bound"]);
-    await close();
   });
 
   test("the settings are those of the server", async () => {
     mock.reset("admin");
     mock.on("GET /api/v1/history", () => ({ body: history(["wild"]) }));
     mock.on("GET /api/v1/servers/wild", detail());
-    const { page, close } = await opened("#/server/wild");
+    const { page } = await opened("#/server/wild");
     await page.getByRole("link", { name: "Settings" }).click();
     await page.getByRole("dialog", { name: "Change wild" }).waitFor();
-    await close();
   });
 });
 
 describe("the comparison", () => {
   test("servers with a tag are drawn as lines and rows; a click opens that server at that time", async () => {
     mock.on("GET /api/v1/history", () => ({ body: history(["ams-1", "ams-2", "ams-3"]) }));
-    const { page, faults, close } = await opened("#/compare?tag=site:ams&of=delay");
+    const { page, faults } = await opened("#/compare?tag=site:ams&of=delay");
     await page.locator('section[aria-label="Delay"] canvas').waitFor();
     const lines = queries("/api/v1/history").find((query) => query.get("of") === "delay");
     expect(lines?.getAll("id")).toEqual(["ams-1", "ams-2", "ams-3", "wild"]);
@@ -168,24 +163,22 @@ describe("the comparison", () => {
     expect(faults.filter((fault) => !fault.includes("favicon"))).toEqual([]);
     await bars.first().click();
     await expect.poll(() => page.url()).toMatch(/#\/server\/ams-1\?from=\d+&to=\d+/);
-    await close();
   });
 
   test("the heat map does not wait for the list of servers", async () => {
     let answer = (): void => undefined;
     const held = new Promise<void>((open) => { answer = open; });
     mock.on("GET /api/v1/servers", async () => { await held; return { body: servers() }; });
-    const { page, close } = await opened("#/compare?tag=site:ams");
+    const { page } = await opened("#/compare?tag=site:ams");
     await page.locator(".scene a rect").first().waitFor();
     const [heat] = queries("/api/v1/history");
     expect([heat?.getAll("id"), heat?.get("tag"), queries("/api/v1/history").length]).toEqual([[], "site:ams", 1]);
     answer();
     await page.locator('section[aria-label="Offset"] canvas').waitFor();
-    await close();
   });
 
   test("single servers can be chosen, and the choice is in the address", async () => {
-    const { page, close } = await opened("#/compare");
+    const { page } = await opened("#/compare");
     await page.getByRole("button", { name: "Choose servers …" }).click();
     await page.getByRole("checkbox", { name: "ams-2" }).check();
     await page.getByRole("checkbox", { name: "wild" }).check();
@@ -193,7 +186,6 @@ describe("the comparison", () => {
     await expect.poll(() => queries("/api/v1/history").at(-1)?.getAll("id")).toEqual(["ams-2", "wild"]);
     await page.getByRole("button", { name: "Leave out ams-2" }).click();
     await expect.poll(() => page.url()).toContain("servers=wild");
-    await close();
   });
 });
 
@@ -201,17 +193,16 @@ describe("the overview", () => {
   test("tiles count right, wrong and silent servers, and link to them", async () => {
     const rows = [...servers().servers, row("mute", { state: "unreachable", outcome: "timeout", offset_s: null, reach: "0" })];
     mock.on("GET /api/v1/servers", { ...servers(), total: rows.length, servers: rows });
-    const { page, close } = await opened("#/");
+    const { page } = await opened("#/");
     const tiles = page.getByRole("navigation", { name: "At a glance" });
     await expect.poll(() => tiles.innerText()).toMatch(/3\s+OK[\s\S]*1\s+wrong[\s\S]*0\s+not judged[\s\S]*1\s+unreachable/);
     await tiles.getByText("unreachable").click();
     await expect.poll(() => page.locator("table.servers tbody tr").count()).toBe(1);
     expect(await page.locator("table.servers tbody tr").innerText()).toMatch(/timeout/);
-    await close();
   });
 
   test("a whole row is a link, and a folded group shows its states", async () => {
-    const { page, close } = await opened("#/?group=site");
+    const { page } = await opened("#/?group=site");
     const group = page.locator("tr.group", { hasText: "site: ams" });
     await group.getByRole("button").click();
     await expect.poll(() => page.locator("table.servers tbody tr:not(.group)").count()).toBe(0);
@@ -222,23 +213,21 @@ describe("the overview", () => {
     await page.goBack();
     await page.locator("table.servers tbody tr", { hasText: "ams-1" }).locator(".c-reach [title]").click();
     await expect.poll(() => page.url()).toContain("#/server/ams-1");
-    await close();
   });
 
   test("Ctrl-K finds a server by a part of its name", async () => {
-    const { page, close } = await opened("#/alerts");
+    const { page } = await opened("#/alerts");
     await page.locator("main h1, main h2").first().waitFor();
     await page.keyboard.press("Control+k");
     await page.getByRole("combobox", { name: /Search/ }).fill("wil");
     await page.getByRole("option", { name: /^Server wild/ }).waitFor();
     await page.keyboard.press("Enter");
     await expect.poll(() => page.url()).toContain("#/server/wild");
-    await close();
   });
 
   test("outdated data is marked at once and not green", async () => {
     const own = await startMock();
-    const { page, close } = await open(browser, `${own.url}/`);
+    const { page } = await open(browser, `${own.url}/`);
     await page.locator(".verdict").waitFor();
     const colour = (): Promise<string> => page.locator(".badge-good").first().evaluate((badge) => getComputedStyle(badge).color);
     const [live, idle] = [await colour(), await page.evaluate(() => {
@@ -251,13 +240,12 @@ describe("the overview", () => {
     await page.getByText("This page is out of date").waitFor();
     expect(await colour()).toBe(idle);
     expect(await page.locator(".link-state .tone-good").count()).toBe(0);
-    await close();
   });
 });
 
 test("the page is marked as outdated while the service is silent", async () => {
   const own = await startMock();
-  const { page, close } = await open(browser, `${own.url}/`);
+  const { page } = await open(browser, `${own.url}/`);
   await page.locator(".link-state .tone-good").waitFor();
   own.freeze(true);
   await page.getByText("This page is out of date. The service has stopped sending.").waitFor();
@@ -267,24 +255,22 @@ test("the page is marked as outdated while the service is silent", async () => {
   await page.locator(".link-state .tone-good").waitFor();
   expect(await page.getByText("This page is out of date").count()).toBe(0);
   await own.stop();
-  await close();
 });
 
 describe("signing in", () => {
   test("a wrong token at sign-in is not reported as an expired session", async () => {
     mock.on("POST /api/v1/session", () => ({ status: 401, body: { title: "", status: 401, detail: "this token is not known" } }));
-    const { page, close } = await opened("#/");
+    const { page } = await opened("#/");
     await page.getByRole("banner").getByRole("button", { name: "Sign in" }).click();
     await page.getByLabel("Token").fill("no such token");
     await page.getByRole("dialog").getByRole("button", { name: "Sign in" }).click();
     await page.getByText("This token is not known.").waitFor();
     expect(await page.getByText("no longer signed in").count()).toBe(0);
-    await close();
   });
 });
 
 test("on a phone each row of the alert history is a card that begins with the summary", async () => {
-  const { page, close } = await opened("#/alerts/history", PHONE);
+  const { page } = await opened("#/alerts/history", PHONE);
   const line = page.locator(".stacks tbody tr").first();
   await line.waitFor();
   const box = await line.boundingBox();
@@ -292,5 +278,4 @@ test("on a phone each row of the alert history is a card that begins with the su
   const [what, rule] = [await line.locator(".words").boundingBox(), await line.locator("td").nth(3).boundingBox()];
   expect((what?.y ?? 0) < (rule?.y ?? 0)).toBe(true);
   expect((rule?.x ?? 999) < 390).toBe(true);
-  await close();
 });

@@ -1,6 +1,6 @@
 /** Changes of the configuration and permissions, in every state that the API can return. */
 import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DESKTOP, launch, open, type Watched } from "./browser";
 import { check, file, FILE_TEXT, schema, sessionOf, shown } from "./canned";
 import { problem, startMock, type Mock } from "./mock";
@@ -20,9 +20,6 @@ afterAll(async () => {
 });
 
 beforeEach(() => mock.reset("admin"));
-afterEach(async () => {
-  await watched?.close();
-});
 
 async function opened(hash: string): Promise<Page> {
   watched = await open(browser, `${mock.url}/${hash}`, DESKTOP);

@@ -125,7 +125,7 @@ for (const screen of SCREENS) {
     for (const [view, look] of Object.entries(LOOKS)) {
       mock.reset("admin");
       look.given?.();
-      const { page, faults, close } = await open(browser, `${mock.url}/${look.hash}`, screen.options);
+      const { page, faults } = await open(browser, `${mock.url}/${look.hash}`, screen.options);
       await page.locator("main h1").first().waitFor();
       await expect.poll(() => page.locator(".loading").count()).toBe(0);
       await look.act?.(page);
@@ -133,7 +133,6 @@ for (const screen of SCREENS) {
       found.push(...(await accessibilityFaults(page)).map((fault) => `${view}: ${fault}`), ...faults.map((fault) => `${view}: ${fault}`));
       const excess = await excessWidth(page);
       if (excess > 0) found.push(`${view}: ${excess} px wider than the screen`);
-      await close();
     }
     expect(found).toEqual([]);
   });

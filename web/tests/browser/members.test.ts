@@ -31,27 +31,25 @@ test("an agent has a tab for its fleet and sends no requests for hubs only", asy
   };
   mock.on("GET /api/v1/version", version({ fleet_agent: true }));
   mock.on("GET /api/v1/fleet/agent", agent);
-  const { page, faults, close } = await open(browser, `${mock.url}/`, PHONE);
+  const { page, faults } = await open(browser, `${mock.url}/`, PHONE);
   await page.getByRole("link", { name: "Fleet", exact: true }).click();
   await page.getByText("Connected; a hub was heard 2 s ago.").waitFor();
   await page.getByText("5 samples wait until a hub has stored them").waitFor();
   await screenshot(page, "agent-light");
   expect(await accessibilityFaults(page)).toEqual([]);
   expect(faults).toEqual([]);
-  await close();
 });
 
 test("a hub without servers links to its fleet", async () => {
   mock.on("GET /api/v1/version", version({ fleet_hub: true }));
   mock.on("GET /api/v1/servers", { ...canned.servers(), total: 0, servers: [] });
   mock.on("GET /api/v1/fleet/verdict", () => problem(503, "nothing yet"));
-  const { page, close } = await open(browser, `${mock.url}/`);
+  const { page } = await open(browser, `${mock.url}/`);
   await page.getByRole("heading", { name: "This is the hub of a fleet" }).waitFor();
   expect(await page.getByText("Add your first server").count()).toBe(0);
   expect(await accessibilityFaults(page)).toEqual([]);
   await page.locator("main").getByRole("link", { name: "Fleet" }).click();
   await page.getByRole("heading", { name: "Fleet", exact: true }).waitFor();
-  await close();
 });
 
 test("the authentication of blamed servers is shown without alarm", async () => {
@@ -64,15 +62,14 @@ test("the authentication of blamed servers is shown without alarm", async () => 
     [[blamed("wild", "nts"), blamed("odd", "none"), blamed("far", "none")], "wild: authenticated by NTS; odd, far: plain NTP"],
   ] as const) {
     mock.on("GET /api/v1/verdict", { ...canned.verdict(), servers: [...servers] });
-    const { page, close } = await open(browser, `${mock.url}/`);
+    const { page } = await open(browser, `${mock.url}/`);
     await page.getByText(says, { exact: true }).waitFor();
     await screenshot(page, `accused-${servers.length}-light`);
-    await close();
   }
 });
 
 test("a server's history is read before the large list of all servers", async () => {
-  const { page, close } = await open(browser, "about:blank");
+  const { page } = await open(browser, "about:blank");
   const asked: string[] = [];
   page.on("request", (request) => { asked.push(new URL(request.url()).pathname); });
   mock.on("GET /api/v1/servers/wild", () => problem(503, "made up"));
@@ -81,5 +78,4 @@ test("a server's history is read before the large list of all servers", async ()
   expect(asked.indexOf("/api/v1/history")).toBeGreaterThan(0);
   expect(asked.indexOf("/api/v1/servers")).toBeGreaterThan(asked.indexOf("/api/v1/history"));
   expect(asked.filter((path) => path === "/api/v1/servers").length).toBe(1);
-  await close();
 });

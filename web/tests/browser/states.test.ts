@@ -44,7 +44,7 @@ test("of a thousand servers only the visible rows are rendered", async () => {
     return { ...like, id: `host-${n}`, name: `host-${n}`, tags: { site: `dc-${n % 7}` } };
   });
   front.answers.set(SERVERS, page(thousand));
-  const { page: tab, faults, close } = await open(browser, `${front.url}/#/?sort=name&group=site`);
+  const { page: tab, faults } = await open(browser, `${front.url}/#/?sort=name&group=site`);
   await tab.locator("table.servers tbody tr").first().waitFor();
   expect(await tab.locator("table.servers tbody tr").count()).toBeLessThan(120);
   expect(await tab.locator("table.servers").getAttribute("aria-rowcount")).toBe("1008");
@@ -52,22 +52,20 @@ test("of a thousand servers only the visible rows are rendered", async () => {
   await tab.locator("table.servers tbody tr", { hasText: "host-993" }).waitFor();
   await screenshot(tab, "thousand-light", false);
   expect(faults.filter(isOfPage)).toEqual([]);
-  await close();
   front.answers.clear();
 });
 
 test("a monitor without servers says what to do", async () => {
   front.answers.set(SERVERS, page([]));
-  const { page: tab, close } = await open(browser, `${front.url}/`);
+  const { page: tab } = await open(browser, `${front.url}/`);
   await tab.getByRole("heading", { name: "Add your first server" }).waitFor();
   await screenshot(tab, "empty-light");
-  await close();
   front.answers.clear();
 });
 
 test("a failing service is shown with its reason until it recovers", async () => {
   front.answers.set(SERVERS, 503);
-  const { page: tab, close } = await open(browser, `${front.url}/`);
+  const { page: tab } = await open(browser, `${front.url}/`);
   await tab.getByText("The store cannot be read: made up.").waitFor();
   await screenshot(tab, "failure-light");
   front.answers.clear();
@@ -76,20 +74,18 @@ test("a failing service is shown with its reason until it recovers", async () =>
   front.answers.set(SERVERS, 503);
   await tab.getByText("This page is out of date").waitFor({ timeout: 30_000 });
   await screenshot(tab, "stale-light");
-  await close();
   front.answers.clear();
 });
 
 test("an unreadable clock history shows an error and recovers", async () => {
   front.answers.set(CLOCK_HISTORY, 503);
-  const { page: tab, close } = await open(browser, `${front.url}/#/clock`);
+  const { page: tab } = await open(browser, `${front.url}/#/clock`);
   await tab.getByText("The history cannot be shown.").waitFor();
   await tab.locator('section[aria-label="Kernel"]').waitFor();
   await screenshot(tab, "clock-failure-light");
   front.answers.clear();
   await tab.getByRole("button", { name: "Try again" }).click();
   await tab.locator('section[aria-label="Estimate and bound"] canvas').waitFor({ timeout: 20_000 });
-  await close();
 });
 
 test("a script in a name is shown as text", async () => {
@@ -97,10 +93,9 @@ test("a script in a name is shown as text", async () => {
   if (!first) throw new Error("the demo has no server");
   const name = `<img src=x onerror="document.title='run'">`;
   front.answers.set(SERVERS, page([{ ...first, id: name, name, refid: "<b>", tags: { "<i>": "<u>" }, sentence: name }]));
-  const { page: tab, faults, close } = await open(browser, `${front.url}/`, PHONE);
+  const { page: tab, faults } = await open(browser, `${front.url}/`, PHONE);
   await tab.locator("table.servers .c-name", { hasText: "<img src=x" }).waitFor();
   expect(await tab.title()).toContain("Overview");
   expect(faults.filter(isOfPage)).toEqual([]);
-  await close();
   front.answers.clear();
 });

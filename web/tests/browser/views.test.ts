@@ -30,7 +30,7 @@ function opened(hash: string, options: BrowserContextOptions = DESKTOP): Promise
 
 describe("overview", () => {
   test("the wrong server is named in the verdict and marked in chart and table", async () => {
-    const { page, faults, close } = await opened("#/");
+    const { page, faults } = await opened("#/");
     await page.locator('.verdict[data-state="server_wrong"]').waitFor({ timeout: 30_000 });
     expect(await page.locator(".verdict h1").innerText()).toMatch(/wrong/);
     await page.locator(".scene text", { hasText: "✕ ahead" }).waitFor();
@@ -42,11 +42,10 @@ describe("overview", () => {
     expect(Math.min(...widths)).toBeGreaterThan(60);
     expect(await page.locator(".note", { hasText: "logarithmic beyond" }).count()).toBe(1);
     expect(faults).toEqual([]);
-    await close();
   });
 
   test("the first chart is drawn quickly, and its time is printed", async () => {
-    const { page, close } = await opened("#/");
+    const { page } = await opened("#/");
     await page.locator(".scene rect").first().waitFor();
     const times = await page.evaluate(() => ({
       chart_ms: Math.round(performance.getEntriesByName("first-chart")[0]?.startTime ?? Number.NaN),
@@ -54,19 +53,17 @@ describe("overview", () => {
     }));
     expect(times.chart_ms).toBeGreaterThan(0);
     console.log(`first chart ${times.chart_ms} ms after the address was opened; ${times.bytes} bytes came over the wire`);
-    await close();
   });
 
   test("figures move without a reload", async () => {
-    const { page, close } = await opened("#/");
+    const { page } = await opened("#/");
     const cell = page.locator("table.servers tbody tr", { hasText: "good-1" }).locator(".c-spark path");
     const before = await cell.getAttribute("d");
     await expect.poll(() => cell.getAttribute("d"), { timeout: 20_000 }).not.toBe(before);
-    await close();
   });
 
   test("filter, order and groups are in the address", async () => {
-    const { page, close } = await opened("#/");
+    const { page } = await opened("#/");
     await page.getByRole("searchbox").fill("good");
     await expect.poll(() => page.locator("table.servers tbody tr").count()).toBe(3);
     await page.getByRole("button", { name: "Server", exact: true }).click();
@@ -79,24 +76,22 @@ describe("overview", () => {
     const names = page.locator("table.servers tbody tr .c-name");
     await expect.poll(() => names.allInnerTexts()).toEqual(["good-3", "good-2", "good-1"]);
     expect(await page.locator("tr.group").innerText()).toContain("group: demo");
-    await close();
   });
 
   test("a chart is downloaded as PNG and as CSV", async () => {
-    const { page, faults, close } = await opened("#/");
+    const { page, faults } = await opened("#/");
     for (const [name, ending] of [["PNG", ".png"], ["CSV", ".csv"]] as const) {
       const download = page.waitForEvent("download");
       await page.getByRole("button", { name: `Download the intervals as ${name}` }).click();
       expect((await download).suggestedFilename()).toMatch(new RegExp(`^correctness-intervals.*\\${ending}$`));
     }
     expect(faults).toEqual([]);
-    await close();
   });
 });
 
 describe("server", () => {
   test("history, distribution and stability are drawn, and a drag zooms all charts", async () => {
-    const { page, faults, close } = await opened("#/server/ahead");
+    const { page, faults } = await opened("#/server/ahead");
     await page.locator('.server-head[data-state="wrong"]').waitFor({ timeout: 30_000 });
     for (const title of ["Offset", "Delay", "Jitter", "Loss", "Offset against delay", "Allan deviation", "Time deviation"]) {
       await page.locator(`section[aria-label="${title}"] canvas`).waitFor({ timeout: 20_000 });
@@ -112,11 +107,10 @@ describe("server", () => {
     await page.mouse.up();
     await expect.poll(() => page.url()).toMatch(/from=\d+&to=\d+/);
     expect(faults).toEqual([]);
-    await close();
   });
 
   test("a refused reply is explained in words", async () => {
-    const { page, faults, close } = await opened("#/server/spoofed");
+    const { page, faults } = await opened("#/server/spoofed");
     const kind = page.locator(".packet-kind").first();
     await kind.waitFor({ timeout: 30_000 });
     expect(await kind.innerText()).toContain("its origin field is not the cookie that was sent");
@@ -131,19 +125,17 @@ describe("server", () => {
     expect(Number(await page.locator(".server-head .facts button.link").innerText())).toBeGreaterThan(0);
     await page.locator(".server-head", { hasText: "arrive in the name of spoofed" }).waitFor({ timeout: 30_000 });
     expect(faults).toEqual([]);
-    await close();
   });
 
   test("an unknown server is reported as not configured", async () => {
-    const { page, close } = await opened("#/server/nobody");
+    const { page } = await opened("#/server/nobody");
     await page.getByText("There is no server “nobody”").waitFor();
-    await close();
   });
 });
 
 describe("other views", () => {
   test("host clock, service and configuration show the running service", async () => {
-    const { page, faults, close } = await opened("#/clock");
+    const { page, faults } = await opened("#/clock");
     await page.getByText(/This clock is right within/).waitFor({ timeout: 30_000 });
     for (const title of ["Estimate and bound", "Frequency correction", "Error estimated by the kernel"]) {
       await page.locator(`section[aria-label="${title}"] canvas`).waitFor({ timeout: 30_000 });
@@ -162,17 +154,15 @@ describe("other views", () => {
     await page.getByRole("searchbox").fill("poll_interval");
     await page.locator("td", { hasText: "600ms" }).first().waitFor();
     expect(faults).toEqual([]);
-    await close();
   });
 
   test("every control is reached by the keyboard", async () => {
-    const { page, close } = await opened("#/");
+    const { page } = await opened("#/");
     await page.locator("table.servers").waitFor();
     await page.keyboard.press("Tab");
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to content");
     await page.keyboard.press("Enter");
     expect(await page.evaluate(() => document.activeElement?.id)).toBe("main");
-    await close();
   });
 });
 
@@ -188,7 +178,7 @@ describe("looks", () => {
     test(`axe finds no serious fault in ${look.name}, and nothing is wider than the screen`, async () => {
       const found: string[] = [];
       for (const [view, hash] of Object.entries(VIEWS)) {
-        const { page, faults, close } = await opened(hash, look.options);
+        const { page, faults } = await opened(hash, look.options);
         await page.locator("main h1, main .verdict").first().waitFor({ timeout: 30_000 });
         if (view === "evidence") {
           await page.locator(".packet-kind > summary").first().click({ timeout: 30_000 });
@@ -200,7 +190,6 @@ describe("looks", () => {
         found.push(...(await accessibilityFaults(page)).map((fault) => `${view}: ${fault}`), ...faults);
         const excess = await excessWidth(page);
         if (excess > 0) found.push(`${view}: ${excess} px wider than the screen`);
-        await close();
       }
       expect(found).toEqual([]);
     });

@@ -1,6 +1,6 @@
 /** The page against a service with a configuration file: changes take effect and are kept. */
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accessibilityFaults, DESKTOP, excessWidth, launch, open, PHONE, screenshot, type Watched } from "./browser";
 import { startDemo, type Demo } from "./demo";
 import { startFront, type Front } from "./front";
@@ -56,10 +56,6 @@ async function opened(hash: string, role: keyof typeof TOKENS | null = "admin", 
   return watched.page;
 }
 
-afterEach(async () => {
-  await watched?.close();
-});
-
 const dialog = (tab: Page) => tab.getByRole("dialog");
 const editor = (tab: Page) => tab.getByRole("textbox", { name: "The configuration file" });
 
@@ -78,7 +74,6 @@ describe("the configuration", () => {
     await tab.locator("table.servers tbody tr", { hasText: "newcomer" }).getByText("OK").waitFor({ timeout: 30_000 });
     expect(await service.file()).toMatch(/^# Kept by hand\.[\s\S]*name = "newcomer"/);
     expect(watched.faults).toEqual([]);
-    await watched.close();
     await service.restart();
     const again = await opened("#/", null);
     await again.locator("table.servers tbody tr", { hasText: "newcomer" }).getByText("OK").waitFor({ timeout: 30_000 });
@@ -100,7 +95,6 @@ describe("the configuration", () => {
     await tab.locator("table.servers tbody tr", { hasText: "renamed" }).waitFor({ timeout: 20_000 });
     expect(await service.file()).toContain(hash);
     expect(watched.faults).toEqual([]);
-    await watched.close();
     await service.restart();
     const again = await opened("#/config");
     await again.getByRole("button", { name: "Change renamed" }).waitFor();
@@ -157,7 +151,6 @@ describe("alerts", () => {
     await dialog(tab).getByRole("button", { name: "Silence for 2h" }).click();
     await tab.locator(".state-silenced").waitFor({ timeout: 30_000 });
     expect(watched.faults).toEqual([]);
-    await watched.close();
     await service.restart();
     const again = await opened("#/alerts/silences", null);
     await again.getByText("It is the demo's liar").waitFor();
@@ -219,7 +212,6 @@ describe("looks", () => {
         if (excess > 0) found.push(`${view} ${name}: ${excess} px wider than the screen`);
       }
       found.push(...watched.faults);
-      await watched.close();
     }
     expect(found).toEqual([]);
   });
