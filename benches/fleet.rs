@@ -208,8 +208,8 @@ fn plans(sees: Sees) -> Result<(), Failure> {
 }
 
 fn receive(writer: &mut Writer, received: Vec<Received>, sequence: u64) -> Result<Accepted, Failure> {
-    let position = Position { stream: "bench".into(), created: "now".into(), sequence };
-    let batch = Batch { position: Some(position), received, refused: Vec::new(), own: None };
+    let position = Position { stream: "bench".into(), vantage: "all".into(), created: "now".into(), sequence };
+    let batch = Batch { positions: vec![position], received, refused: Vec::new(), own: None };
     let (reply, mut answer) = tokio::sync::oneshot::channel();
     writer.command(Command::FleetReceive { batch, reply });
     Ok(answer.try_recv()??)

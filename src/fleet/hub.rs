@@ -1,10 +1,11 @@
 //! The hub: reads the samples of all vantages, takes or renews the lease, reads announcements, and writes plans.
 //!
 //! The hub stores its position in the stream in the same transaction as the samples, so that a kill at any instant, a
-//! restored backup and a repeated message are all harmless. The consumer on the server is created again at each
-//! connection.
+//! restored backup and a repeated message are all harmless. The consumers on the server, one for each vantage, are created
+//! again at each connection.
 
 mod consume;
+mod inbox;
 mod speak;
 
 use std::collections::BTreeMap;
@@ -71,7 +72,7 @@ impl Member for Hub {
     fn disconnected(&self, why: &LinkError) -> bool {
         let mut view = self.state.lock();
         let is_new = view.is_connected || view.last_error.as_deref() != Some(&why.0);
-        (view.is_connected, view.speaks_until, view.is_caught_up) = (false, None, false);
+        (view.is_connected, view.speaks_until, view.unread) = (false, None, None);
         view.last_error = Some(why.0.clone());
         is_new
     }

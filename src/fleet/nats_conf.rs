@@ -72,7 +72,7 @@ impl NatsConf {
     fn hub_account(&self, text: &mut String) {
         let names = Names::new(&self.prefix);
         text.push_str(
-            "  NTPM {\n    jetstream { max_mem: 32M, max_file: 6G, max_streams: 8, max_consumers: 64 }\n    users: [\n",
+            "  NTPM {\n    jetstream { max_mem: 32M, max_file: 6G, max_streams: 8, max_consumers: 4096 }\n    users: [\n",
         );
         for hub in &self.hubs {
             let _ = writeln!(text, "      {{ {}, permissions {{", user("hub", hub));
@@ -141,9 +141,9 @@ fn hub_publishes(names: &Names, hub: &str) -> Vec<String> {
         .iter()
         .flat_map(|stream| ["INFO", "CREATE"].map(|verb| format!("$JS.API.STREAM.{verb}.{stream}")))
         .collect();
-    for verb in ["CREATE", "DELETE", "INFO", "MSG.NEXT"] {
-        all.push(format!("$JS.API.CONSUMER.{verb}.{samples}.{hub}"));
-    }
+    // A consumer for each vantage.
+    all.push(format!("$JS.API.CONSUMER.CREATE.{samples}.*.{}", names.samples("*")));
+    all.extend(["DELETE", "INFO", "MSG.NEXT"].map(|verb| format!("$JS.API.CONSUMER.{verb}.{samples}.*")));
     all.extend([
         format!("$JS.API.CONSUMER.CREATE.KV_{presence}"),
         format!("$JS.API.CONSUMER.CREATE.KV_{presence}.>"),

@@ -1,6 +1,6 @@
 //! The state of agent and hub for health, metrics and the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -72,8 +72,8 @@ pub struct HubView {
     pub last_error: Option<String>,
     /// Until when it has the lease, that is, writes plans and notifies.
     pub speaks_until: Option<Instant>,
-    /// Whether it has read the whole stream.
-    pub is_caught_up: bool,
+    /// The vantages with samples that it has not read; `None` before it knows them.
+    pub unread: Option<BTreeSet<Box<str>>>,
     pub received: u64,
     pub repeated: u64,
     pub lost: u64,
@@ -82,6 +82,27 @@ pub struct HubView {
 }
 
 impl HubView {
+    /// Whether it has read all samples of this vantage.
+    #[must_use]
+    pub fn has_read(&self, vantage: &str) -> bool {
+        self.unread.as_ref().is_some_and(|unread| !unread.contains(vantage))
+    }
+
+    /// Whether it has read all samples of all vantages.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.unread.as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
+    pub(super) fn read(&mut self, vantage: &str, is_all: bool) {
+        let unread = self.unread.get_or_insert_default();
+        if is_all {
+            unread.remove(vantage);
+        } else if !unread.contains(vantage) {
+            unread.insert(vantage.into());
+        }
+    }
+
     /// Whether this hub has the lease now. A process that was stopped meanwhile no longer has it.
     #[must_use]
     pub fn speaks(&self) -> bool {

@@ -103,12 +103,12 @@ impl Reader {
         })
     }
 
-    /// The position up to which the hub has read `stream`; `None` if it never read it.
+    /// How far the hub has read the messages of each vantage in `stream`.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn fleet_position(&self, stream: &str) -> Result<Option<Position>, StoreError> {
-        self.run("read the position of the fleet", |conn| received::position(conn, stream))
+    pub fn fleet_positions(&self, stream: &str) -> Result<Vec<Position>, StoreError> {
+        self.run("read the positions of the fleet", |conn| received::positions(conn, stream))
     }
 
     /// The latest `limit` ranges of the samples of a vantage that the hub has stored or counted as lost.

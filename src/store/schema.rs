@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/sheet.sql"),
     include_str!("migrations/nts.sql"),
     include_str!("migrations/nts_faults.sql"),
+    include_str!("migrations/fleet_positions.sql"),
 ];
 
 /// The schema version of this release.
@@ -78,6 +79,7 @@ fn migrate_to(conn: &mut Connection, from: i64, to: i64) -> rusqlite::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Position;
     use crate::store::damage::Damage;
     use crate::store::read::Reader;
     use crate::store::record::Record;
@@ -179,6 +181,19 @@ mod tests {
         assert!(number(&conn, "PRAGMA page_count") <= pages + 1);
         migrate(&mut conn, 14).unwrap();
         assert_eq!(Reader::open(&path).unwrap().sheets().unwrap(), []);
+    }
+
+    #[test]
+    fn version_17_keeps_the_position_of_all_vantages() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut conn = version_6(&path);
+        migrate_to(&mut conn, 6, 16).unwrap();
+        conn.execute("INSERT INTO fleet_position VALUES ('s', 'yesterday', 7)", []).unwrap();
+        migrate(&mut conn, 16).unwrap();
+        let position =
+            Position { stream: "s".into(), vantage: String::new(), created: "yesterday".into(), sequence: 7 };
+        assert_eq!(Reader::open(&path).unwrap().fleet_positions("s").unwrap(), [position]);
     }
 
     #[test]

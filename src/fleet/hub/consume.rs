@@ -1,148 +1,164 @@
-//! Reads the stream of samples into the store.
+//! Reads the samples of all vantages into the store.
 
+use std::collections::{BTreeMap, HashSet};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
-use async_nats::jetstream::{Message, stream};
-use futures_util::StreamExt;
+use async_nats::jetstream::stream;
+use futures_util::stream::{SelectAll, iter};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use slog::{info, warn};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::Hub;
+use super::inbox::{Arrival, Inbox};
+use crate::config::is_vantage_name;
 use crate::fleet::envelope;
 use crate::fleet::link::{Link, LinkError};
 use crate::store::{Accepted, Batch, Position, Received};
 use ntp_monitor_core::sample::Sample;
 
-/// Largest number of messages of one request.
+/// Largest number of messages that are stored at once.
 const MESSAGES: usize = 64;
-/// Largest number of bytes of one request.
+/// Size of messages in bytes above which no further one is stored with them.
 const BYTES: usize = 4 << 20;
-/// How long the server waits for messages before it answers a request.
-const EXPIRES: Duration = Duration::from_secs(2);
-/// Number of requests in a row without an answer after which the connection counts as dead.
-const SILENCES: u32 = 2;
+/// How long messages wait for others that are stored with them.
+const GATHER: Duration = Duration::from_secs(1);
+/// How often the hub looks for new vantages.
+const LOOK: Duration = Duration::from_secs(1);
+/// How many inboxes are opened at once.
+const AT_ONCE: usize = 16;
+/// Largest number of vantages that are read.
+const VANTAGES: usize = 1000;
 /// A sample may be this far ahead of this host's clock, and this old. Samples outside of this range are not stored.
 const AHEAD_NS: i64 = 3_600 * 1_000_000_000;
 const OLD_NS: i64 = 60 * 86_400 * 1_000_000_000;
 /// 2025-01-01: a clock that shows less was never set, and cannot judge the times of others.
 const UNSET_NS: i64 = 1_735_689_600 * 1_000_000_000;
 
-/// The result of one request.
+type Arrivals = Pin<Box<dyn Stream<Item = Result<Arrival, LinkError>> + Send>>;
+
+/// The inboxes of all vantages. Of those with messages, each gives one in turn.
+struct Inboxes {
+    stream: stream::Stream,
+    name: String,
+    created: String,
+    last_sequence: u64,
+    /// How far each vantage was read before.
+    read: BTreeMap<String, u64>,
+    open: HashSet<Arc<str>>,
+    arrivals: SelectAll<Arrivals>,
+}
+
+/// Messages that are stored at once.
 #[derive(Default)]
 struct Read {
     received: Vec<Received>,
     refused: Vec<(Box<str>, String)>,
-    sequence: Option<u64>,
-    /// Number of messages that remain in the stream after these.
-    pending: u64,
+    /// The number in the stream of the last message of each vantage.
+    sequences: BTreeMap<Arc<str>, u64>,
     messages: usize,
+    bytes: usize,
 }
 
 impl Hub {
     pub(super) async fn consume(&self, link: &Link) -> Result<(), LinkError> {
+        let mut inboxes = self.inboxes(link).await?;
+        info!(self.log, "reading the samples of the fleet"; "last" => inboxes.last_sequence);
+        let mut look = interval(LOOK);
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.open_new(link, &mut inboxes).await?,
+                Some(arrival) = inboxes.arrivals.next() => {
+                    let read = self.gather(arrival?, &mut inboxes).await?;
+                    let positions = inboxes.positions(&read);
+                    self.keep(read, positions).await?;
+                }
+            }
+        }
+    }
+
+    async fn inboxes(&self, link: &Link) -> Result<Inboxes, LinkError> {
         let name = link.names.stream();
         let stream = link.jetstream.get_stream(&name).await;
         let stream = stream.map_err(|why| link.fault("open the stream of samples", &why))?;
         let info = stream.cached_info();
-        let mut position = self.position(&name, info).await?;
-        let consumer = self.consumer(link, &stream, position.sequence + 1).await?;
-        info!(self.log, "reading the stream of samples"; "behind" => position.sequence, "last" => info.state.last_sequence);
-        let (mut silences, mut expected) = (0, 1);
-        loop {
-            if crate::clock::now().wall_ns < UNSET_NS {
-                return Err(LinkError(
-                    "this host's clock was never set, so it cannot judge the times of samples".to_owned(),
-                ));
-            }
-            let read = self.fetch(link, &consumer, &mut expected, &mut silences).await?;
-            self.state.lock().is_caught_up = read.pending == 0;
-            let Some(sequence) = read.sequence else { continue };
-            position.sequence = sequence;
-            self.keep(read, position.clone()).await?;
-        }
+        let (created, last_sequence) = (info.created.to_string(), info.state.last_sequence);
+        let asked = name.clone();
+        let known = self.store.read(move |reader| reader.fleet_positions(&asked)).await;
+        let known = known.map_err(|why| LinkError(why.to_string()))?;
+        let current = known.into_iter().filter(|known| known.created == created);
+        let read = current.map(|known| (known.vantage, known.sequence)).collect();
+        let (open, arrivals) = (HashSet::new(), SelectAll::new());
+        Ok(Inboxes { stream, name, created, last_sequence, read, open, arrivals })
     }
 
-    /// The position after which to read. A stream that was created again is read from its beginning; one that lost its
-    /// last messages in a crash of the server is read from its current end.
-    async fn position(&self, name: &str, info: &stream::Info) -> Result<Position, LinkError> {
-        let created = info.created.to_string();
-        let asked = name.to_owned();
-        let known = self.store.read(move |reader| reader.fleet_position(&asked)).await;
-        let known = known.map_err(|why| LinkError(why.to_string()))?.filter(|known| known.created == created);
-        let sequence = known.map_or(0, |known| known.sequence.min(info.state.last_sequence));
-        Ok(Position { stream: name.to_owned(), created, sequence })
-    }
-
-    async fn consumer(
-        &self,
-        link: &Link,
-        stream: &stream::Stream,
-        start_sequence: u64,
-    ) -> Result<Consumer<pull::Config>, LinkError> {
-        let name = &self.fleet.name;
-        // It may not exist.
-        let _ = stream.delete_consumer(name).await;
-        let config = pull::Config {
-            name: Some(name.clone()),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
-            ack_policy: AckPolicy::None,
-            memory_storage: true,
-            num_replicas: 1,
-            inactive_threshold: Duration::from_secs(3600),
-            ..pull::Config::default()
-        };
-        stream.create_consumer(config).await.map_err(|why| link.fault("create the consumer of this hub", &why))
-    }
-
-    async fn fetch(
-        &self,
-        link: &Link,
-        consumer: &Consumer<pull::Config>,
-        expected: &mut u64,
-        silences: &mut u32,
-    ) -> Result<Read, LinkError> {
-        let batch = consumer.fetch().max_messages(MESSAGES).max_bytes(BYTES).expires(EXPIRES).messages().await;
-        let mut batch = batch.map_err(|why| link.fault("ask for samples", &why))?;
-        let (mut read, until) = (Read::default(), Instant::now() + EXPIRES + Duration::from_millis(500));
-        loop {
-            match tokio::time::timeout_at(until, batch.next()).await {
-                Ok(Some(Ok(message))) => self.take(&message, &mut read, expected)?,
-                Ok(Some(Err(why))) => return Err(link.fault("read samples", &*why)),
-                Ok(None) => {
-                    *silences = 0;
-                    return Ok(read);
-                }
-                Err(_) if read.messages > 0 => return Ok(read),
-                Err(_) => {
-                    *silences += 1;
-                    if *silences >= SILENCES {
-                        return Err(LinkError("the server stopped answering".to_owned()));
-                    }
-                    read.pending = u64::MAX;
-                    return Ok(read);
-                }
-            }
-        }
-    }
-
-    fn take(&self, message: &Message, read: &mut Read, expected: &mut u64) -> Result<(), LinkError> {
-        let info = message.info().map_err(|why| LinkError(format!("a message has no number: {why}")))?;
-        if info.consumer_sequence != *expected {
-            return Err(LinkError("messages were lost on the way, reading them again".to_owned()));
-        }
-        *expected += 1;
-        read.messages += 1;
-        (read.sequence, read.pending) = (Some(info.stream_sequence), info.pending);
-        let subject = message.subject.as_str();
-        let Some(vantage) = link_vantage(&self.fleet.nats.prefix, subject) else { return Ok(()) };
-        self.heard(vantage);
-        match envelope::decode(vantage, &message.payload) {
-            Ok(received) => read.add(received, crate::clock::now().wall_ns),
-            Err(why) => read.refused.push((vantage.into(), format!("its message {why}"))),
-        }
+    /// Opens the inboxes of vantages that have sent their first messages.
+    async fn open_new(&self, link: &Link, inboxes: &mut Inboxes) -> Result<(), LinkError> {
+        let new = self.new_vantages(link, inboxes).await?;
+        let (stream, hub) = (&inboxes.stream, &self.fleet.name);
+        let starts: Vec<_> = new.iter().map(|vantage| (Arc::clone(vantage), inboxes.start(vantage))).collect();
+        let open = |(vantage, start)| Inbox::open(link, stream, hub, vantage, start);
+        let opened: Vec<Inbox> = iter(starts).map(open).buffer_unordered(AT_ONCE).try_collect().await?;
+        inboxes.open.extend(new);
+        inboxes.arrivals.extend(opened.into_iter().map(|inbox| -> Arrivals { Box::pin(inbox.arrivals()) }));
         Ok(())
+    }
+
+    async fn new_vantages(&self, link: &Link, inboxes: &mut Inboxes) -> Result<Vec<Arc<str>>, LinkError> {
+        let fault = |why| link.fault("list the vantages that have sent samples", &why);
+        let mut listed = inboxes.stream.info_with_subjects(link.names.samples("*")).await.map_err(fault)?;
+        if listed.info.created.to_string() != inboxes.created {
+            return Err(LinkError("the stream of samples was created again".to_owned()));
+        }
+        let mut new: Vec<Arc<str>> = Vec::new();
+        while let Some((subject, _)) = listed.try_next().await.map_err(fault)? {
+            let Some(vantage) = link.names.vantage(&subject).filter(|name| !inboxes.open.contains(*name)) else {
+                continue;
+            };
+            if inboxes.open.len() + new.len() < VANTAGES && is_vantage_name(vantage) {
+                self.state.lock().read(vantage, false);
+                new.push(vantage.into());
+            } else if let Some(log) = self.limited("", "unread") {
+                warn!(log, "a vantage is not read: its name is invalid, or there are too many"; "vantage" => vantage);
+            }
+        }
+        self.state.lock().unread.get_or_insert_default();
+        Ok(new)
+    }
+
+    /// Takes this and what arrives shortly after it.
+    async fn gather(&self, first: Arrival, inboxes: &mut Inboxes) -> Result<Read, LinkError> {
+        if crate::clock::now().wall_ns < UNSET_NS {
+            return Err(LinkError(
+                "this host's clock was never set, so it cannot judge the times of samples".to_owned(),
+            ));
+        }
+        let mut read = Read::default();
+        let until = Instant::now() + GATHER;
+        self.take(first, &mut read);
+        while read.messages < MESSAGES && read.bytes < BYTES {
+            match timeout_at(until, inboxes.arrivals.next()).await {
+                Ok(Some(arrival)) => self.take(arrival?, &mut read),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(read)
+    }
+
+    fn take(&self, arrival: Arrival, read: &mut Read) {
+        let Arrival { vantage, message, sequence, is_last } = arrival;
+        self.state.lock().read(&vantage, is_last);
+        let Some(message) = message else { return };
+        self.heard(&vantage);
+        read.messages += 1;
+        read.bytes += message.payload.len();
+        match envelope::decode(&vantage, &message.payload) {
+            Ok(received) => read.add(received, crate::clock::now().wall_ns),
+            Err(why) => read.refused.push((vantage.as_ref().into(), format!("its message {why}"))),
+        }
+        read.sequences.insert(vantage, sequence);
     }
 
     fn heard(&self, vantage: &str) {
@@ -154,11 +170,14 @@ impl Hub {
     }
 
     /// Stores the samples and passes the new ones to the judge.
-    async fn keep(&self, read: Read, position: Position) -> Result<(), LinkError> {
+    async fn keep(&self, read: Read, positions: Vec<Position>) -> Result<(), LinkError> {
+        if read.messages == 0 {
+            return Ok(());
+        }
         let own = self.fleet.role.is_agent().then(|| Arc::from(self.fleet.name.as_str()));
         self.log_refused(&read.refused);
         let refused = read.refused.len() as u64;
-        let batch = Batch { position: Some(position), received: read.received, refused: read.refused, own };
+        let batch = Batch { positions, received: read.received, refused: read.refused, own };
         let stored = self.store.fleet_receive(batch).await;
         let Accepted { samples, repeated, lost, refused: not_stored } =
             stored.map_err(|why| LinkError(why.to_string()))?;
@@ -177,6 +196,26 @@ impl Hub {
         }
         self.judge.observe(&samples, &self.state.view(), crate::clock::now().wall_ns);
         Ok(())
+    }
+}
+
+impl Inboxes {
+    /// The number of the first message to read. A stream that was created again is read from its beginning; one that
+    /// lost its last messages in a crash of the server is read from its current end.
+    fn start(&self, vantage: &str) -> u64 {
+        // A hub of an earlier release kept one position for all vantages, under no name.
+        let read = self.read.get(vantage).or_else(|| self.read.get("")).copied().unwrap_or(0);
+        read.min(self.last_sequence) + 1
+    }
+
+    fn positions(&self, read: &Read) -> Vec<Position> {
+        let position = |(vantage, sequence): (&Arc<str>, &u64)| Position {
+            stream: self.name.clone(),
+            vantage: vantage.to_string(),
+            created: self.created.clone(),
+            sequence: *sequence,
+        };
+        read.sequences.iter().map(position).collect()
     }
 }
 
@@ -219,10 +258,6 @@ impl Read {
             self.received.push(received.part(first_seq, lost_before, &[]));
         }
     }
-}
-
-fn link_vantage<'a>(prefix: &str, subject: &'a str) -> Option<&'a str> {
-    subject.strip_prefix(prefix)?.strip_prefix(".samples.")
 }
 
 /// Waits for `work` at most [`WITHIN`](crate::fleet::link::WITHIN).

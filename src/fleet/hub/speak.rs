@@ -137,7 +137,7 @@ impl Hub {
             validity_s: self.fleet.plan_ends_after().as_secs_f64(),
             servers: current.map(|current| current.planned.clone()),
             stored: stored.into_iter().map(as_stored).collect(),
-            caught_up: view.is_caught_up,
+            caught_up: view.has_read(vantage),
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use ntp_monitor_core::sample::Sample;
 
@@ -42,10 +42,11 @@ pub struct Seqs {
     pub end: u64,
 }
 
-/// How far a hub has read a stream.
+/// How far a hub has read the messages of a vantage in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     pub stream: String,
+    pub vantage: String,
     /// When the stream was created, which distinguishes it from a later one of the same name.
     pub created: String,
     pub sequence: u64,
@@ -54,8 +55,8 @@ pub struct Position {
 /// Messages that a hub has read from a stream.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Where to read on; `None` when the batch is a part of what was read.
-    pub position: Option<Position>,
+    /// Where to read on; empty when the batch is a part of what was read.
+    pub positions: Vec<Position>,
     pub received: Vec<Received>,
     /// Rejected messages: the name of the vantage, and the reason.
     pub refused: Vec<(Box<str>, String)>,
@@ -115,9 +116,11 @@ pub(in crate::store) fn accept(conn: &Connection, batch: &Batch, now_ns: i64) ->
         )?
         .execute(params![vantage, reason])?;
     }
-    if let Some(Position { stream, created, sequence }) = &batch.position {
-        conn.prepare_cached("INSERT OR REPLACE INTO fleet_position (stream, created, sequence) VALUES (?1, ?2, ?3)")?
-            .execute(params![stream, created, sequence.cast_signed()])?;
+    for Position { stream, vantage, created, sequence } in &batch.positions {
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO fleet_position (stream, vantage, created, sequence) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![stream, vantage, created, sequence.cast_signed()])?;
     }
     Ok(all)
 }
@@ -215,13 +218,14 @@ pub(in crate::store) fn prune(conn: &Connection, before_ns: i64) -> rusqlite::Re
     Ok(())
 }
 
-pub(in crate::store) fn position(conn: &Connection, stream: &str) -> rusqlite::Result<Option<Position>> {
-    conn.prepare_cached("SELECT created, sequence FROM fleet_position WHERE stream = ?1")?
-        .query_row([stream], |row| {
-            let sequence = row.get::<_, i64>(1)?.cast_unsigned();
-            Ok(Position { stream: stream.to_owned(), created: row.get(0)?, sequence })
-        })
-        .optional()
+pub(in crate::store) fn positions(conn: &Connection, stream: &str) -> rusqlite::Result<Vec<Position>> {
+    let mut statement = conn
+        .prepare_cached("SELECT vantage, created, sequence FROM fleet_position WHERE stream = ?1 ORDER BY vantage")?;
+    let decode = |row: &rusqlite::Row<'_>| {
+        let sequence = row.get::<_, i64>(2)?.cast_unsigned();
+        Ok(Position { stream: stream.to_owned(), vantage: row.get(0)?, created: row.get(1)?, sequence })
+    };
+    statement.query_map([stream], decode)?.collect()
 }
 
 pub(in crate::store) fn ranges(conn: &Connection, vantage: &str, limit: usize) -> rusqlite::Result<Vec<Seqs>> {
@@ -277,8 +281,8 @@ mod tests {
     }
 
     fn batch(received: Vec<Received>, sequence: u64) -> Batch {
-        let position = Position { stream: "s".into(), created: "1".into(), sequence };
-        Batch { position: Some(position), received, refused: Vec::new(), own: None }
+        let position = Position { stream: "s".into(), vantage: "ams".into(), created: "1".into(), sequence };
+        Batch { positions: vec![position], received, refused: Vec::new(), own: None }
     }
 
     fn times(accepted: &Accepted) -> Vec<i64> {
@@ -299,7 +303,7 @@ mod tests {
         let whole = Seqs { incarnation: "i".into(), first: 0, end: 22 };
         assert_eq!(ranges(&conn, "ams", 10).unwrap(), [whole]);
         assert_eq!(vantages(&conn).unwrap()[0].repeated, 26);
-        assert_eq!(position(&conn, "s").unwrap().unwrap().sequence, 5);
+        assert_eq!(positions(&conn, "s").unwrap()[0].sequence, 5);
     }
 
     #[test]

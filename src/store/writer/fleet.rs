@@ -52,7 +52,7 @@ impl Writer {
     }
 
     fn receive_one_by_one(&mut self, batch: &Batch) -> Result<Accepted, StoreError> {
-        let part = |received, refused| Batch { position: None, received, refused, own: batch.own.clone() };
+        let part = |received, refused| Batch { positions: Vec::new(), received, refused, own: batch.own.clone() };
         let mut all = Accepted::default();
         for received in &batch.received {
             match self.receive_at_once(&part(vec![received.clone()], Vec::new())) {
@@ -65,8 +65,8 @@ impl Writer {
             }
         }
         let refused = batch.refused.iter().chain(&all.refused).cloned().collect();
-        // The position last: after a crash everything is read again, and what is stored counts as repeated.
-        self.receive_at_once(&Batch { position: batch.position.clone(), ..part(Vec::new(), refused) })?;
+        // The positions last: after a crash everything is read again, and what is stored counts as repeated.
+        self.receive_at_once(&Batch { positions: batch.positions.clone(), ..part(Vec::new(), refused) })?;
         Ok(all)
     }
 

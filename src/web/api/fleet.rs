@@ -190,6 +190,7 @@ async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
         let name = row.vantage.clone();
         rows.entry(name).or_default().0 = Some(row);
     }
+    let caught_up = view.is_caught_up();
     for (name, known) in view.vantages {
         rows.entry(name).or_default().1 = Some(known);
     }
@@ -227,7 +228,7 @@ async fn vantages(request: HttpRequest, state: web::Data<State>) -> Result<HttpR
         connected: view.is_connected,
         reason: view.last_error,
         speaks,
-        caught_up: view.is_caught_up,
+        caught_up,
         late: picture(&state).late,
         raw_bytes: raw.bytes,
         raw_dropped: raw.dropped,

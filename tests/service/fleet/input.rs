@@ -23,13 +23,17 @@ fn now_ns() -> i64 {
 
 /// A message of `count` samples of the vantage eve, the first with this number and time.
 fn message(first_seq: u64, count: u64, first_ns: i64) -> Vec<u8> {
+    message_of("eve", first_seq, count, first_ns)
+}
+
+fn message_of(vantage: &str, first_seq: u64, count: u64, first_ns: i64) -> Vec<u8> {
     let sample = |n: u64| {
         let at = Stamp::new(first_ns + (n * 1_000_000).cast_signed(), 0, 0);
         Sample::unasked(at, ServerIdent::named("s"), Outcome::Timeout, 1.0)
     };
     let all: Vec<Sample> = (0..count).map(sample).collect();
     let incarnation = "0123456789abcdef0123456789abcdef";
-    encode(Head { vantage: "eve", incarnation, first_seq, lost_before: 0 }, &all)
+    encode(Head { vantage, incarnation, first_seq, lost_before: 0 }, &all)
 }
 
 fn changed(change: impl FnOnce(&mut Envelope)) -> Vec<u8> {
@@ -121,6 +125,33 @@ fn strange_messages_are_named_and_disturb_no_other_vantage() {
     let (_, lost, refused) = counted(&hub_home, "ams");
     assert_eq!((lost, refused), (0, 0));
     assert_eq!((agent.stop(), hub.stop()), (0, 0));
+}
+
+#[test]
+fn flood_of_one_vantage_does_not_delay_another() {
+    const FLOOD: u64 = 200;
+    let Some(nats) = Nats::start() else { return };
+    let hub_home = home(&member("hub1", "hub", &nats));
+    let mut hub = hub_home.start();
+    hub.logged("reading the samples of the fleet");
+    let bus = Bus::connect(&nats.url());
+    bus.publish(SUBJECT, message(0, 1, now_ns())).unwrap();
+    bus.publish("ntpm.samples.bob", message_of("bob", 0, 1, now_ns())).unwrap();
+    until("both are read", || ["eve", "bob"].iter().all(|name| counted(&hub_home, name).0 == 1));
+    for n in 1..=FLOOD {
+        bus.publish(SUBJECT, message(500 * n, 500, now_ns())).unwrap();
+    }
+    bus.publish("ntpm.samples.bob", message_of("bob", 1, 1, now_ns())).unwrap();
+    until("both are read to the end", || {
+        counted(&hub_home, "bob").0 == 2 && counted(&hub_home, "eve").0 == 1 + 500 * FLOOD
+    });
+    assert_eq!(hub.stop(), 0);
+    let store = rusqlite::Connection::open(hub_home.store()).unwrap();
+    let latest = |vantage: &str| -> i64 {
+        let asked = "SELECT max(seen_ns) FROM fleet_range WHERE vantage = ?1";
+        store.query_row(asked, [vantage], |row| row.get(0)).unwrap()
+    };
+    assert!(latest("bob") < latest("eve"), "bob waited for the whole flood");
 }
 
 /// Checks that a hub and an agent report the faults of this server.

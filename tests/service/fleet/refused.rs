@@ -24,18 +24,18 @@ fn message_that_cannot_be_stored_stops_no_other_vantage() {
         let head = Head { vantage, incarnation: &incarnation, first_seq: 0, lost_before: 0 };
         decode(vantage, &encode(head, &samples(v, now_ns))).unwrap()
     };
-    let position = Position { stream: "s".into(), created: "now".into(), sequence: 3 };
+    let position = Position { stream: "s".into(), vantage: "ams".into(), created: "now".into(), sequence: 3 };
     let received = ["ams", "ber", "lon"].into_iter().enumerate().map(|(v, vantage)| message(v, vantage)).collect();
     let (reply, mut answer) = tokio::sync::oneshot::channel();
     writer.command(Command::FleetReceive {
-        batch: Batch { position: Some(position.clone()), received, refused: Vec::new(), own: None },
+        batch: Batch { positions: vec![position.clone()], received, refused: Vec::new(), own: None },
         reply,
     });
     let accepted = answer.try_recv().unwrap().unwrap();
     assert_eq!((accepted.samples.len(), accepted.refused.len()), (600, 1), "{:?}", accepted.refused);
     assert!(&*accepted.refused[0].0 == "ber" && accepted.refused[0].1.contains("no such value"));
     let reader = Reader::open(&path).unwrap();
-    assert_eq!(reader.fleet_position("s").unwrap(), Some(position), "reading goes on");
+    assert_eq!(reader.fleet_positions("s").unwrap(), [position], "reading goes on");
     let rows = reader.fleet_vantages().unwrap();
     let counted: Vec<_> = rows.iter().map(|row| (row.vantage.as_str(), row.received, row.lost, row.refused)).collect();
     assert_eq!(counted, [("ams", 300, 0, 0), ("ber", 0, 0, 1), ("lon", 300, 0, 0)]);

@@ -32,11 +32,12 @@ fn store_of_a_hub(dir: &std::path::Path, now_ns: i64) -> std::path::PathBuf {
         }
         let incarnation = format!("{v:032x}");
         let head = Head { vantage, incarnation: &incarnation, first_seq: 0, lost_before: 0 };
-        let position = Position { stream: "s".into(), created: "now".into(), sequence: v as u64 + 1 };
+        let position =
+            Position { stream: "s".into(), vantage: "ams".into(), created: "now".into(), sequence: v as u64 + 1 };
         let received = vec![decode(vantage, &encode(head, &all)).unwrap()];
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         writer.command(Command::FleetReceive {
-            batch: Batch { position: Some(position), received, refused: Vec::new(), own: None },
+            batch: Batch { positions: vec![position], received, refused: Vec::new(), own: None },
             reply,
         });
         answer.try_recv().unwrap().unwrap();
