@@ -16,8 +16,9 @@ use crate::fleet::agent::{Agent, Arrived};
 use crate::fleet::enforce::{Enforced, enforce};
 use crate::fleet::envelope::{Head, encode};
 use crate::fleet::handle;
-use crate::fleet::hub::{Hub, log_limit};
+use crate::fleet::hub::Hub;
 use crate::fleet::presence::{Candidate, MAX_SERVERS, NtsState, Presence};
+use crate::log::LimitedLog;
 use crate::messages::targets::SetServers;
 use crate::probe::schedule::SlotLine;
 use crate::store::{Store, StoreHandle, Writer};
@@ -72,7 +73,7 @@ pub(super) fn agent(
             plan: boards.plan.clone(),
             enforced: boards.enforced.subscribe(),
             announce,
-            log: log.clone(),
+            log: LimitedLog::new(log.clone()),
         };
         agent.run()
     })
@@ -84,13 +85,12 @@ pub(super) fn hub(fleet: Fleet, store: StoreHandle, boards: &handle::Fleet, log:
     task("fleet/hub", move || {
         let hub = Hub {
             news: Notify::default(),
-            limit: log_limit(),
             fleet: fleet.clone(),
             store: store.clone(),
             state: Arc::clone(&boards.hub),
             plans: boards.plans.clone(),
             judge: Arc::clone(&boards.judge),
-            log: log.clone(),
+            log: LimitedLog::new(log.clone()),
         };
         hub.run()
     })

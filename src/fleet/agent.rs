@@ -13,7 +13,7 @@ use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
-use slog::{Logger, info, warn};
+use slog::{info, warn};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -26,6 +26,7 @@ use super::plan::PlanDocument;
 use super::presence::{self, AgentClock, Presence};
 use super::state::AgentState;
 use crate::config::Fleet;
+use crate::log::LimitedLog;
 use crate::store::StoreHandle;
 
 /// How often the journal is checked for new rows.
@@ -64,7 +65,7 @@ pub struct Agent {
     pub enforced: watch::Receiver<Arc<Enforced>>,
     /// Makes the content of an announcement.
     pub announce: Arc<dyn Fn() -> Presence + Send + Sync>,
-    pub log: Logger,
+    pub log: LimitedLog,
 }
 
 /// State that is kept from one connection to the next.
@@ -112,7 +113,7 @@ impl Member for Sender {
         &self.agent.fleet
     }
 
-    fn log(&self) -> &Logger {
+    fn log(&self) -> &LimitedLog {
         &self.agent.log
     }
 
@@ -210,7 +211,9 @@ impl Agent {
             view.is_connected = true;
             view.last_error.take().is_some()
         };
-        info!(self.log, "connected to the fleet"; "after_failure" => was_lost);
+        if let Some(log) = self.log.of("", "connected") {
+            info!(log, "connected to the fleet"; "after_failure" => was_lost);
+        }
     }
 
     /// The next messages after the row `after`.
@@ -253,10 +256,12 @@ impl Agent {
         };
         if ack.duplicate && sent.is_first {
             self.state.lock().foreign += 1;
-            warn!(
-                self.log,
-                "the server knew a message before it was sent: another program uses the identity of this vantage"
-            );
+            if let Some(log) = self.log.of("", "foreign") {
+                warn!(
+                    log,
+                    "the server knew a message before it was sent: another program uses the identity of this vantage"
+                );
+            }
         }
         let is_new_stream = ack.sequence < progress.sequence && !ack.duplicate;
         progress.sequence = ack.sequence;
@@ -274,7 +279,9 @@ impl Agent {
         progress.acknowledged = 0;
         progress.marks.clear();
         self.state.lock().resent += 1;
-        info!(self.log, "sending again what no hub has stored"; "reason" => why);
+        if let Some(log) = self.log.of("", "repeat") {
+            info!(log, "sending again what no hub has stored"; "reason" => why);
+        }
     }
 
     /// Handles a received plan; returns whether every row that is not stored must be sent again.

@@ -9,10 +9,10 @@ mod inbox;
 mod speak;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
-use slog::{Logger, info, o, warn};
+use slog::{info, warn};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -23,21 +23,11 @@ use super::plan::PlanDocument;
 use super::presence::Presence;
 use super::state::HubState;
 use crate::config::Fleet;
-use crate::log::{Allowance, RateLimit};
+use crate::log::LimitedLog;
 use crate::store::StoreHandle;
 
 /// The latest plan document of each vantage.
 pub type Plans = BTreeMap<String, PlanDocument>;
-
-/// Records about one vantage that are logged at once, and the time for another one.
-const RECORDS_AT_ONCE: u32 = 5;
-const RECORD_REFILL_NS: i64 = 60 * 1_000_000_000;
-
-/// A limit of what a hub logs about each vantage.
-#[must_use]
-pub fn log_limit() -> Mutex<RateLimit> {
-    Mutex::new(RateLimit::new(RECORDS_AT_ONCE, RECORD_REFILL_NS))
-}
 
 /// The inputs and outputs of a hub.
 pub struct Hub {
@@ -49,9 +39,7 @@ pub struct Hub {
     pub judge: Arc<Judge>,
     /// Wakes the task that writes plans when a vantage has started, or follows another plan.
     pub news: Notify,
-    /// Limits what is logged about each vantage.
-    pub limit: Mutex<RateLimit>,
-    pub log: Logger,
+    pub log: LimitedLog,
 }
 
 impl Member for Hub {
@@ -61,7 +49,7 @@ impl Member for Hub {
         &self.fleet
     }
 
-    fn log(&self) -> &Logger {
+    fn log(&self) -> &LimitedLog {
         &self.log
     }
 
@@ -92,23 +80,14 @@ impl Hub {
             let mut view = self.state.lock();
             (view.is_connected, view.last_error) = (true, None);
         }
-        info!(self.log, "the hub is connected to the fleet");
+        if let Some(log) = self.log.of("", "connected") {
+            info!(log, "the hub is connected to the fleet");
+        }
         let ended = async { Err::<(), _>(link.ended().await) };
         let work = futures_util::future::try_join4(self.consume(link), self.speak(link), self.listen(link), ended);
         match work.await {
             Ok(_) => LinkError("the connection to NATS ended".to_owned()),
             Err(why) => why,
-        }
-    }
-
-    /// Where an event is logged that a vantage can cause at will; `None` when it has caused too many lately.
-    fn limited(&self, vantage: &str, kind: &'static str) -> Option<Logger> {
-        let now_ns = crate::clock::now().mono_ns;
-        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        match limit.allow(&vantage.into(), kind, now_ns) {
-            Allowance::Log { suppressed: 0 } => Some(self.log.clone()),
-            Allowance::Log { suppressed } => Some(self.log.new(o!("suppressed" => suppressed))),
-            Allowance::Suppress => None,
         }
     }
 
@@ -150,7 +129,7 @@ impl Hub {
                 }
             }
             Err(why) => {
-                if let Some(log) = self.limited(vantage, "announcement") {
+                if let Some(log) = self.log.of(vantage, "announcement") {
                     warn!(log, "ignored what a vantage says of itself"; "vantage" => vantage, "reason" => why);
                 }
             }

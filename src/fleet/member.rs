@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use slog::{Logger, warn};
+use slog::warn;
 use tokio::time::{Instant, sleep};
 
 use super::link::{Link, LinkError};
 use super::pace::Backoff;
 use crate::config::Fleet;
+use crate::log::LimitedLog;
 
 /// After a connection that lasted this long, the wait before the next one starts at its minimum again.
 const GOOD: Duration = Duration::from_secs(30);
@@ -19,7 +20,7 @@ pub(super) trait Member {
 
     fn fleet(&self) -> &Fleet;
 
-    fn log(&self) -> &Logger;
+    fn log(&self) -> &LimitedLog;
 
     /// Works over one connection; returns why it ended.
     fn session(&mut self, link: &Link) -> impl Future<Output = LinkError> + Send;
@@ -38,8 +39,10 @@ pub(super) async fn run<M: Member>(mut member: M) {
             Ok(link) => member.session(&link).await,
             Err(why) => why,
         };
-        if member.disconnected(&why) {
-            warn!(member.log(), "{}", M::WITHOUT; "reason" => %why);
+        if member.disconnected(&why)
+            && let Some(log) = member.log().of("", "disconnected")
+        {
+            warn!(log, "{}", M::WITHOUT; "reason" => %why);
         }
         if began.elapsed() > GOOD {
             backoff.reset();

@@ -10,6 +10,7 @@ mod file;
 mod formats;
 mod journal;
 mod level;
+mod limited;
 mod panics;
 mod queue;
 mod rate_limit;
@@ -28,6 +29,7 @@ use formats::{AnyDrain, Fan};
 use level::{LevelFilter, SharedLevel, Who};
 use queue::Queue;
 
+pub use limited::LimitedLog;
 pub use panics::log_panics;
 pub use rate_limit::{Allowance, RateLimit};
 

@@ -65,7 +65,9 @@ struct Read {
 impl Hub {
     pub(super) async fn consume(&self, link: &Link) -> Result<(), LinkError> {
         let mut inboxes = self.inboxes(link).await?;
-        info!(self.log, "reading the samples of the fleet"; "last" => inboxes.last_sequence);
+        if let Some(log) = self.log.of("", "reading") {
+            info!(log, "reading the samples of the fleet"; "last" => inboxes.last_sequence);
+        }
         let mut look = interval(LOOK);
         loop {
             tokio::select! {
@@ -120,7 +122,7 @@ impl Hub {
             if inboxes.open.len() + new.len() < VANTAGES && is_vantage_name(vantage) {
                 self.state.lock().read(vantage, false);
                 new.push(vantage.into());
-            } else if let Some(log) = self.limited("", "unread") {
+            } else if let Some(log) = self.log.of("", "unread") {
                 warn!(log, "a vantage is not read: its name is invalid, or there are too many"; "vantage" => vantage);
             }
         }
@@ -183,7 +185,7 @@ impl Hub {
             stored.map_err(|why| LinkError(why.to_string()))?;
         self.log_refused(&not_stored);
         if lost > 0
-            && let Some(log) = self.limited("", "lost")
+            && let Some(log) = self.log.of("", "lost")
         {
             warn!(log, "vantages dropped samples before this hub could read them"; "samples" => lost);
         }
@@ -222,7 +224,7 @@ impl Inboxes {
 impl Hub {
     fn log_refused(&self, refused: &[(Box<str>, String)]) {
         for (vantage, why) in refused {
-            if let Some(log) = self.limited(vantage, "refused") {
+            if let Some(log) = self.log.of(vantage, "refused") {
                 warn!(log, "refused a message of a vantage"; "vantage" => &**vantage, "reason" => why);
             }
         }

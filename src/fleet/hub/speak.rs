@@ -51,7 +51,9 @@ impl Hub {
             let held = lease.held(Instant::now());
             self.state.lock().speaks_until = lease.until();
             if known != held {
-                info!(self.log, "the lease of the fleet changed"; "speaks" => held.is_some());
+                if let Some(log) = self.log.of("", "lease") {
+                    info!(log, "the lease of the fleet changed"; "speaks" => held.is_some());
+                }
                 (known, speaker) = (held, None);
             }
             if held.is_none() {
