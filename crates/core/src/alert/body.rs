@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::notification::Notification;
-use crate::template::{Manner, Template};
+use crate::template::{Options, Template};
 
 /// The work limit of a body: a few milliseconds, enough for some hundred alerts.
-const MANNER: Manner =
-    Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None, is_html: false };
+const OPTIONS: Options =
+    Options { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None, is_html: false };
 /// Maximum size of a body, in bytes; receivers accept less.
 const LONGEST: usize = 256 * 1024;
 
@@ -22,7 +22,7 @@ impl BodyTemplate {
     /// # Errors
     /// The first error, with its line.
     pub fn new(source: &str) -> Result<Self, String> {
-        Template::parse(source, MANNER).map(Self).map_err(|why| why.to_string())
+        Template::parse(source, OPTIONS).map(Self).map_err(|why| why.to_string())
     }
 
     /// Parses a template and renders it once, with a notification in which every field is set.

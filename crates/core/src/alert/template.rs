@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use super::expression::suggestion;
 use super::facts::View;
 use super::variables::{self, Kind, Source, VARIABLES};
-use crate::template::{self, Fault, FaultKind, Manner};
+use crate::template::{self, Fault, FaultKind, Options};
 
 /// The work limit of a text: several times the need of the longest template; about a millisecond.
-const MANNER: Manner = Manner {
+const OPTIONS: Options = Options {
     longest_source: 4000,
     work: 200_000,
     is_strict: false,
@@ -65,7 +65,7 @@ impl Template {
     /// # Errors
     /// When it cannot be parsed, uses an unknown name, or takes too much work.
     pub fn parse(source: &str, longest: usize) -> Result<Self, Fault> {
-        let template = template::Template::parse(source, MANNER)?;
+        let template = template::Template::parse(source, OPTIONS)?;
         let known = |name: &str| variables::find(name).is_some() || EXTRAS.iter().any(|(extra, _)| *extra == name);
         if let Some(unknown) = template.names().iter().find(|name| !known(name)) {
             let all: Vec<&str> = VARIABLES.iter().map(|v| v.name).chain(EXTRAS.map(|(extra, _)| extra)).collect();

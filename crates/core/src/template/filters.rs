@@ -137,7 +137,7 @@ fn map<'a>(run: &mut Run<'a>, value: Held<'a>, arguments: Vec<Held<'a>>) -> Filt
             run.meter.pay(STEP + name.len())?;
             field = match field.get(name) {
                 Some(field) => field,
-                None if n == 0 && run.manner.is_strict => {
+                None if n == 0 && run.options.is_strict => {
                     return Err(Fault::new(format!("the field {name:?} is not defined")));
                 }
                 // An item may lack the label.
@@ -153,13 +153,13 @@ fn map<'a>(run: &mut Run<'a>, value: Held<'a>, arguments: Vec<Held<'a>>) -> Filt
 fn join<'a>(run: &mut Run<'a>, value: Held<'a>, arguments: Vec<Held<'a>>) -> Filtered<'a> {
     let Value::Array(items) = value.as_ref() else { return Err(misfit(&value, "a list")) };
     let between = arguments.first().and_then(|between| between.as_str()).unwrap_or("");
-    let (manner, mut text) = (run.manner, Built::new(&mut run.meter));
+    let (options, mut text) = (run.options, Built::new(&mut run.meter));
     for (n, item) in items.iter().enumerate() {
         text.meter.pay(STEP)?;
         if n > 0 {
             text.push(between)?;
         }
-        manner.write(item, &mut text)?;
+        options.write(item, &mut text)?;
     }
     Ok(Cow::Owned(Value::String(text.text)))
 }

@@ -27,7 +27,7 @@ use tree::Node;
 
 /// The settings for one kind of text.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
+pub struct Options {
     /// The longest source, in bytes.
     pub longest_source: usize,
     /// The allowance of one rendering: 16 for each operation, and 1 for each byte that is compared or created.
@@ -47,7 +47,7 @@ pub struct Manner {
 pub struct Template {
     nodes: Arc<[Node]>,
     names: Arc<[String]>,
-    manner: Manner,
+    options: Options,
 }
 
 impl Template {
@@ -55,12 +55,12 @@ impl Template {
     ///
     /// # Errors
     /// The first error, with its line.
-    pub fn parse(source: &str, manner: Manner) -> Result<Self, Fault> {
-        if source.len() > manner.longest_source {
-            return Err(Fault::new(format!("must not be longer than {} bytes", manner.longest_source)));
+    pub fn parse(source: &str, options: Options) -> Result<Self, Fault> {
+        if source.len() > options.longest_source {
+            return Err(Fault::new(format!("must not be longer than {} bytes", options.longest_source)));
         }
         let (nodes, names) = parser::parse(source)?;
-        Ok(Self { nodes: nodes.into(), names: names.into(), manner })
+        Ok(Self { nodes: nodes.into(), names: names.into(), options })
     }
 
     /// The names of the values that it uses, sorted.
@@ -75,7 +75,7 @@ impl Template {
     /// # Errors
     /// When the allowance or the space in `out` is used up, or when a value has the wrong type or is not defined.
     pub fn render(&self, values: &Map<String, Value>, longest: usize, out: &mut String) -> Result<(), Fault> {
-        render::render(&self.nodes, values, self.manner, longest, out)
+        render::render(&self.nodes, values, self.options, longest, out)
     }
 }
 

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::meter::Sink;
 use super::tree::Expr;
-use super::{Fault, Manner, Template};
+use super::{Fault, Options, Template};
 use crate::text::html::Text;
 
-const MANNER: Manner =
-    Manner { longest_source: usize::MAX, work: usize::MAX, is_strict: false, null: "", decimals: None, is_html: true };
+const OPTIONS: Options =
+    Options { longest_source: usize::MAX, work: usize::MAX, is_strict: false, null: "", decimals: None, is_html: true };
 
 /// A template for HTML. Values are escaped when they are written, except values whose name ends in `_html`.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ impl Page {
     /// If the template is invalid.
     #[must_use]
     pub fn new(source: &'static str) -> Self {
-        Self(Template::parse(source, MANNER).unwrap_or_else(|why| panic!("a template of the program: {why}")))
+        Self(Template::parse(source, OPTIONS).unwrap_or_else(|why| panic!("a template of the program: {why}")))
     }
 
     /// The HTML with these values, which are an object.

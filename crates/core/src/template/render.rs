@@ -9,7 +9,7 @@ use super::meter::{Built, Meter, Output, STEP, Sink};
 use super::page::{self, Escaped};
 use super::run::{Held, Loop, Run};
 use super::tree::{Choice, Expr, Node, Operator, Test};
-use super::{Fault, Manner, operators};
+use super::{Fault, Options, operators};
 
 const NULL: Held<'static> = Cow::Owned(Value::Null);
 
@@ -17,11 +17,11 @@ const NULL: Held<'static> = Cow::Owned(Value::Null);
 pub(super) fn render(
     nodes: &[Node],
     values: &Map<String, Value>,
-    manner: Manner,
+    options: Options,
     longest: usize,
     out: &mut String,
 ) -> Result<(), Fault> {
-    let mut run = Run { values, manner, meter: Meter::new(manner.work), loops: Vec::new() };
+    let mut run = Run { values, options, meter: Meter::new(options.work), loops: Vec::new() };
     run.nodes(nodes, &mut Output { text: out, longest })
 }
 
@@ -35,9 +35,9 @@ impl<'a> Run<'a> {
         match node {
             Node::Text(text) => out.push(text),
             Node::Print { line, value } => {
-                let is_escaped = self.manner.is_html && !page::is_markup(value);
+                let is_escaped = self.options.is_html && !page::is_markup(value);
                 let value = self.value(value).map_err(|fault| fault.at(*line))?;
-                if is_escaped { self.manner.write(&value, &mut Escaped(out)) } else { self.manner.write(&value, out) }
+                if is_escaped { self.options.write(&value, &mut Escaped(out)) } else { self.options.write(&value, out) }
             }
             Node::If { branches } => {
                 for branch in branches {
@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
     fn value(&mut self, expr: &'a Expr) -> Result<Held<'a>, Fault> {
         match self.find(expr)? {
             Some(value) => Ok(value),
-            None if self.manner.is_strict => Err(Fault::new(format!("{} is not defined", described(expr)))),
+            None if self.options.is_strict => Err(Fault::new(format!("{} is not defined", described(expr)))),
             None => Ok(NULL),
         }
     }
@@ -211,9 +211,9 @@ impl<'a> Run<'a> {
         match operator {
             Operator::And | Operator::Or => Ok(right),
             Operator::Concatenate => {
-                let (manner, mut text) = (self.manner, Built::new(&mut self.meter));
-                manner.write(&left, &mut text)?;
-                manner.write(&right, &mut text)?;
+                let (options, mut text) = (self.options, Built::new(&mut self.meter));
+                options.write(&left, &mut text)?;
+                options.write(&right, &mut text)?;
                 Ok(Cow::Owned(Value::String(text.text)))
             }
             operator => Ok(Cow::Owned(operators::apply(operator, &left, &right, &mut self.meter)?)),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::meter::{Meter, STEP};
 use super::tree::LoopField;
-use super::{Fault, Manner};
+use super::{Fault, Options};
 
 /// A value of the context, or a computed value.
 pub(super) type Held<'a> = Cow<'a, Value>;
@@ -14,7 +14,7 @@ pub(super) type Held<'a> = Cow<'a, Value>;
 /// A rendering in progress.
 pub(super) struct Run<'a> {
     pub(super) values: &'a Map<String, Value>,
-    pub(super) manner: Manner,
+    pub(super) options: Options,
     pub(super) meter: Meter,
     pub(super) loops: Vec<Loop<'a>>,
 }

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::*;
 
-const PLAIN: Manner =
-    Manner { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None, is_html: false };
-const LENIENT: Manner = Manner {
+const PLAIN: Options =
+    Options { longest_source: 16_384, work: 2_000_000, is_strict: true, null: "none", decimals: None, is_html: false };
+const LENIENT: Options = Options {
     longest_source: 4000,
     work: 200_000,
     is_strict: false,
@@ -27,9 +27,9 @@ fn values() -> Map<String, Value> {
     values.as_object().cloned().unwrap()
 }
 
-fn render(source: &str, manner: Manner) -> Result<String, Fault> {
+fn render(source: &str, options: Options) -> Result<String, Fault> {
     let mut out = String::new();
-    Template::parse(source, manner)?.render(&values(), 100_000, &mut out).map(|()| out)
+    Template::parse(source, options)?.render(&values(), 100_000, &mut out).map(|()| out)
 }
 
 fn fault(source: &str) -> String {

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::meter::{Adapter, Sink};
-use super::{Fault, Manner};
+use super::{Fault, Options};
 
 /// Numbers from this magnitude on are written with an exponent.
 const PLAIN_BELOW: f64 = 1e15;
 
-impl Manner {
+impl Options {
     /// Writes a value for people; lists and maps as JSON.
     pub(super) fn write(&self, value: &Value, out: &mut impl Sink) -> Result<(), Fault> {
         match (value, self.decimals) {

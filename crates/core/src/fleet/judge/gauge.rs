@@ -2,7 +2,7 @@
 //! same readings. The cheaper explanation is taken if the difference is large enough.
 
 use super::super::grid::Grid;
-use super::super::movement::{Manner, Movement, Testimony};
+use super::super::movement::{MoveKind, Movement, Testimony};
 use super::super::party::Party;
 
 /// By how much the other explanation must cost more.
@@ -34,21 +34,21 @@ impl Gauge {
                 cost += 1.0;
             }
         }
-        let price = |vantage: usize, by_s: f64, manner: Manner| match movement.testimony(vantage, by_s) {
+        let price = |vantage: usize, by_s: f64, kind: MoveKind| match movement.testimony(vantage, by_s) {
             Testimony::Confirms => 0.5,
-            Testimony::Denies if manner == Manner::Step => 2.0,
+            Testimony::Denies if kind == MoveKind::Step => 2.0,
             Testimony::Denies | Testimony::Silent => 1.0,
         };
         for &vantage in &heard {
             if let Some(it) = movement.vantages[vantage].moved.as_ref().filter(|it| !it.is_returning()) {
                 moved.push((Party::Vantage(vantage), it.by_s));
                 since_ns = since_ns.max(Some(it.since_ns));
-                cost += price(vantage, it.by_s, it.manner);
+                cost += price(vantage, it.by_s, it.kind);
             }
         }
         // In the opposite explanation they moved by the largest size, which costs more if their clocks deny it.
         let by_s = moved.iter().map(|(_, by_s)| by_s.abs()).fold(0.0, f64::max);
-        let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, Manner::Step))).collect();
+        let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, MoveKind::Step))).collect();
         Self { moved, since_ns, servers, vantages, cost }
     }
 

@@ -11,7 +11,7 @@ use super::claims::{Proof, Proofs};
 use super::conflict::Conflict;
 use super::findings::{Finding, Findings, Sighting};
 use super::grid::Grid;
-use super::movement::{Manner, Moved, Movement, Testimony, Track};
+use super::movement::{MoveKind, Moved, Movement, Testimony, Track};
 use super::party::Party;
 use super::text::{self, Labels, Told};
 use super::verdict::{BlamedPath, BlamedServer, BlamedVantage, FleetKind, FleetState, FleetVerdict};
@@ -142,9 +142,9 @@ fn onset(round: &Round, track: Option<&Track>) -> (FleetKind, i64, bool) {
 }
 
 fn kind_of(moved: &Moved) -> FleetKind {
-    match moved.manner {
-        Manner::Step => FleetKind::Step,
-        Manner::Drift => FleetKind::Frequency,
+    match moved.kind {
+        MoveKind::Step => FleetKind::Step,
+        MoveKind::Drift => FleetKind::Frequency,
     }
 }
 

@@ -12,7 +12,7 @@ mod track;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(super) use path::{Changed, Path};
-pub(super) use track::{Manner, Moved, Track, median};
+pub(super) use track::{MoveKind, Moved, Track, median};
 
 use super::Vantage;
 use super::grid::Grid;
@@ -137,7 +137,7 @@ impl Movement {
 
 /// The rate of a clock that is known to drift, in seconds per second; zero for others.
 fn drift(track: &Track) -> f64 {
-    let is_drifting = track.moved.as_ref().is_some_and(|moved| moved.manner == Manner::Drift);
+    let is_drifting = track.moved.as_ref().is_some_and(|moved| moved.kind == MoveKind::Drift);
     if is_drifting { track.rate() } else { 0.0 }
 }
 

@@ -34,7 +34,7 @@ const NEEDED: [usize; 2] = [8, 24];
 
 /// How a clock moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::fleet) enum Manner {
+pub(in crate::fleet) enum MoveKind {
     Step,
     Drift,
 }
@@ -43,7 +43,7 @@ pub(in crate::fleet) enum Manner {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::fleet) struct Moved {
     pub since_ns: i64,
-    pub manner: Manner,
+    pub kind: MoveKind,
     /// How far the clock is now from its level before, in seconds.
     pub by_s: f64,
     /// The half-width within which `by_s` is known.
@@ -201,15 +201,15 @@ impl Track {
         let before = at(first.saturating_sub(1));
         let jump_s = at(first).1 - before.1;
         let is_step = first > 0 && jump_s.abs() > 0.4 * by_s.abs() && jump_s.signum() == by_s.signum();
-        let (manner, since_ns) = if is_step {
+        let (kind, since_ns) = if is_step {
             // It happened between two rounds, and is dated in the middle.
-            (Manner::Step, before.0 + (at(first).0 - before.0) / 2)
+            (MoveKind::Step, before.0 + (at(first).0 - before.0) / 2)
         } else {
-            (Manner::Drift, self.drift_onset(level_s, by_s))
+            (MoveKind::Drift, self.drift_onset(level_s, by_s))
         };
         let moved = Moved {
             since_ns,
-            manner,
+            kind,
             by_s,
             within_s: limit_s / 2.0,
             level_s,
@@ -257,8 +257,8 @@ impl Track {
         moved.peak_s = moved.peak_s.max(moved.by_s.abs());
         let is_back = (self.position_s - moved.level_s).abs() < limit_s.max(0.3 * moved.peak_s).min(0.6 * moved.peak_s);
         moved.returned = if is_back { moved.returned + 1 } else { 0 };
-        if moved.manner == Manner::Step && moved.by_s.abs() > GROWS * moved.found_s {
-            moved.manner = Manner::Drift;
+        if moved.kind == MoveKind::Step && moved.by_s.abs() > GROWS * moved.found_s {
+            moved.kind = MoveKind::Drift;
             let (level_s, by_s) = (moved.level_s, moved.by_s);
             let since_ns = self.drift_onset(level_s, by_s);
             if let Some(moved) = &mut self.moved {
@@ -325,7 +325,7 @@ mod tests {
             let (track, found, _) = track(80, |round| if round >= 50 { 0.002 } else { 0.0 }, seed);
             assert!((51..=53).contains(&found.unwrap()), "{seed}: {found:?}");
             let moved = track.moved.unwrap();
-            assert_eq!((moved.manner, moved.since_ns), (Manner::Step, 50 * ROUND_NS - ROUND_NS / 2));
+            assert_eq!((moved.kind, moved.since_ns), (MoveKind::Step, 50 * ROUND_NS - ROUND_NS / 2));
             assert!((moved.by_s - 0.002).abs() < 3e-4);
         }
     }
@@ -336,7 +336,7 @@ mod tests {
             let (track, found, _) = track(90, |round| 1e-5 * 64.0 * (round - 50).max(0) as f64, seed);
             assert!((51..=58).contains(&found.unwrap()), "{seed}: {found:?}");
             let moved = track.moved.unwrap();
-            assert_eq!(moved.manner, Manner::Drift);
+            assert_eq!(moved.kind, MoveKind::Drift);
             assert!((moved.since_ns - 50 * ROUND_NS).abs() <= 3 * ROUND_NS, "{seed}: {}", moved.since_ns / ROUND_NS);
         }
     }
