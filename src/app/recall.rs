@@ -30,7 +30,8 @@ const HOUR_NS: i64 = 60 * MINUTE_NS;
 /// Maximum number of samples read before the first poll: one hour of a thousand servers, read in a fraction of a
 /// second.
 const MOST_RECALLED: usize = 60_000;
-/// How far back from their newest row the CSV files are compared with the store; the store is never further ahead.
+/// How far back from their newest row the CSV files are compared with the store. What the store has after that row is
+/// missing in the files.
 const CATCH_UP: Duration = Duration::from_secs(600);
 
 /// The protocol sheets, and the poll schedules of all addresses polled before, so that minimum intervals and kisses-o'-death survive a restart.
