@@ -102,9 +102,16 @@ impl Lanes {
 }
 
 impl Bounds {
-    /// The bounds between the clocks of all vantages. If the common servers of a pair contradict each other, its bound
-    /// holds if only one of these servers shows different clocks.
+    /// The bounds between the clocks of all vantages.
     pub fn between_vantages(grid: &Grid) -> Self {
+        let mut bounds = Self::direct(grid);
+        bounds.close();
+        bounds
+    }
+
+    /// The bounds of pairs with common servers, from their own readings only: no other vantage can falsify them. If the
+    /// common servers contradict each other, the bound holds if only one of these servers shows different clocks.
+    pub fn direct(grid: &Grid) -> Self {
         let size = grid.vantages;
         let mut bounds = Self { size, upper_s: vec![f64::INFINITY; size * size] };
         for a in 0..size {
@@ -118,7 +125,6 @@ impl Bounds {
                 }
             }
         }
-        bounds.close();
         bounds
     }
 

@@ -24,22 +24,23 @@ pub(super) struct Proofs {
 }
 
 /// The interval of the server's clock less the vantage's, for each vantage and server: from the vantage's own reading,
-/// or else from the readings of other vantages and the differences between the clocks.
+/// or else from the readings of other vantages and the differences between the clocks. Unknown where one other vantage
+/// that reports falsely could change it.
 struct Reach {
     servers: usize,
     ends: Vec<(f64, f64)>,
 }
 
 impl Reach {
-    fn new(grid: &Grid, bounds: &Bounds) -> Self {
+    fn new(grid: &Grid, direct: &Bounds) -> Self {
         let mut ends = Vec::with_capacity(grid.vantages * grid.servers);
         let seen: Vec<Vec<_>> = (0..grid.servers).map(|server| grid.seen_of(server).collect()).collect();
         for vantage in 0..grid.vantages {
-            let apart: Vec<_> = (0..grid.vantages).map(|other| bounds.difference(other, vantage)).collect();
+            let apart: Vec<_> = (0..grid.vantages).map(|other| direct.difference(other, vantage)).collect();
             for (server, seen) in seen.iter().enumerate() {
                 ends.push(match grid.view(vantage, server) {
                     Some(view) => (view.offset_s - view.half_s, view.offset_s + view.half_s),
-                    None => indirect(seen, &apart),
+                    None => indirect(seen, &apart).robust(),
                 });
             }
         }
@@ -51,8 +52,8 @@ impl Reach {
     }
 }
 
-/// The interval from the readings of other vantages. From more than two, it holds even if one of them reports falsely.
-fn indirect(seen: &[(usize, View)], apart: &[(f64, f64)]) -> (f64, f64) {
+/// The intervals from the readings of other vantages.
+fn indirect(seen: &[(usize, View)], apart: &[(f64, f64)]) -> Ends {
     let mut ends = Ends::NONE;
     for (other, view) in seen {
         let (low, high) = apart[*other];
@@ -60,13 +61,14 @@ fn indirect(seen: &[(usize, View)], apart: &[(f64, f64)]) -> (f64, f64) {
             ends.add(low + view.offset_s - view.half_s, high + view.offset_s + view.half_s);
         }
     }
-    if ends.count > 2 { ends.robust() } else { ends.plain() }
+    ends
 }
 
-/// Everything that the claims prove about the readings in `grid`.
-pub(super) fn prove(grid: &Grid, bounds: &Bounds) -> Proofs {
+/// Everything that the claims prove about the readings in `grid`, with the [direct bounds](Bounds::direct) between its
+/// vantages.
+pub(super) fn prove(grid: &Grid, direct: &Bounds) -> Proofs {
     let groups = grid.group_count();
-    let reach = Reach::new(grid, bounds);
+    let reach = Reach::new(grid, direct);
     let clocks: Vec<_> = (0..grid.vantages).map(|vantage| clock_of(grid, &reach, vantage)).collect();
     let wrong = |clock: &Option<(f64, f64)>| {
         let (low, high) = (*clock)?;
@@ -74,11 +76,43 @@ pub(super) fn prove(grid: &Grid, bounds: &Bounds) -> Proofs {
         (gap_s > 0.0).then_some(Proof { gap_s, interval_s: (low, high), relies_on: None })
     };
     let vantages = clocks.iter().map(wrong).collect();
-    let servers = if groups < 3 { vec![None; grid.servers] } else { servers(grid, &reach, groups) };
+    let servers = if groups < 3 {
+        vec![None; grid.servers]
+    } else {
+        let by_pairs = servers(grid, &reach, groups).into_iter();
+        by_pairs.zip(by_clocks(grid, &clocks)).map(larger).collect()
+    };
     Proofs { servers, vantages, groups }
 }
 
-/// The interval of the clock error of a vantage: the hull of all points that more than half of the groups cover.
+fn larger((a, b): (Option<Proof>, Option<Proof>)) -> Option<Proof> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.gap_s >= b.gap_s { a } else { b }),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Proofs from the errors of the vantages' clocks, which a majority of servers bounds, and the readings of the server. At
+/// least two vantages must show the error, unless only one sees the server.
+fn by_clocks(grid: &Grid, clocks: &[Option<(f64, f64)>]) -> Vec<Option<Proof>> {
+    let prove = |server: usize| {
+        let claim_s = grid.claims_s[server]?;
+        let (mut ends, mut only, mut seen) = (Ends::NONE, None, 0);
+        for (vantage, view) in grid.seen_of(server) {
+            seen += 1;
+            let Some((low, high)) = clocks[vantage] else { continue };
+            only = Some(vantage);
+            ends.add(low + view.offset_s - view.half_s, high + view.offset_s + view.half_s);
+        }
+        let ((low, high), relies_on) = if seen == 1 { (ends.plain(), only) } else { (ends.robust(), None) };
+        let gap_s = low.max(-high) - claim_s;
+        (gap_s > 0.0 && low <= high).then_some(Proof { gap_s, interval_s: (low, high), relies_on })
+    };
+    (0..grid.servers).map(prove).collect()
+}
+
+/// The interval of the clock error of a vantage: the hull of all points that more than half of the groups cover. A group
+/// whose interval is unknown may cover any point.
 fn clock_of(grid: &Grid, reach: &Reach, vantage: usize) -> Option<(f64, f64)> {
     grid.seen_by(vantage).next()?;
     let mut edges: Vec<(f64, bool, usize)> = Vec::new();
@@ -93,13 +127,14 @@ fn clock_of(grid: &Grid, reach: &Reach, vantage: usize) -> Option<(f64, f64)> {
             members[grid.groups[server]] += 1;
         }
     }
-    let groups = members.iter().filter(|count| **count > 0).count();
-    if groups < 3 {
+    let (known, groups) = (members.iter().filter(|count| **count > 0).count(), grid.group_count());
+    let unknown = groups - known;
+    if known < 3 || 2 * unknown > groups {
         return None;
     }
     // Intervals that only touch overlap: beginnings come before ends.
     edges.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let (mut open, mut covering, mut hull) = (vec![0usize; grid.servers], 0usize, None::<(f64, f64)>);
+    let (mut open, mut covering, mut hull) = (vec![0usize; grid.servers], unknown, None::<(f64, f64)>);
     for (at, is_end, group) in edges {
         if is_end {
             if 2 * covering > groups {
@@ -220,7 +255,7 @@ mod tests {
     }
 
     fn proofs(grid: &Grid) -> Proofs {
-        prove(grid, &Bounds::between_vantages(grid))
+        prove(grid, &Bounds::direct(grid))
     }
 
     #[test]
@@ -273,7 +308,25 @@ mod tests {
         let mut grid = grid(&[0.0; 5], &[0.0; 4], |_, _| true);
         let framed = View { offset_s: 0.0195, half_s: 0.005, is_fresh: true };
         grid.set(0, 2, Some(framed));
-        let proofs = prove(&grid, &Bounds::between_vantages(&grid));
+        let proofs = prove(&grid, &Bounds::direct(&grid));
         assert!(proofs.servers.iter().all(Option::is_none), "{:?}", proofs.servers);
+    }
+
+    #[test]
+    fn majority_that_bounds_the_clocks_of_two_places_proves_a_server() {
+        // Every place sees the wrong server and two others, so few pairs of servers have two places in common.
+        let sees = |v: usize, s: usize| s == 0 || (s + v) % 3 == 0;
+        let proofs = proofs(&grid(&[0.06, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &[0.0; 6], sees));
+        let wrong: Vec<_> = (0..7).filter(|server| proofs.servers[*server].is_some()).collect();
+        assert_eq!(wrong, [0]);
+    }
+
+    #[test]
+    fn one_of_two_places_that_reports_falsely_proves_nothing() {
+        let sees = |v: usize, s: usize| if s == 0 { v < 2 } else { (s + v) % 2 == 0 };
+        let mut grid = grid(&[0.0; 6], &[0.0; 5], sees);
+        grid.set(0, 0, Some(View { offset_s: 0.2, half_s: 0.005, is_fresh: true }));
+        let proofs = proofs(&grid);
+        assert!(proofs.servers.iter().chain(&proofs.vantages).all(Option::is_none), "{proofs:?}");
     }
 }

@@ -275,9 +275,8 @@ impl Fleet {
         let conflict = conflict::find(&self.grid, &mut self.suspects);
         let mut sound = self.grid.clone();
         conflict.exclude_from(&mut sound, self.findings.false_parties());
-        let bounds = Bounds::between_vantages(&sound);
-        let proofs = claims::prove(&sound, &bounds);
-        self.skew = SkewMatrix::of(&sound, &bounds, &self.names);
+        let proofs = claims::prove(&sound, &Bounds::direct(&sound));
+        self.skew = SkewMatrix::of(&sound, &Bounds::between_vantages(&sound), &self.names);
         let labels = text::Labels::new(&self.names, &self.servers);
         let first_ns = self.first_ns.unwrap_or(now_ns);
         let round = judge::Round { grid: &self.grid, conflict: &conflict, proofs: &proofs, now_ns, first_ns, round_s };
