@@ -45,6 +45,14 @@ pub(super) struct Movement {
     testimonies: Vec<Option<Testimony>>,
 }
 
+/// A reading that was not looked at before.
+struct New {
+    at_ns: i64,
+    /// The offset less the usual one and the movements of the clocks.
+    beyond_s: f64,
+    delay_s: f64,
+}
+
 impl Movement {
     /// Takes the readings that are new since the round before.
     pub fn advance(&mut self, vantages: &[Vantage], grid: &Grid, steps: &[RawStep], now_ns: i64) {
@@ -60,15 +68,15 @@ impl Movement {
             self.vantages[vantage].position_s += step.step_s;
         }
         let mut shown = Vec::new();
-        let mut new = Vec::new();
+        let mut new: Vec<Option<New>> = Vec::new();
+        let is_due = self.due(vantages, grid);
         for (at, vantage) in vantages.iter().enumerate() {
-            for (server, _) in grid.seen_by(at) {
+            for (server, _) in grid.seen_by(at).filter(|(server, _)| is_due[*server]) {
                 let Some(cell) = vantage.cells.get(&server) else { continue };
                 let Some(last) = cell.last() else { continue };
                 let path = self.paths[at].entry(server).or_default();
-                if last.at_ns <= path.last_ns {
-                    continue;
-                }
+                // A reading that was taken before still shows that the clocks had not moved then.
+                let is_new = last.at_ns > path.last_ns;
                 path.last_ns = last.at_ns;
                 // Cells are read at different times, so clocks that drift have moved further since.
                 let drift = drift(&self.servers[server]) - drift(&self.vantages[at]);
@@ -76,10 +84,11 @@ impl Movement {
                 let shift_s = cell.offset_s().unwrap_or(last.offset_s) + drift * age_s;
                 let offset_s = shift_s - self.servers[server].position_s + self.vantages[at].position_s;
                 match path.beyond_s(offset_s, last.delay_s) {
-                    None => path.warm_up(offset_s, last.delay_s),
+                    None if is_new => path.warm_up(offset_s, last.delay_s),
+                    None => {}
                     Some((beyond_s, by_s)) => {
                         shown.push(Shown { vantage: at, server, by_s, noise_s: path.noise_s() });
-                        new.push((last.at_ns, beyond_s, last.delay_s));
+                        new.push(is_new.then_some(New { at_ns: last.at_ns, beyond_s, delay_s: last.delay_s }));
                     }
                 }
             }
@@ -87,7 +96,22 @@ impl Movement {
         self.apply(&shown, &new, now_ns);
     }
 
-    fn apply(&mut self, shown: &[Shown], new: &[(i64, f64, f64)], now_ns: i64) {
+    /// Whether the cells of each server are looked at: when more than half of them have a new reading. A place that
+    /// reads a server more often than others do must not decide alone whether it moved.
+    fn due(&self, vantages: &[Vantage], grid: &Grid) -> Vec<bool> {
+        let mut cells = vec![(0usize, 0usize); grid.servers];
+        for (at, vantage) in vantages.iter().enumerate() {
+            for (server, _) in grid.seen_by(at) {
+                let last_ns = vantage.cells.get(&server).and_then(|cell| Some(cell.last()?.at_ns));
+                let known_ns = self.paths[at].get(&server).map(|path| path.last_ns);
+                cells[server].0 += usize::from(last_ns > known_ns);
+                cells[server].1 += 1;
+            }
+        }
+        cells.into_iter().map(|(new, all)| 2 * new > all).collect()
+    }
+
+    fn apply(&mut self, shown: &[Shown], new: &[Option<New>], now_ns: i64) {
         let (servers, vantages) = (self.servers.len(), self.vantages.len());
         let price = |vantage: usize, by_s: f64| match testimony(&self.raw[vantage], by_s, 2) {
             // A confirmed step is in the position already, so a further movement contradicts the clocks. It must cost
@@ -96,17 +120,20 @@ impl Movement {
             Testimony::Silent => 1.0,
         };
         let fit = explain(shown, servers, vantages, &price);
-        for (cell, (at_ns, beyond_s, delay_s)) in shown.iter().zip(new) {
+        let mut read = Vec::new();
+        for (cell, new) in shown.iter().zip(new) {
+            let Some(new) = new else { continue };
+            read.push(*cell);
             let clocks_s = fit.servers[cell.server] - fit.vantages[cell.vantage];
             if let Some(path) = self.paths[cell.vantage].get_mut(&cell.server) {
-                path.learn(*at_ns, beyond_s - clocks_s, *delay_s);
+                path.learn(new.at_ns, new.beyond_s - clocks_s, new.delay_s);
             }
         }
-        push(&mut self.servers, &fit.servers, &noise(shown, servers, |cell| cell.server), now_ns);
+        push(&mut self.servers, &fit.servers, &noise(&read, servers, |cell| cell.server), now_ns);
         // The clock of a host wanders more than that of a server.
         let wander =
             |noise: Vec<Option<f64>>| noise.into_iter().map(|it| it.map(|noise_s| 2.0 * noise_s)).collect::<Vec<_>>();
-        push(&mut self.vantages, &fit.vantages, &wander(noise(shown, vantages, |cell| cell.vantage)), now_ns);
+        push(&mut self.vantages, &fit.vantages, &wander(noise(&read, vantages, |cell| cell.vantage)), now_ns);
         for (vantage, track) in self.vantages.iter().enumerate() {
             self.testimonies[vantage] = match (&track.moved, self.testimonies[vantage]) {
                 (Some(moved), None) => Some(testimony(&self.raw[vantage], moved.by_s, RAW_KEPT)),

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::super::grid::PHI;
+
 /// Points that are kept.
 const KEPT: usize = 96;
 /// Differences from which the usual noise is learned.
@@ -12,7 +14,7 @@ const SIGMAS: f64 = 6.0;
 const UNSURE: f64 = 8.0;
 /// A movement that grows by this factor after it was found is a drift.
 const GROWS: f64 = 1.8;
-/// After a pause of more than so many usual spacings, the earlier points are dropped.
+/// After a pause of more than so many usual spacings, the clock may have wandered.
 const GAP: i64 = 6;
 /// Rounds for which the difference between a clock and the middle of all others is kept.
 const STANDINGS: usize = 16;
@@ -74,6 +76,11 @@ pub(in crate::fleet) struct Track {
     /// The scatter of the readings behind a point.
     grain_s: f64,
     pending: usize,
+    /// How far the clock may have wandered in a pause, and for how many more points this matters.
+    doubt_s: f64,
+    doubtful: usize,
+    /// When the last pause ended.
+    resumed_ns: i64,
     /// The clock less the middle of all others in the last rounds, newest last.
     standings: VecDeque<f64>,
     pub moved: Option<Moved>,
@@ -83,15 +90,7 @@ impl Track {
     /// Adds the position of a round. `noise_s` is the scatter of the readings behind it.
     pub fn push(&mut self, at_ns: i64, position_s: f64, noise_s: f64) {
         self.position_s = position_s;
-        // The clock may have moved in any way while it was not read.
-        let is_gap = self.points.len() > 1 && {
-            let (first, last) = (self.points[0], self.points[self.points.len() - 1]);
-            at_ns - last.0 > GAP.saturating_mul(last.0 - first.0) / (self.points.len() as i64 - 1)
-        };
-        if is_gap {
-            self.points.clear();
-            self.rebase();
-        }
+        self.pause(at_ns);
         self.grain_s += if self.points.is_empty() { noise_s } else { 0.1 * (noise_s - self.grain_s) };
         if self.points.len() == KEPT {
             self.points.pop_front();
@@ -102,6 +101,34 @@ impl Track {
         } else {
             self.look();
         }
+        self.doubtful = self.doubtful.saturating_sub(1);
+        if self.doubtful == 0 {
+            self.doubt_s = 0.0;
+        }
+    }
+
+    /// After a pause, only the last points before it are kept. Meanwhile the clock may have wandered further than
+    /// between two rounds, but no further than its rate in a usual slow change allows.
+    fn pause(&mut self, at_ns: i64) {
+        let count = self.points.len();
+        if count < 2 {
+            return;
+        }
+        let (first, last) = (self.points[0], self.points[count - 1]);
+        let spacing_ns = (last.0 - first.0) / (count as i64 - 1);
+        if at_ns - last.0 <= GAP.saturating_mul(spacing_ns) {
+            return;
+        }
+        let rounds = (at_ns - last.0) as f64 / spacing_ns.max(1) as f64;
+        let (newest, before) = SCALES[1];
+        let apart = (newest + before) as f64 / 2.0;
+        let by_rate_s = PHI * (at_ns - last.0) as f64 / 1e9;
+        let slow_s = limit_s(&self.usual[1], 1, self.grain_s).unwrap_or(f64::INFINITY);
+        self.doubt_s = by_rate_s.min(slow_s * (rounds / apart).max(1.0));
+        self.doubtful = SCALES[0].0 + SCALES[0].1;
+        self.resumed_ns = at_ns;
+        self.points.drain(..count.saturating_sub(SCALES[0].1));
+        self.pending = 0;
     }
 
     /// Notes the difference between the clock and the middle of all others.
@@ -165,12 +192,15 @@ impl Track {
             let Some((now_s, level_s)) = self.medians(newest, before) else { continue };
             let difference_s = now_s - level_s;
             let usual = &mut self.usual[scale];
-            let limit_s = limit_s(usual, scale, self.grain_s);
+            let limit_s = limit_s(usual, scale, self.grain_s).map(|limit_s| limit_s + self.doubt_s);
             if difference_s.abs() <= limit_s.unwrap_or(f64::INFINITY) {
-                if usual.len() == LEARNED {
-                    usual.pop_front();
+                // What a pause may have caused is not usual.
+                if self.doubt_s == 0.0 {
+                    if usual.len() == LEARNED {
+                        usual.pop_front();
+                    }
+                    usual.push_back(difference_s.abs());
                 }
-                usual.push_back(difference_s.abs());
             } else if found.is_none() {
                 found = Some((level_s, difference_s, limit_s.unwrap_or(0.0)));
             }
@@ -201,7 +231,10 @@ impl Track {
         let before = at(first.saturating_sub(1));
         let jump_s = at(first).1 - before.1;
         let is_step = first > 0 && jump_s.abs() > 0.4 * by_s.abs() && jump_s.signum() == by_s.signum();
-        let (kind, since_ns) = if is_step {
+        let (kind, since_ns) = if is_step && before.0 < self.resumed_ns && self.resumed_ns <= at(first).0 {
+            // It happened at an unknown time in a pause. It is wrong at least since the end of that.
+            (MoveKind::Step, self.resumed_ns)
+        } else if is_step {
             // It happened between two rounds, and is dated in the middle.
             (MoveKind::Step, before.0 + (at(first).0 - before.0) / 2)
         } else {
