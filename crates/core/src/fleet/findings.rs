@@ -30,6 +30,15 @@ pub(super) struct Sighting {
     pub relies_on: Option<usize>,
 }
 
+/// A party, and whether its readings contradict each other: what it is accused of then is not an error of its clock.
+pub(super) type Key = (Party, bool);
+
+impl Sighting {
+    pub fn key(&self) -> Key {
+        (self.party, self.kind.is_false())
+    }
+}
+
 /// A party that was seen at fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finding {
@@ -58,10 +67,10 @@ pub(super) struct Contest {
 /// All findings, and the time of the last change.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
-    live: BTreeMap<Party, Finding>,
+    live: BTreeMap<Key, Finding>,
     contest: Option<Contest>,
-    /// The instant from which the present findings hold, and the party with this onset, if it is one.
-    changed: Option<(i64, Option<Party>)>,
+    /// The instant from which the present findings hold, and the finding with this onset, if it is one.
+    changed: Option<(i64, Option<Key>)>,
 }
 
 impl Findings {
@@ -70,10 +79,10 @@ impl Findings {
         for sighting in sightings {
             self.see(sighting);
         }
-        let is_seen = |party: &Party| sightings.iter().any(|sighting| sighting.party == *party);
+        let is_seen = |key: &Key| sightings.iter().any(|sighting| sighting.key() == *key);
         let mut ended = None;
-        self.live.retain(|party, finding| {
-            if is_seen(party) {
+        self.live.retain(|key, finding| {
+            if is_seen(key) {
                 return true;
             }
             if finding.absent == 0 {
@@ -96,7 +105,7 @@ impl Findings {
     }
 
     fn see(&mut self, it: &Sighting) {
-        let finding = self.live.entry(it.party).or_insert_with(|| Finding {
+        let finding = self.live.entry(it.key()).or_insert_with(|| Finding {
             kind: it.kind,
             gap_s: None,
             size_s: None,
@@ -110,8 +119,7 @@ impl Findings {
         finding.seen += 1;
         finding.absent = 0;
         // A movement that is seen later dates the finding, unless the finding is much older than the movement.
-        let is_false = matches!(finding.kind, FleetKind::Split | FleetKind::FalseReports);
-        if it.is_dated && !is_false && (finding.seen <= REDATED || it.since_ns <= finding.since_ns) {
+        if it.is_dated && (finding.seen <= REDATED || it.since_ns <= finding.since_ns) {
             finding.since_ns = it.since_ns;
             finding.kind = it.kind;
         }
@@ -122,10 +130,10 @@ impl Findings {
         finding.size_s = it.size_s.or(finding.size_s);
         if finding.seen >= it.needed && !finding.is_confirmed {
             finding.is_confirmed = true;
-            self.changed = Some((finding.since_ns, Some(it.party)));
+            self.changed = Some((finding.since_ns, Some(it.key())));
         } else if finding.is_confirmed
-            && let Some((since_ns, Some(party))) = &mut self.changed
-            && *party == it.party
+            && let Some((since_ns, Some(key))) = &mut self.changed
+            && *key == it.key()
         {
             *since_ns = finding.since_ns;
         }
@@ -174,17 +182,22 @@ impl Findings {
 
     /// Forgets findings that are explained otherwise, unless they are confirmed and proven.
     pub fn drop_inferred(&mut self, is_explained: impl Fn(Party) -> bool) {
-        self.live.retain(|party, finding| (finding.is_confirmed && finding.gap_s.is_some()) || !is_explained(*party));
+        self.live
+            .retain(|(party, _), finding| (finding.is_confirmed && finding.gap_s.is_some()) || !is_explained(*party));
     }
 
+    /// The findings that hold. Of a party whose readings contradict each other, nothing else is said.
     pub fn confirmed(&self) -> impl Iterator<Item = (Party, &Finding)> {
-        self.live.iter().filter(|(_, finding)| finding.is_confirmed).map(|(party, finding)| (*party, finding))
+        let is_false = |party: Party| self.live.get(&(party, true)).is_some_and(|finding| finding.is_confirmed);
+        let holds = move |((party, known_false), finding): &(&Key, &Finding)| {
+            finding.is_confirmed && (*known_false || !is_false(*party))
+        };
+        self.live.iter().filter(holds).map(|((party, _), finding)| (*party, finding))
     }
 
     /// Servers that show two clocks and vantages that report falsely: nothing can be concluded from their readings.
     pub fn false_parties(&self) -> impl Iterator<Item = Party> {
-        let is_false = |finding: &Finding| matches!(finding.kind, FleetKind::Split | FleetKind::FalseReports);
-        self.confirmed().filter(move |(_, finding)| is_false(finding)).map(|(party, _)| party)
+        self.confirmed().filter(|(_, finding)| finding.kind.is_false()).map(|(party, _)| party)
     }
 
     /// From when the present findings hold.

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::verdict::{FleetState, FleetVerdict};
-use crate::stats::verdict::When;
+
+/// Onsets of several parties that are at most so many times the tolerance apart are told as one.
+const ONE_ONSET: i64 = 4;
 
 #[derive(Debug, Clone)]
 pub(super) struct History {
@@ -27,8 +29,9 @@ impl History {
             }
             None => verdict,
         };
-        // A backdated onset replaces entries from its time that name no party, or only parties that are named again.
-        while self.entries.back().is_some_and(|last| is_superseded(last, &newest)) {
+        // A backdated onset replaces entries from its time that name no party, or only parties that are named again and
+        // were not found long after it.
+        while self.entries.back().is_some_and(|last| is_superseded(last, &newest, ONE_ONSET * latest_ns)) {
             self.entries.pop_back();
         }
         if let Some(before) = self.entries.back_mut() {
@@ -50,10 +53,13 @@ impl History {
     }
 }
 
-fn names(verdict: &FleetVerdict) -> (Vec<&str>, Vec<&str>, Vec<(&str, &str)>) {
+/// Servers and vantages, each with whether its readings contradict each other, and paths.
+type Names<'a> = (Vec<(&'a str, bool)>, Vec<(&'a str, bool)>, Vec<(&'a str, &'a str)>);
+
+fn names(verdict: &FleetVerdict) -> Names<'_> {
     (
-        verdict.servers.iter().map(|it| it.server.as_str()).collect(),
-        verdict.vantages.iter().map(|it| it.vantage.as_str()).collect(),
+        verdict.servers.iter().map(|it| (it.server.as_str(), it.kind.is_false())).collect(),
+        verdict.vantages.iter().map(|it| (it.vantage.as_str(), it.kind.is_false())).collect(),
         verdict.paths.iter().map(|it| (it.vantage.as_str(), it.server.as_str())).collect(),
     )
 }
@@ -81,20 +87,22 @@ fn updated(last: FleetVerdict, mut verdict: FleetVerdict) -> FleetVerdict {
     verdict
 }
 
-fn is_superseded(last: &FleetVerdict, newest: &FleetVerdict) -> bool {
+fn is_superseded(last: &FleetVerdict, newest: &FleetVerdict, within_ns: i64) -> bool {
     let is_silent = !last.accuses() && matches!(last.state, FleetState::Consistent | FleetState::Undecidable);
     let (before, now) = (names(last), names(newest));
     let is_part = before.0.iter().all(|it| now.0.contains(it))
         && before.1.iter().all(|it| now.1.contains(it))
         && before.2.iter().all(|it| now.2.contains(it));
-    let since = |verdict: &FleetVerdict| verdict.since.unwrap_or(When(i64::MIN));
-    since(last) >= since(newest) && (is_silent || is_part)
+    let since_ns = |verdict: &FleetVerdict| verdict.since.map_or(i64::MIN, |since| since.0);
+    let later_ns = since_ns(last).saturating_sub(since_ns(newest));
+    later_ns >= 0 && (is_silent || (is_part && later_ns <= within_ns))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::verdict::{BlamedServer, FleetKind};
     use super::*;
+    use crate::stats::verdict::When;
 
     fn verdict(since: i64, servers: &[(&str, f64)]) -> FleetVerdict {
         let state = if servers.is_empty() { FleetState::Consistent } else { FleetState::ServerWrong };
@@ -144,5 +152,15 @@ mod tests {
             assert!(json.get(key).is_some(), "{key}");
         }
         assert_eq!((json["state"].as_str(), json["servers"][0]["kind"].as_str()), (Some("server_wrong"), Some("step")));
+    }
+
+    #[test]
+    fn onset_long_before_another_party_does_not_move_that_party() {
+        let mut history = History::new(10);
+        history.record(verdict(0, &[]), 20);
+        history.record(verdict(1000, &[("a", 0.1)]), 20);
+        history.record(verdict(200, &[("a", 0.1), ("b", 0.1)]), 20);
+        let since: Vec<_> = history.entries().map(|it| (it.since.unwrap().0, it.servers.len())).collect();
+        assert_eq!(since, [(0, 0), (1000, 1), (1000, 2)]);
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Server;
 use super::findings::Finding;
-use super::grid::Grid;
+use super::grid::{Grid, View};
+use super::movement::median;
 use super::party::Party;
 use super::verdict::{FleetKind, FleetState, FleetVerdict};
 use crate::text::units::{seconds, signed_seconds};
@@ -70,7 +71,7 @@ pub(super) fn assumption(verdict: &FleetVerdict, groups: usize, relies_on: &[usi
         || verdict.vantages.iter().any(|it| !it.proven)
         || !verdict.paths.is_empty();
     let mut parts = Vec::new();
-    let is_majority = |kind: FleetKind| !matches!(kind, FleetKind::Split | FleetKind::FalseReports);
+    let is_majority = |kind: FleetKind| !kind.is_false();
     let needs_majority = verdict.servers.iter().any(|it| it.proven && is_majority(it.kind))
         || verdict.vantages.iter().any(|it| it.proven && is_majority(it.kind));
     if needs_majority {
@@ -157,30 +158,63 @@ fn size_of(finding: &Finding) -> f64 {
     finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s).abs()
 }
 
-/// The number of places from which the error of a server can be seen, and from which the server is seen. A path hides
-/// errors that are smaller than its own bound.
-pub(super) fn places(server: usize, finding: &Finding, grid: &Grid) -> (usize, usize) {
+/// What a place shows of the error of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Seen,
+    /// The path could hide an error of this size.
+    Hidden,
+    /// The place shows no such error.
+    Unseen,
+}
+
+/// What each place shows. Its own clock is judged by the middle of its other servers.
+fn sights(server: usize, finding: &Finding, grid: &Grid) -> Vec<(usize, Sight)> {
     let size_s = size_of(finding);
-    grid.seen_of(server).fold((0, 0), |(wrong, all), (_, view)| (wrong + usize::from(view.half_s < size_s), all + 1))
+    let signed_s = finding.size_s.map(|(size_s, _)| size_s);
+    let sight = |(vantage, view): (usize, View)| {
+        let others: Vec<f64> =
+            grid.seen_by(vantage).filter(|(other, _)| *other != server).map(|(_, other)| other.offset_s).collect();
+        let shows = |size_s: f64| (view.offset_s - median(others.clone())) * size_s.signum() >= 0.5 * size_s.abs();
+        let is_unseen = others.len() > 1 && signed_s.is_some_and(|size_s| !shows(size_s));
+        let sight = match () {
+            () if view.half_s >= size_s => Sight::Hidden,
+            () if is_unseen => Sight::Unseen,
+            () => Sight::Seen,
+        };
+        (vantage, sight)
+    };
+    grid.seen_of(server).map(sight).collect()
+}
+
+/// The number of places from which the error of a server is seen, and from which the server is seen.
+pub(super) fn places(server: usize, finding: &Finding, grid: &Grid) -> (usize, usize) {
+    let sights = sights(server, finding, grid);
+    (sights.iter().filter(|(_, sight)| *sight == Sight::Seen).count(), sights.len())
 }
 
 /// "seen from 4 of 5 places, ntp2 is 20 ms ahead; from lon the path hides it"
 fn server(at: usize, finding: &Finding, told: &Told, proof: &str) -> String {
-    let size_s = size_of(finding);
-    let cells: Vec<_> = told.grid.seen_of(at).collect();
-    let (seeing, hidden): (Vec<_>, Vec<_>) = cells.iter().partition(|(_, view)| view.half_s < size_s);
+    let sights = sights(at, finding, told.grid);
+    let named = |wanted: Sight| {
+        let places = sights.iter().filter(|(_, sight)| *sight == wanted);
+        listed(&places.map(|(vantage, _)| told.labels.vantage(*vantage)).collect::<Vec<_>>())
+    };
+    let (seeing, all) = (sights.iter().filter(|(_, sight)| *sight == Sight::Seen).count(), sights.len());
     let (name, state) = (told.labels.server(at), state_of(finding));
-    if seeing.is_empty() || cells.len() < 2 {
-        let where_from = match cells.as_slice() {
+    if seeing == 0 || all < 2 {
+        let where_from = match sights.as_slice() {
             [(only, _)] => format!("seen from {} only, ", told.labels.vantage(*only)),
             all => format!("seen from {} together, ", count(all.len(), "place")),
         };
         return format!("{where_from}{name} {state} ({proof})");
     }
-    let mut text = format!("seen from {} of {}, {name} {state} ({proof})", seeing.len(), count(cells.len(), "place"));
-    if !hidden.is_empty() {
-        let names: Vec<String> = hidden.iter().map(|(vantage, _)| told.labels.vantage(*vantage)).collect();
-        text.push_str(&format!("; from {} the path hides it", listed(&names)));
+    let mut text = format!("seen from {seeing} of {}, {name} {state} ({proof})", count(all, "place"));
+    for (sight, why) in [(Sight::Hidden, "the path hides it"), (Sight::Unseen, "it is not seen")] {
+        let places = named(sight);
+        if !places.is_empty() {
+            text.push_str(&format!("; from {places} {why}"));
+        }
     }
     text
 }

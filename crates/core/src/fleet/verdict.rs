@@ -55,6 +55,13 @@ pub enum FleetKind {
     FalseReports,
 }
 
+impl FleetKind {
+    /// Whether readings contradict each other, so that no error of one clock explains them.
+    pub(super) fn is_false(self) -> bool {
+        matches!(self, Self::Split | Self::FalseReports)
+    }
+}
+
 /// A server that is wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BlamedServer {
@@ -62,7 +69,8 @@ pub struct BlamedServer {
     pub server: String,
     /// In which way it is wrong.
     pub kind: FleetKind,
-    /// The proven minimum of its error beyond what it claims, in seconds; absent when the error is inferred only.
+    /// The proven minimum of its error beyond what it claims, in seconds, the largest since the onset; absent when the
+    /// error is inferred only.
     pub gap_s: Option<f64>,
     /// Whether intervals alone prove it, under the assumption of the verdict.
     pub proven: bool,
@@ -70,7 +78,7 @@ pub struct BlamedServer {
     pub size_s: Option<f64>,
     /// The half-width of the interval around `size_s`, in seconds.
     pub bound_s: Option<f64>,
-    /// From how many places the error is larger than what the path can hide.
+    /// From how many places the error is seen: it is larger than what the path can hide, and there.
     pub wrong_from: usize,
     /// From how many places the server is seen.
     pub seen_from: usize,

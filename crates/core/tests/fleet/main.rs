@@ -7,6 +7,7 @@
 
 mod hard;
 mod kinds;
+mod paces;
 mod score;
 mod truth;
 
@@ -28,6 +29,7 @@ fn worlds_are_judged_right(part: usize) {
     let kinds = kinds::KINDS
         .iter()
         .chain(hard::KINDS)
+        .chain(paces::KINDS)
         .enumerate()
         .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {

@@ -77,10 +77,12 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
 
 /// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer.
 fn contradiction(grid: &Grid, party: Party) -> usize {
-    match party {
-        Party::Vantage(v) | Party::Cell(v, _) => CONTRADICTION * grid.rounds[v],
-        _ => CONTRADICTION,
-    }
+    let rounds = match party {
+        Party::Vantage(v) | Party::Cell(v, _) => grid.rounds[v],
+        Party::Server(s) => grid.seen_of(s).map(|(v, _)| grid.rounds[v]).max().unwrap_or(1),
+        Party::Access(_) | Party::ServerLink(_) => 1,
+    };
+    CONTRADICTION * rounds
 }
 
 /// Ends movements that brought a clock nearer to the others: they are repairs, not faults.
@@ -251,8 +253,8 @@ fn specific(sightings: Vec<Sighting>) -> Vec<Sighting> {
     };
     let mut kept: Vec<Sighting> = sightings.into_iter().filter(|sighting| !is_covered(sighting.party)).collect();
     // One sighting for a party that is both proven and seen to move: the proof, which is dated by the movement.
-    kept.sort_by_key(|sighting| (sighting.party, sighting.gap_s.is_none()));
-    kept.dedup_by_key(|sighting| sighting.party);
+    kept.sort_by_key(|sighting| (sighting.key(), sighting.gap_s.is_none()));
+    kept.dedup_by_key(|sighting| sighting.key());
     kept
 }
 
