@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn majority_that_bounds_the_clocks_of_two_places_proves_a_server() {
         // Every place sees the wrong server and two others, so few pairs of servers have two places in common.
-        let sees = |v: usize, s: usize| s == 0 || (s + v) % 3 == 0;
+        let sees = |v: usize, s: usize| s == 0 || (s + v).is_multiple_of(3);
         let proofs = proofs(&grid(&[0.06, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &[0.0; 6], sees));
         let wrong: Vec<_> = (0..7).filter(|server| proofs.servers[*server].is_some()).collect();
         assert_eq!(wrong, [0]);
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn one_of_two_places_that_reports_falsely_proves_nothing() {
-        let sees = |v: usize, s: usize| if s == 0 { v < 2 } else { (s + v) % 2 == 0 };
+        let sees = |v: usize, s: usize| if s == 0 { v < 2 } else { (s + v).is_multiple_of(2) };
         let mut grid = grid(&[0.0; 6], &[0.0; 5], sees);
         grid.set(0, 0, Some(View { offset_s: 0.2, half_s: 0.005, is_fresh: true }));
         let proofs = proofs(&grid);
