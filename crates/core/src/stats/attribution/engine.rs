@@ -147,9 +147,9 @@ impl Engine {
         let is_early = self.heard_from >= self.live && t_s > self.round_s + 0.5 * self.period_s;
         if self.tuned && (t_s >= self.next_s || is_early) {
             self.close(now);
-            // A round that is later than this starts a new schedule; missed rounds are not made up for.
-            let most_late_s = if self.round <= FIRST_ROUNDS { self.period_s } else { self.pause_s() };
-            self.next_s = if t_s - self.next_s > most_late_s || is_early { t_s } else { self.next_s } + self.period_s;
+            // Rounds that were missed are not made up for: two that follow each other at once show nothing of a rate.
+            let late_s = t_s - self.next_s;
+            self.next_s = if late_s > 0.5 * self.period_s || is_early { t_s } else { self.next_s } + self.period_s;
             self.count_live(t_s);
             if self.round <= FIRST_ROUNDS || self.round.is_multiple_of(16) {
                 self.tune();

@@ -193,3 +193,25 @@ fn polls_that_become_frequent_are_judged_at_once() {
     let last = entries.last().unwrap();
     assert_eq!((last.state, last.blamed[0].server.as_str()), (State::ServerWrong, "ntp2"), "{entries:?}");
 }
+
+#[test]
+fn longer_interval_of_all_servers_is_no_movement() {
+    const LONGER: i64 = 225;
+    let mut dice = Dice::new(4);
+    let noise_s: Vec<f64> = (0..5 * 400).map(|_| 5e-4 * dice.normal()).collect();
+    let mut samples = at_once(5, 16.0, 400, |i, k| noise_s[5 * k as usize + i]);
+    for (n, sample) in samples.iter_mut().enumerate() {
+        let (poll, server) = ((n / 5) as i64, (n % 5) as i64);
+        let at_s = 16 * poll + 46 * (poll - LONGER).max(0);
+        sample.at.wall_ns = 1_780_000_000_000_000_000 + at_s * 1_000_000_000 + server * 400_000_000;
+        sample.at.mono_ns = sample.at.wall_ns;
+    }
+    let (mut attribution, mut fastest) = (Attribution::new(), 0.0_f64);
+    for sample in samples {
+        attribution.observe(&sample).unwrap();
+        fastest = fastest.max(attribution.engine.own.rate.abs());
+    }
+    assert_eq!(attribution.verdict().state, State::Consistent);
+    // Two rounds in quick succession would make a rate of the noise.
+    assert!(fastest < 6e-5, "{fastest}");
+}
