@@ -151,9 +151,11 @@ impl Engine {
     }
 
     /// The votes of the `accused`. A server that is proven wrong and agrees with others that share its source may have
-    /// its error from that source: then the votes of all of them are in doubt.
+    /// its error from that source: then the votes of all of them are in doubt. Its newest reply must show both: a server
+    /// that was repaired agrees with the others, whatever its earlier replies proved.
     fn votes_in_doubt(&self, accused: &[usize], voters: &[usize], now: &Now) -> f64 {
-        let is_shared = |i: &&usize| self.series[**i].vote < 1.0 && self.series[**i].is_proven();
+        let is_wrong = |series: &Series| series.is_proven() && series.conflicts.last();
+        let is_shared = |i: &&usize| self.series[**i].vote < 1.0 && is_wrong(&self.series[**i]);
         if !accused.iter().any(|i| is_shared(&i)) {
             return accused.iter().map(|i| self.series[*i].vote).sum();
         }
