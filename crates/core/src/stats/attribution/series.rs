@@ -305,7 +305,7 @@ impl Series {
             follow_course(&mut self.course, finding, t_s, &self.track);
         }
         if bad_share.is_some() {
-            finding.comes_and_goes(self.first_odd_s, if self.odd.last() { Some(self.lean_s) } else { None });
+            finding.comes_and_goes(self.first_odd_s, self.track.size_of(self.odd), self.gap_s);
         }
         if !over {
             return None;

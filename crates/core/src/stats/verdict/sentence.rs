@@ -83,11 +83,17 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
             format!("The path to {name} is congested{since}: its delay explains its offsets.")
         }
         (Some(Kind::Unreachable), ..) => format!("{name} has given no time{since}: its clock cannot be judged."),
-        (_, false, true) => format!(
-            "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
-             change. Its error range still overlaps that of the majority, so this is not proven.",
-            seconds(it.size_s.unwrap_or(0.0))
-        ),
+        (_, false, true) => match it.size_s {
+            Some(size_s) => format!(
+                "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
+                 change. Its error range still overlaps that of the majority, so this is not proven.",
+                seconds(size_s)
+            ),
+            None => format!(
+                "{name} is probably wrong{since}{kind}: its error range did not overlap that of the majority before. It \
+                 overlaps it again, so this is no longer proven."
+            ),
+        },
         _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
         _ => format!("{name} cannot be judged."),
     };
@@ -352,5 +358,7 @@ mod tests {
         let inferred = ServerVerdict { proven: false, gap_s: None, class: Class::Unknown, ..server() };
         let text = server_sentence(&inferred, None, false);
         assert!(text.contains("probably wrong") && text.contains("not proven"), "{text}");
+        let without_size = server_sentence(&ServerVerdict { size_s: None, ..inferred }, None, false);
+        assert!(without_size.contains("no longer proven") && !without_size.contains("moved by"), "{without_size}");
     }
 }
