@@ -83,8 +83,11 @@ impl Engine {
             let was_named = self.series[i].finding().is_some_and(|f| f.named);
             // A named server stays named unless the doubt lasts.
             let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
-            let is_known = self.series[i].has_voice || self.series[i].is_named_lately(now.t_s);
-            let may = may && is_known && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
+            // Nothing is decided about a server that has been silent for long, until it answers again.
+            if !self.series[i].has_voice && !self.series[i].is_named_lately(now.t_s) {
+                continue;
+            }
+            let may = may && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
             let (named, confidence) = if may { self.weigh(i, &evidence, now) } else { (false, 0.5) };
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;

@@ -142,6 +142,17 @@ impl Finding {
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
     }
 
+    /// Whether single replies may be right while it lasts.
+    pub fn comes_back(&self) -> bool {
+        self.swings > 0 || self.bad_share.is_some() || self.kind == Kind::Intermittent
+    }
+
+    /// It may be over: one more reply without a sighting ends it.
+    pub fn is_in_question(&mut self) {
+        (self.named, self.proven, self.bad_share) = (false, false, None);
+        self.misses = self.patience().saturating_sub(2);
+    }
+
     /// The clock is now wrong in the other direction. It may be right in between, so the fault ends later.
     pub fn turns(&mut self) {
         self.swings = self.swings.max(END_AFTER_SWINGS.0 as u8);

@@ -136,6 +136,13 @@ impl Track {
         }
     }
 
+    /// The first reply came at `t_s`, before the first value.
+    pub fn begin(&mut self, t_s: f64) {
+        if self.count == 0 && self.born_s.is_some() {
+            self.born_s = Some(t_s);
+        }
+    }
+
     /// The time of the first value since the last cut, or of the beginning if there was none. `None` if that value is
     /// no longer kept or a fault ended after it.
     pub fn first_s(&self) -> Option<f64> {
@@ -294,6 +301,11 @@ impl Track {
             let square = square + WANDER_WEIGHT * ((level_s - before_s).powi(2) - square);
             (self.wander_s, self.waypoint) = (square.sqrt() as f32, Some((self.count, level_s)));
         }
+    }
+
+    /// The time of the newest value.
+    pub fn newest_at_s(&self) -> Option<f64> {
+        self.values.newest_first().next().map(|(t_s, _)| t_s)
     }
 
     /// The newest value.

@@ -63,11 +63,7 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
     let name = &it.server;
     let since = since(it.since);
     let kind = it.kind.map_or_else(String::new, |k| format!(" ({})", describe(k, it)));
-    let others = match majority {
-        // Of those heard now, this server is none.
-        Some(majority) if majority.members == majority.of => format!("the {} other servers", majority.of),
-        _ => share(majority),
-    };
+    let others = share(majority);
     let text = match (it.kind, it.proven, it.blamed) {
         (_, true, true) => format!(
             "{name} is wrong by at least {}{since}{kind}: its error range does not overlap the range that {others} \
@@ -120,6 +116,33 @@ pub fn stray_sentence(name: &str, gap_s: f64) -> String {
     )
 }
 
+/// Ends the sentence about a server that gives no time.
+const UNJUDGED: &str = ": its clock cannot be judged.";
+
+/// The sentence about a server that was wrong since `onset` when it was last compared with the others, at `at`: `ahead_s`
+/// ahead of them, or at least that.
+#[must_use]
+pub fn last_seen_sentence(ahead_s: Option<f64>, is_least: bool, at: super::When, onset: super::When) -> String {
+    let Some(ahead_s) = ahead_s else {
+        return format!("It was wrong when last compared with the others, at {at}, and had been since {onset}.");
+    };
+    let size = format!("{} {}", if is_least { "at least" } else { "about" }, seconds(ahead_s));
+    let way = if ahead_s < 0.0 { "behind" } else { "ahead of" };
+    format!("It was {size} {way} the others when last compared with them, at {at}, and had been wrong since {onset}.")
+}
+
+/// The sentence about a server that was compared with the others in the past only, last at `at`.
+#[must_use]
+pub fn unseen_sentence(name: &str, at: super::When) -> String {
+    format!("{name} has not been compared with the other servers since {at}{UNJUDGED}")
+}
+
+/// What follows the sentence about a server that gives no time: what was known of it before.
+#[must_use]
+pub(super) fn after_silence(text: &str) -> &str {
+    text.split_once(UNJUDGED).map_or("", |(_, after)| after)
+}
+
 /// The sentence about a server that gives no time, by the outcome of its last poll.
 #[must_use]
 pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {
@@ -142,7 +165,7 @@ pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) 
         Outcome::Fault(why) => format!("This host could not poll {name}{since} ({why})"),
         Outcome::Sample => format!("{name} has lost most polls{since} and answers now and then"),
     };
-    format!("{what}: its clock cannot be judged.")
+    format!("{what}{UNJUDGED}")
 }
 
 fn describe(kind: Kind, it: &ServerVerdict) -> String {

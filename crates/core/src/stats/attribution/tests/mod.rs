@@ -2,6 +2,7 @@ mod lasting;
 mod polling;
 mod proofs;
 mod returns;
+mod silence;
 mod sizes;
 mod worlds;
 
