@@ -233,7 +233,9 @@ impl Engine {
         let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.kind != Kind::Frequency;
         let exchange =
             if is_possible { EXCHANGES * evidence.exchange(usual.level_s, moved_s, usual.delay_s) } else { 0.0 };
-        let path = routes * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange);
+        // Changes of a route are jumps, and no series of them goes smoothly to and fro.
+        let is_jump = !finding.is_swinging();
+        let path = if is_jump { routes * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange) } else { 0.0 };
         let p = ERRORS_A_YEAR / (ERRORS_A_YEAR + path) * size_s / (size_s + WANDER * series.claim_s);
         let limit = if finding.named { KEPT } else { SAID };
         let sure = p * (1.0 - 0.5 * (-2.0 * (score - 0.6)).exp());

@@ -142,9 +142,19 @@ impl Finding {
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
     }
 
+    /// Whether the offset jumped, as a change of the path makes it do.
+    pub fn is_jump(&self) -> bool {
+        !self.is_swinging() && self.kind != Kind::Frequency
+    }
+
+    /// Whether the clock goes to and fro.
+    pub fn is_swinging(&self) -> bool {
+        self.swings > 0
+    }
+
     /// Whether single replies may be right while it lasts.
     pub fn comes_back(&self) -> bool {
-        self.swings > 0 || self.bad_share.is_some() || self.kind == Kind::Intermittent
+        self.is_swinging() || self.bad_share.is_some() || self.kind == Kind::Intermittent
     }
 
     /// It may be over: one more reply without a sighting ends it.

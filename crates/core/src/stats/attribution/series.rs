@@ -352,8 +352,8 @@ impl Series {
         self.good = Bits::default();
         if self.track.usual.is_none() {
             self.track.cut();
-        } else if finding.is_lasting() && !finding.proven && finding.bad_share.is_none() {
-            // A movement that ends by itself is more often of a path than of a clock.
+        } else if finding.is_lasting() && !finding.proven && finding.bad_share.is_none() && finding.is_jump() {
+            // A jump that ends by itself is more often of a path than of a clock.
             self.route.came_and_went();
         }
         finding.named.then_some((finding, end_s))
@@ -417,7 +417,7 @@ impl Series {
     /// Whether the offset has moved for good although the delay has not, and no clock was named: then the path is taken
     /// to have moved it, and the old level is no longer valid.
     pub fn stands_elsewhere(&self) -> bool {
-        let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0;
+        let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0 && !f.is_swinging();
         let is_old = |f: &Finding| f.sightings as usize >= NEW_AFTER && usize::from(f.unnamed) >= NEW_AFTER;
         let lasts = self.finding().is_some_and(|f| is_open(f) && is_old(f));
         lasts && self.track.stands_still(NEW_AFTER)
