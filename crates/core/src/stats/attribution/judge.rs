@@ -187,11 +187,13 @@ impl Attribution {
         let is: Vec<_> = accusations(state, servers).iter().filter(|a| !a.of_path).map(Accusation::subject).collect();
         let was = accusations(self.verdict.state, &self.verdict.servers);
         let gone = was.iter().filter(|a| !a.of_path && !is.contains(&a.subject()));
-        let series = |a: &Accusation| {
-            let is_it = |s: &&Box<Series>| *s.ident.name == *a.server && s.address == a.address;
-            self.engine.series.iter().find(is_it).filter(|s| s.reach.is_lost())
-        };
-        gone.filter_map(|a| series(a)).map(|s| s.reach.since_s).reduce(f64::min)
+        let gone: Vec<_> = gone.map(|a| (a.server, a.address)).collect();
+        if gone.is_empty() {
+            return None;
+        }
+        let is_gone = |s: &&Series| s.reach.is_lost() && gone.contains(&(&*s.ident.name, s.address));
+        let series = self.engine.series.iter().map(|series| &**series);
+        series.filter(is_gone).map(|s| s.reach.since_s).reduce(f64::min)
     }
 
     /// When the first server of an undecided group moved away.

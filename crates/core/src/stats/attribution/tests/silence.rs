@@ -28,8 +28,11 @@ fn world(seed: u64, faults: Vec<Fault>) -> World {
     World { faults, ..World::ordinary(seed, 5, 64.0, 45_000.0) }
 }
 
-/// Verdicts with their times, the history, and the events.
-fn follow(world: &World) -> (Vec<(f64, Arc<Verdict>)>, Vec<Entry>, Vec<Event>) {
+/// Verdicts with their times in seconds.
+type Verdicts = Vec<(f64, Arc<Verdict>)>;
+
+/// The verdicts, the history, and the events.
+fn follow(world: &World) -> (Verdicts, Vec<Entry>, Vec<Event>) {
     let (mut attribution, mut history) = (Attribution::new(), History::new(1000));
     let (mut verdicts, mut events) = (Vec::new(), Vec::new());
     for sample in world.samples() {
