@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How many replies are remembered.
+pub(super) const KEPT: u32 = 16;
+
 /// A history of yes and no, newest first.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Bits {
@@ -12,7 +15,7 @@ pub(super) struct Bits {
 impl Bits {
     pub fn push(&mut self, yes: bool) {
         self.yes = self.yes << 1 | u16::from(yes);
-        self.known = (self.known + 1).min(16);
+        self.known = (self.known + 1).min(KEPT as u8);
     }
 
     /// How many of the last `n` were yes.
@@ -29,6 +32,10 @@ impl Bits {
         self.yes & 1 == 1
     }
 
+    pub fn newest_first(self) -> impl Iterator<Item = bool> {
+        (0..KEPT).map(move |back| self.yes >> back & 1 == 1)
+    }
+
     /// Sets the last `n` to no.
     pub fn take_back(&mut self, n: u32) {
         self.yes &= !mask(n);
@@ -42,7 +49,7 @@ impl Bits {
 }
 
 fn mask(n: u32) -> u16 {
-    if n >= 16 { u16::MAX } else { (1 << n) - 1 }
+    if n >= KEPT { u16::MAX } else { (1 << n) - 1 }
 }
 
 #[cfg(test)]

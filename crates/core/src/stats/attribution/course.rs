@@ -105,13 +105,15 @@ impl Course {
         }
         let middle = values.iter().sum::<f64>() / values.len() as f64;
         let likeness: Vec<f64> = (0..=values.len() / 2).map(|lag| likeness(values, middle, lag)).collect();
-        let lags = SHORTEST..likeness.len();
-        let best = lags.max_by(|a, b| likeness[*a].total_cmp(&likeness[*b]))?;
+        // The first peak: those that follow are multiples of the period.
+        let differs = likeness.iter().position(|l| *l < UNLIKE)?;
+        let begin = differs + likeness[differs..].iter().position(|l| *l >= ALIKE)?;
+        let end = begin + likeness[begin..].iter().position(|l| *l < ALIKE).unwrap_or(likeness.len() - begin);
+        let best = (begin..end).max_by(|a, b| likeness[*a].total_cmp(&likeness[*b]))?;
         // At the longest lag, the likeness may still be rising.
-        let is_peak = best + 1 < likeness.len();
-        let differs = likeness[..best].iter().any(|l| *l < UNLIKE);
+        let is_peak = best + 1 < likeness.len() && best >= SHORTEST;
         let each_s = (self.until_s - self.begin_s) / f64::from(self.replies().max(1));
-        (is_peak && differs && likeness[best] >= ALIKE).then(|| best as f64 * f64::from(self.length) * each_s)
+        is_peak.then(|| best as f64 * f64::from(self.length) * each_s)
     }
 }
 

@@ -83,8 +83,11 @@ impl Engine {
             let was_named = self.series[i].finding().is_some_and(|f| f.named);
             // A named server stays named unless the doubt lasts.
             let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
-            let is_known = self.series[i].has_voice || self.series[i].is_named_lately(now.t_s);
-            let may = may && is_known && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
+            // Nothing is decided about a server that has been silent for long, until it answers again.
+            if !self.series[i].has_voice && !self.series[i].is_named_lately(now.t_s) {
+                continue;
+            }
+            let may = may && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
             let (named, confidence) = if may { self.weigh(i, &evidence, now) } else { (false, 0.5) };
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;
@@ -151,9 +154,11 @@ impl Engine {
     }
 
     /// The votes of the `accused`. A server that is proven wrong and agrees with others that share its source may have
-    /// its error from that source: then the votes of all of them are in doubt.
+    /// its error from that source: then the votes of all of them are in doubt. Its newest reply must show both: a server
+    /// that was repaired agrees with the others, whatever its earlier replies proved.
     fn votes_in_doubt(&self, accused: &[usize], voters: &[usize], now: &Now) -> f64 {
-        let is_shared = |i: &&usize| self.series[**i].vote < 1.0 && self.series[**i].is_proven();
+        let is_wrong = |series: &Series| series.is_proven() && series.conflicts.last();
+        let is_shared = |i: &&usize| self.series[**i].vote < 1.0 && is_wrong(&self.series[**i]);
         if !accused.iter().any(|i| is_shared(&i)) {
             return accused.iter().map(|i| self.series[*i].vote).sum();
         }
@@ -228,7 +233,9 @@ impl Engine {
         let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.kind != Kind::Frequency;
         let exchange =
             if is_possible { EXCHANGES * evidence.exchange(usual.level_s, moved_s, usual.delay_s) } else { 0.0 };
-        let path = routes * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange);
+        // Changes of a route are jumps, and no series of them goes smoothly to and fro.
+        let is_jump = !finding.is_swinging();
+        let path = if is_jump { routes * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange) } else { 0.0 };
         let p = ERRORS_A_YEAR / (ERRORS_A_YEAR + path) * size_s / (size_s + WANDER * series.claim_s);
         let limit = if finding.named { KEPT } else { SAID };
         let sure = p * (1.0 - 0.5 * (-2.0 * (score - 0.6)).exp());

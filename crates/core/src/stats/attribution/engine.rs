@@ -294,7 +294,7 @@ impl Engine {
             let series = &mut self.series[*i];
             let was_proven = series.is_proven_now();
             let gap_s = majority.filter(|_| !silent).map_or(0.0, |m| claim.range.gap_s(&m));
-            if jump_s.abs() > 0.0 && gap_s.max(series.gap_s) < 1.5 * jump_s.abs() {
+            if jump_s.abs() > 0.0 && gap_s.max(series.gap_s.abs()) < 1.5 * jump_s.abs() {
                 series.conflicts.take_back(2);
             }
             if series.fresh {
@@ -302,7 +302,8 @@ impl Engine {
                 let gap_s = if gap_s < 1.5 * jump_s.abs() { 0.0 } else { gap_s };
                 series.conflicts.push(gap_s > 0.0);
                 if gap_s > 0.0 {
-                    series.gap_s = gap_s;
+                    let is_ahead = majority.is_some_and(|m| claim.range.low_s > m.high_s);
+                    series.gap_s = if is_ahead { gap_s } else { -gap_s };
                 }
             }
             self.dirty |= was_proven != series.is_proven_now();

@@ -32,7 +32,7 @@ pub(super) struct Finding {
     /// The onset, on the samples' axis.
     pub since_s: f64,
     pub kind: Kind,
-    /// How far the clock moved, in seconds; absent when it was wrong from the start.
+    /// How far the clock moved, in seconds; absent if it was wrong before its level was known.
     pub size_s: Option<f64>,
     /// The rate and half the width of its 95 % interval, in s/s.
     pub rate: Option<(f64, f64)>,
@@ -142,19 +142,41 @@ impl Finding {
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
     }
 
+    /// Whether the offset jumped, as a change of the path makes it do.
+    pub fn is_jump(&self) -> bool {
+        !self.is_swinging() && self.kind != Kind::Frequency
+    }
+
+    /// Whether the clock goes to and fro.
+    pub fn is_swinging(&self) -> bool {
+        self.swings > 0
+    }
+
+    /// Whether single replies may be right while it lasts.
+    pub fn comes_back(&self) -> bool {
+        self.is_swinging() || self.bad_share.is_some() || self.kind == Kind::Intermittent
+    }
+
+    /// It may be over: one more reply without a sighting ends it.
+    pub fn is_in_question(&mut self) {
+        (self.named, self.proven, self.bad_share) = (false, false, None);
+        self.misses = self.patience().saturating_sub(2);
+    }
+
     /// The clock is now wrong in the other direction. It may be right in between, so the fault ends later.
     pub fn turns(&mut self) {
         self.swings = self.swings.max(END_AFTER_SWINGS.0 as u8);
     }
 
-    /// Bad replies have come and gone since `first_s`; the newest is off by `size_s` if it is bad.
-    pub fn comes_and_goes(&mut self, first_s: f64, size_s: Option<f64>) {
+    /// Bad replies have come and gone since `first_s`; the newest of them are off by `size_s`. An error of at least
+    /// `least_s` is proven: if they are off by less, their level is not that of a right clock.
+    pub fn comes_and_goes(&mut self, first_s: f64, size_s: Option<f64>, least_s: f64) {
         if self.swings > 0 || self.sightings > DATED_AT[5] && self.kind != Kind::Intermittent {
             return;
         }
         (self.kind, self.rate) = (Kind::Intermittent, None);
         self.since_s = self.since_s.min(first_s);
-        self.size_s = size_s.or(self.size_s);
+        self.size_s = size_s.or(self.size_s).filter(|size_s| !self.proven || size_s.abs() >= least_s);
     }
 
     /// Works out onset, kind and size.
@@ -181,7 +203,7 @@ impl Finding {
         }
         let from_start = track.first_s().filter(|_| shape.from_start);
         self.since_s = from_start.unwrap_or(shape.onset_s);
-        self.size_s = Some(shape.size_s).filter(|_| !(shape.from_start && shape.rate.is_none()));
+        self.size_s = Some(shape.size_s);
         self.rate = shape.rate;
         self.kind = match (self.rate, from_start) {
             (Some(_), _) => Kind::Frequency,

@@ -14,8 +14,9 @@ use crate::stats::events::Times;
 use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
 use crate::stats::verdict::{
-    Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, local_sentence,
-    moved_sentence, seconds, server_sentence, silence_sentence, stray_sentence, verdict_sentence,
+    Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, last_seen_sentence,
+    local_sentence, moved_sentence, seconds, server_sentence, silence_sentence, stray_sentence, unseen_sentence,
+    verdict_sentence,
 };
 
 /// The raw clock and the servers agree on the size of a step to within this, in seconds.
@@ -52,6 +53,8 @@ pub(super) struct Local {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Server {
     heard: bool,
+    /// It was compared with the others in the newest round.
+    compared: bool,
     pub accused: bool,
     pub proven: bool,
     path: bool,
@@ -84,6 +87,7 @@ impl Attribution {
         let reason = self.reason(&case, state, &servers, &local);
         let local_text = local_sentence(&local, case.majority.as_ref());
         let sentence = verdict_sentence(state, &local_text, &servers, &reason);
+        self.engine.ended_s = self.engine.ended_s.or(self.fell_silent_s(state, &servers));
         let since = self.since(&case, state, &local, &servers);
         let verdict = Verdict {
             state,
@@ -127,13 +131,13 @@ impl Attribution {
         let engine = &self.engine;
         let heard = (0..engine.series.len()).filter(|i| self.is_heard(*i)).count();
         let servers: Vec<_> = (0..engine.series.len()).map(|i| self.server(i)).collect();
-        let agrees = |s: &Server, series: &Series| s.heard && !s.proven && !series.conflicts.last();
+        let agrees = |s: &Server, series: &Series| s.compared && !s.proven && !series.conflicts.last();
         let members = servers.iter().zip(&engine.series).filter(|(s, series)| agrees(s, series)).count();
         let majority = engine.majority.filter(|_| heard >= MIN_SERVERS).map(|m| MajorityVerdict {
             low_s: m.low_s,
             high_s: m.high_s,
             members,
-            of: heard,
+            of: servers.iter().filter(|s| s.compared).count(),
             independent: self.independence.count,
         });
         Case { heard, local: self.local(heard), servers, majority }
@@ -176,6 +180,20 @@ impl Attribution {
         let ended = self.engine.ended_s.filter(|_| state != State::Undecidable).map(|t_s| self.when(t_s));
         let fallback = if before.since.is_none() { self.first_when() } else { now };
         began.or(ended.filter(|e| before.since.is_some_and(|since| *e > since))).unwrap_or(fallback).min(now)
+    }
+
+    /// When a server fell silent that is no longer named because of that.
+    fn fell_silent_s(&self, state: State, servers: &[ServerVerdict]) -> Option<f64> {
+        let is: Vec<_> = accusations(state, servers).iter().filter(|a| !a.of_path).map(Accusation::subject).collect();
+        let was = accusations(self.verdict.state, &self.verdict.servers);
+        let gone = was.iter().filter(|a| !a.of_path && !is.contains(&a.subject()));
+        let gone: Vec<_> = gone.map(|a| (a.server, a.address)).collect();
+        if gone.is_empty() {
+            return None;
+        }
+        let is_gone = |s: &&Series| s.reach.is_lost() && gone.contains(&(&*s.ident.name, s.address));
+        let series = self.engine.series.iter().map(|series| &**series);
+        series.filter(is_gone).map(|s| s.reach.since_s).reduce(f64::min)
     }
 
     /// When the first server of an undecided group moved away.
@@ -272,7 +290,8 @@ impl Attribution {
 
     fn server(&self, i: usize) -> Server {
         let series = &self.engine.series[i];
-        let mut it = Server { heard: self.is_heard(i), confidence: 0.5, ..Server::default() };
+        let heard = self.is_heard(i);
+        let mut it = Server { heard, compared: heard && series.has_voice, confidence: 0.5, ..Server::default() };
         let is_known = series.is_named_lately(self.last_s);
         if series.reach.is_lost() && !is_known {
             (it.kind, it.path, it.confidence) = (Some(Kind::Unreachable), true, 1.0);
@@ -282,13 +301,15 @@ impl Attribution {
         if !it.heard && !is_known {
             return it;
         }
-        if let Some(finding) = series.finding().filter(|f| f.named) {
-            (it.accused, it.proven) = (true, series.is_proven_now());
-            (it.kind, it.size_s) = (Some(finding.kind), finding.size_s);
+        if let Some(finding) = series.finding().filter(|f| f.named && (it.compared || is_known)) {
+            (it.accused, it.proven) = (true, it.compared && series.is_proven_now());
+            (it.kind, it.since) = (Some(finding.kind), Some(self.onset(finding)));
             it.confidence = if it.proven { finding.confidence } else { finding.confidence.min(SURE.1) };
-            (it.since, it.bad_share) = (Some(self.onset(finding)), finding.bad_share);
-            it.period_s = finding.period_s;
-            it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
+            // The numbers of a server that is not compared are those of the past.
+            if it.compared {
+                (it.size_s, it.bad_share, it.period_s) = (finding.size_s, finding.bad_share, finding.period_s);
+                it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
+            }
             if self.is_smear(it.rate_ppm, it.since) {
                 it.kind = Some(Kind::Smear);
             }
@@ -351,7 +372,7 @@ impl Attribution {
 
     fn server_verdict(&self, i: usize, it: &Server, case: &Case, state: State, unreliable: bool) -> ServerVerdict {
         let series = &self.engine.series[i];
-        let agrees = series.has_voice && !series.conflicts.last();
+        let agrees = it.compared && !series.conflicts.last();
         let class = match (it.heard && case.majority.is_some() && state != State::Undecidable, it.proven, it.accused) {
             (true, true, _) => Class::Falseticker,
             (true, false, false) if agrees => Class::Truechimer,
@@ -367,7 +388,7 @@ impl Attribution {
             server: Arc::clone(&series.ident.name),
             address: series.address,
             class,
-            gap_s: it.proven.then_some(series.gap_s),
+            gap_s: it.proven.then_some(series.gap_s.abs()),
             size_s: it.size_s,
             rate_ppm: it.rate_ppm,
             since: it.since,
@@ -384,15 +405,15 @@ impl Attribution {
         if it.heard && verdict.kind.is_none() && !it.accused && case.majority.is_some() {
             if series.conflicts.last() {
                 verdict.sentence = stray_sentence(&verdict.server, series.gap_s);
-            } else if !series.has_voice {
+            } else if !it.compared {
                 verdict.sentence = format!("{} has not been compared with the other servers yet.", verdict.server);
             }
         }
         if let Some(size_s) = series.moved_unblamed().filter(|_| verdict.kind.is_none()) {
             verdict.sentence = moved_sentence(&verdict.server, size_s);
         }
-        if let Some(last) = series.silence().filter(|_| verdict.kind == Some(Kind::Unreachable)) {
-            verdict.sentence = silence_sentence(&verdict.server, verdict.since, &last);
+        if !it.compared {
+            self.describe_unseen(series, &mut verdict);
         }
         if series.unsynchronised {
             verdict.sentence = format!("{} reports that it is not synchronised.", verdict.server);
@@ -400,6 +421,21 @@ impl Attribution {
         // A text that was formatted has room for twice as much.
         verdict.sentence.shrink_to_fit();
         verdict
+    }
+
+    /// Says of a server that is not compared with the others why not, and what was wrong with it before.
+    fn describe_unseen(&self, series: &Series, verdict: &mut ServerVerdict) {
+        let is_lost = series.reach.is_lost();
+        if let Some(last) = series.silence().filter(|_| is_lost) {
+            verdict.sentence = silence_sentence(&verdict.server, Some(self.when(series.reach.since_s)), &last);
+        }
+        let Some((seen, finding)) = series.last_seen().zip(series.finding()) else { return };
+        let at = self.when(seen.at_s);
+        if !is_lost {
+            verdict.sentence = unseen_sentence(&verdict.server, at);
+        }
+        let before = last_seen_sentence(seen.ahead_s, seen.is_least, at, self.onset(finding));
+        verdict.sentence = format!("{} {before}", verdict.sentence);
     }
 }
 

@@ -51,6 +51,15 @@ pub(super) struct Reply {
     pub moved_s: f64,
 }
 
+/// What was wrong with a server when it was last compared with the others, at `at_s`.
+pub(super) struct LastSeen {
+    /// How far it was ahead of them, in seconds; absent if that is not known.
+    pub ahead_s: Option<f64>,
+    /// It was ahead or behind by at least that.
+    pub is_least: bool,
+    pub at_s: f64,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Series {
     pub ident: Arc<ServerIdent>,
@@ -77,6 +86,8 @@ pub(super) struct Series {
     pub fresh: bool,
     /// It took part in the newest round.
     pub has_voice: bool,
+    /// It answers again after an outage, and no reply since has been judged.
+    returns: bool,
     pub track: Track,
     pub route: Route,
     pub grain: Grain,
@@ -86,6 +97,7 @@ pub(super) struct Series {
     pub vote: f64,
     /// Whether the reply's error range missed the majority's.
     pub conflicts: Bits,
+    /// By how much the last of these missed it, in seconds, positive when the server is ahead.
     pub gap_s: f64,
     sights: Bits,
     odd: Bits,
@@ -122,6 +134,7 @@ impl Series {
             latest: None,
             fresh: false,
             has_voice: false,
+            returns: false,
             track: Track::new(t_s),
             grain: Grain::of_one(),
             route: Route::new(t_s),
@@ -160,6 +173,7 @@ impl Series {
 
     /// A poll got a usable reply, or one that says that the server is not synchronised.
     pub fn answered(&mut self) {
+        self.returns |= self.reach.is_lost();
         self.reach.answered();
         self.silence = None;
     }
@@ -188,6 +202,9 @@ impl Series {
     /// Keeps an accepted measurement. Of several in one round, the one with the least delay is judged.
     pub fn accept(&mut self, reply: Reply) {
         let weight = if self.latest.is_none() { 1.0 } else { 0.1 };
+        if self.latest.is_none() {
+            self.track.begin(reply.t_s);
+        }
         self.claim_s += weight * ((reply.lambda_s - reply.delay_s / 2.0).max(0.0) - self.claim_s);
         let is_worse = self.fresh && self.latest.is_some_and(|l| reply.delay_s > l.delay_s);
         if !is_worse {
@@ -252,11 +269,27 @@ impl Series {
                         && self.lean_s.abs() > ODD_SIGMAS * self.track.sigma_s() + slack_s + doubt_s)
             }
         };
+        if std::mem::take(&mut self.returns) && !is_odd && !self.conflicts.last() {
+            self.returns_right();
+        }
         if is_odd && self.odd.count(16) == 0 {
             self.first_odd_s = (t_s - 0.5 * self.interval_s().unwrap_or(0.0)).max(self.first_s);
         }
         self.odd.push(is_odd);
         self.good.push(!is_odd && self.lean_s.abs() < 0.3 * size_s.unwrap_or(self.gap_s).abs());
+    }
+
+    /// The first reply after an outage shows nothing wrong. What was found before is not said of the server now: nobody knows
+    /// when it ended. Bad replies that come and go may go on.
+    fn returns_right(&mut self) {
+        if self.finding().is_some_and(|f| f.named && f.comes_back()) {
+            return;
+        }
+        (self.odd, self.sights, self.conflicts) = (Bits::default(), Bits::default(), Bits::default());
+        (self.good, self.sighting) = (Bits::default(), None);
+        if let Some(finding) = &mut self.finding {
+            finding.is_in_question();
+        }
     }
 
     /// Whether there are enough proofs, sightings or odd replies for a finding.
@@ -305,7 +338,7 @@ impl Series {
             follow_course(&mut self.course, finding, t_s, &self.track);
         }
         if bad_share.is_some() {
-            finding.comes_and_goes(self.first_odd_s, if self.odd.last() { Some(self.lean_s) } else { None });
+            finding.comes_and_goes(self.first_odd_s, self.track.size_of(self.odd), self.gap_s.abs());
         }
         if !over {
             return None;
@@ -319,8 +352,8 @@ impl Series {
         self.good = Bits::default();
         if self.track.usual.is_none() {
             self.track.cut();
-        } else if finding.is_lasting() && !finding.proven && finding.bad_share.is_none() {
-            // A movement that ends by itself is more often of a path than of a clock.
+        } else if finding.is_lasting() && !finding.proven && finding.bad_share.is_none() && finding.is_jump() {
+            // A jump that ends by itself is more often of a path than of a clock.
             self.route.came_and_went();
         }
         finding.named.then_some((finding, end_s))
@@ -336,10 +369,19 @@ impl Series {
         }
     }
 
-    /// Whether it is named, and its last reply is recent enough to keep it named.
+    /// Whether it is named, and was compared with the others recently enough to stay named.
     pub fn is_named_lately(&self, t_s: f64) -> bool {
         let patience_s = KEPT_INTERVALS * self.interval_s().unwrap_or(0.0);
-        self.finding().is_some_and(|f| f.named) && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
+        let is_recent = |at_s: f64| self.latest.is_some() && t_s - at_s <= patience_s;
+        self.finding().is_some_and(|f| f.named) && self.track.newest_at_s().is_some_and(is_recent)
+    }
+
+    /// What was wrong with it when it was last compared with the others.
+    pub fn last_seen(&self) -> Option<LastSeen> {
+        let finding = self.finding().filter(|f| f.told)?;
+        let (size_s, is_least) = if self.is_proven_now() { (Some(self.gap_s), true) } else { (finding.size_s, false) };
+        let ahead_s = size_s.filter(|_| !finding.comes_back());
+        Some(LastSeen { ahead_s, is_least, at_s: self.track.newest_at_s()? })
     }
 
     /// Whether it shows nothing about this host's clock: its delay or its offset is not at its usual value, or that
@@ -375,7 +417,7 @@ impl Series {
     /// Whether the offset has moved for good although the delay has not, and no clock was named: then the path is taken
     /// to have moved it, and the old level is no longer valid.
     pub fn stands_elsewhere(&self) -> bool {
-        let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0;
+        let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0 && !f.is_swinging();
         let is_old = |f: &Finding| f.sightings as usize >= NEW_AFTER && usize::from(f.unnamed) >= NEW_AFTER;
         let lasts = self.finding().is_some_and(|f| is_open(f) && is_old(f));
         lasts && self.track.stands_still(NEW_AFTER)

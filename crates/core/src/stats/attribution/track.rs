@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bits::{self, Bits};
 use super::noise::{self, Sigmas, WINDOWS};
 use super::robust;
 use super::values::{KEPT, Value, Values};
@@ -132,6 +133,13 @@ impl Track {
             ended_s: f64::NEG_INFINITY,
             wander_s: 0.0,
             waypoint: None,
+        }
+    }
+
+    /// The first reply came at `t_s`, before the first value.
+    pub fn begin(&mut self, t_s: f64) {
+        if self.count == 0 && self.born_s.is_some() {
+            self.born_s = Some(t_s);
         }
     }
 
@@ -295,6 +303,11 @@ impl Track {
         }
     }
 
+    /// The time of the newest value.
+    pub fn newest_at_s(&self) -> Option<f64> {
+        self.values.newest_first().next().map(|(t_s, _)| t_s)
+    }
+
     /// The newest value.
     pub fn newest_s(&self) -> Option<f64> {
         self.values.iter().next_back().map(|v| self.anchor_s + v.value)
@@ -381,6 +394,16 @@ impl Track {
         let mut deviations: Vec<_> = newest.map(of).collect();
         deviations.reverse();
         deviations
+    }
+
+    /// The median deviation of those of the newest values that are odd, without what their delays explain. `None` if there
+    /// are none, or if it is noise.
+    pub fn size_of(&self, odd: Bits) -> Option<f64> {
+        let newest = self.deviations(bits::KEPT as usize).into_iter().rev();
+        let mut sizes: Vec<f64> =
+            newest.zip(odd.newest_first()).filter(|(_, odd)| *odd).map(|((_, y_s, _), _)| y_s).collect();
+        let size_s = robust::median(&mut sizes);
+        (size_s.abs() > 2.0 * self.sigma_s()).then_some(size_s)
     }
 
     /// When the newest values stopped being further than half of `size_s` from the level: the middle between the last

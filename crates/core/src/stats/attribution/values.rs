@@ -1,7 +1,7 @@
 //! The last values of a series, in ten bytes each.
 //!
 //! Values and delays are numbers of single precision, which is far below the noise of a measurement: 1 ns of 10 ms. The
-//! time is that since the value before, in two bytes: in ticks of 1/64 s up to 128 s, then in 2^-12 of itself.
+//! time is that since the value before, in two bytes: in ticks of 1/64 s up to 64 s, then in 2^-11 of itself.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ const GROWTH: usize = 16;
 /// Times are kept in units of this many seconds.
 const TICK_S: f64 = 1.0 / 64.0;
 /// Bits of a time below its exponent.
-const TIME_BITS: u32 = 12;
+const TIME_BITS: u32 = 11;
 /// The shortest delay in seconds: its sign says something else.
 const LEAST_DELAY_S: f64 = 1e-12;
 
@@ -127,7 +127,7 @@ impl Packed {
 }
 
 /// A whole number as an exponent and [`TIME_BITS`] bits: numbers of up to one bit more stay as they are, of larger ones the
-/// lowest bits are dropped. What is too large is the largest, 24 days.
+/// lowest bits are dropped. What is too large is the largest, 2000 years.
 fn shortened(n: u64) -> u16 {
     let shift = (u64::BITS - n.leading_zeros()).saturating_sub(TIME_BITS + 1);
     u16::try_from((u64::from(shift) << TIME_BITS) + (n >> shift)).unwrap_or(u16::MAX)
@@ -192,7 +192,7 @@ mod tests {
                 let t_s = 77.7 + f64::from(k) * gap_s;
                 values.push(t_s, Value { value: 0.0, delay: 0.01, teaches: true });
                 let newest_s = values.newest_first().next().unwrap().0;
-                assert!((0.0..=gap_s / 4096.0 + TICK_S).contains(&(t_s - newest_s)), "{t_s}: {newest_s}");
+                assert!((0.0..=gap_s / 2048.0 + TICK_S).contains(&(t_s - newest_s)), "{t_s}: {newest_s}");
             }
             let last_s = values.newest_first().last().unwrap().0;
             assert_eq!(values.oldest_s(), Some(last_s));
@@ -200,9 +200,26 @@ mod tests {
     }
 
     #[test]
+    fn values_after_a_gap_of_months_keep_their_times() {
+        let day_s = 86_400.0;
+        for gap_s in [25.0 * day_s, 60.0 * day_s, 3000.0 * day_s] {
+            let mut values = Values::default();
+            let times_s = [0.0, 64.0, 128.0, 192.0].map(|t_s| gap_s + t_s);
+            for t_s in [-64.0, 0.0].into_iter().chain(times_s) {
+                values.push(t_s, Value { value: 0.0, delay: 0.01, teaches: true });
+            }
+            let mut newest = values.newest_first();
+            for t_s in times_s.into_iter().rev() {
+                let kept_s = newest.next().unwrap().0;
+                assert!((0.0..=gap_s / 2048.0 + TICK_S).contains(&(t_s - kept_s)), "{t_s}: {kept_s}");
+            }
+        }
+    }
+
+    #[test]
     fn time_that_is_too_large_is_the_largest() {
-        assert!((2e6..1e9).contains(&kept(1e9, 0.0, 0.01).0));
-        assert_eq!((whole(u16::MAX), shortened(u64::MAX)), (8191 << 14, u16::MAX));
+        assert!((6e10..1e15).contains(&kept(1e15, 0.0, 0.01).0));
+        assert_eq!((whole(u16::MAX), shortened(u64::MAX)), (4095 << 30, u16::MAX));
     }
 
     proptest! {
@@ -216,7 +233,7 @@ mod tests {
         fn order_of_times_is_kept(a in 0..1_u64 << 40, b in 0..1_u64 << 40) {
             let (low, high) = (a.min(b), a.max(b));
             prop_assert!(shortened(low) <= shortened(high) && whole(shortened(low)) <= low);
-            prop_assert!(low >= 8191 << 14 || low - whole(shortened(low)) <= low >> TIME_BITS);
+            prop_assert!(low >= 4095 << 30 || low - whole(shortened(low)) <= low >> TIME_BITS);
         }
     }
 }

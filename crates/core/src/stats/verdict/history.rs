@@ -140,6 +140,11 @@ impl Entry {
         self.since >= newer.since && (self.accuses_nobody() || adds)
     }
 
+    /// Whether nothing could be decided because servers did not answer.
+    fn is_outage(&self) -> bool {
+        self.state == State::Undecidable && self.blamed.iter().any(|b| b.kind == Some(Kind::Unreachable))
+    }
+
     fn accuses_nobody(&self) -> bool {
         self.blamed.is_empty() && matches!(self.state, State::Consistent | State::Undecidable)
     }
@@ -195,6 +200,8 @@ pub struct History {
     /// The last numbers of the newest entry, if it accuses nobody, and when they were found. What follows it begins before
     /// it is noticed, and the entry must not describe that.
     numbers: std::collections::VecDeque<Numbers>,
+    /// The newest entry does not begin before this: too few servers answered until then.
+    answered: Option<When>,
 }
 
 /// What an entry says at a moment.
@@ -217,6 +224,7 @@ impl History {
             capacity: capacity.max(1),
             peak_s: 0.0,
             numbers: std::collections::VecDeque::new(),
+            answered: None,
         }
     }
 
@@ -230,6 +238,7 @@ impl History {
                 last
             }
             None => {
+                self.answered = self.entries.back().filter(|last| last.is_outage()).map(|_| now);
                 self.peak_s = 0.0;
                 self.recall(since);
                 Entry::open(verdict, since, &mut self.peak_s)
@@ -237,7 +246,7 @@ impl History {
         };
         // A shared problem keeps the start of the first affected server.
         if !newest.blamed.iter().any(|b| is_shared(b.kind)) {
-            newest.since = since;
+            newest.since = self.answered.map_or(since, |answered| since.max(answered));
         }
         if newest.accuses_nobody() {
             self.numbers.truncate(NUMBERS - 1);

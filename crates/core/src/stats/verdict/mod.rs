@@ -6,8 +6,8 @@ mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};
 pub use sentence::{
-    blamed_sentences, list_names, local_sentence, moved_sentence, ppm, seconds, server_sentence, silence_sentence,
-    stray_sentence, verdict_sentence,
+    blamed_sentences, last_seen_sentence, list_names, local_sentence, moved_sentence, ppm, seconds, server_sentence,
+    silence_sentence, stray_sentence, unseen_sentence, verdict_sentence,
 };
 pub use when::When;
 
@@ -331,7 +331,8 @@ impl Verdict {
         }
         for it in published.servers.iter_mut().filter(|it| is_silent(it)) {
             let Some(outcome) = last(it) else { continue };
-            let sentence = silence_sentence(&it.server, it.since, &outcome);
+            let known_before = sentence::after_silence(&it.sentence);
+            let sentence = silence_sentence(&it.server, it.since, &outcome) + known_before;
             let before = std::mem::replace(&mut it.sentence, sentence);
             for text in [&mut published.sentence, &mut published.reason] {
                 if !before.is_empty() && text.contains(&before) {

@@ -63,11 +63,7 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
     let name = &it.server;
     let since = since(it.since);
     let kind = it.kind.map_or_else(String::new, |k| format!(" ({})", describe(k, it)));
-    let others = match majority {
-        // Of those heard now, this server is none.
-        Some(majority) if majority.members == majority.of => format!("the {} other servers", majority.of),
-        _ => share(majority),
-    };
+    let others = share(majority);
     let text = match (it.kind, it.proven, it.blamed) {
         (_, true, true) => format!(
             "{name} is wrong by at least {}{since}{kind}: its error range does not overlap the range that {others} \
@@ -83,11 +79,17 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
             format!("The path to {name} is congested{since}: its delay explains its offsets.")
         }
         (Some(Kind::Unreachable), ..) => format!("{name} has given no time{since}: its clock cannot be judged."),
-        (_, false, true) => format!(
-            "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
-             change. Its error range still overlaps that of the majority, so this is not proven.",
-            seconds(it.size_s.unwrap_or(0.0))
-        ),
+        (_, false, true) => match it.size_s {
+            Some(size_s) => format!(
+                "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
+                 change. Its error range still overlaps that of the majority, so this is not proven.",
+                seconds(size_s)
+            ),
+            None => format!(
+                "{name} is probably wrong{since}{kind}: its error range did not overlap that of the majority before. It \
+                 overlaps it again, so this is no longer proven."
+            ),
+        },
         _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
         _ => format!("{name} cannot be judged."),
     };
@@ -114,6 +116,33 @@ pub fn stray_sentence(name: &str, gap_s: f64) -> String {
     )
 }
 
+/// Ends the sentence about a server that gives no time.
+const UNJUDGED: &str = ": its clock cannot be judged.";
+
+/// The sentence about a server that was wrong since `onset` when it was last compared with the others, at `at`: `ahead_s`
+/// ahead of them, or at least that.
+#[must_use]
+pub fn last_seen_sentence(ahead_s: Option<f64>, is_least: bool, at: super::When, onset: super::When) -> String {
+    let Some(ahead_s) = ahead_s else {
+        return format!("It was wrong when last compared with the others, at {at}, and had been since {onset}.");
+    };
+    let size = format!("{} {}", if is_least { "at least" } else { "about" }, seconds(ahead_s));
+    let way = if ahead_s < 0.0 { "behind" } else { "ahead of" };
+    format!("It was {size} {way} the others when last compared with them, at {at}, and had been wrong since {onset}.")
+}
+
+/// The sentence about a server that was compared with the others in the past only, last at `at`.
+#[must_use]
+pub fn unseen_sentence(name: &str, at: super::When) -> String {
+    format!("{name} has not been compared with the other servers since {at}{UNJUDGED}")
+}
+
+/// What follows the sentence about a server that gives no time: what was known of it before.
+#[must_use]
+pub(super) fn after_silence(text: &str) -> &str {
+    text.split_once(UNJUDGED).map_or("", |(_, after)| after)
+}
+
 /// The sentence about a server that gives no time, by the outcome of its last poll.
 #[must_use]
 pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) -> String {
@@ -136,7 +165,7 @@ pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) 
         Outcome::Fault(why) => format!("This host could not poll {name}{since} ({why})"),
         Outcome::Sample => format!("{name} has lost most polls{since} and answers now and then"),
     };
-    format!("{what}: its clock cannot be judged.")
+    format!("{what}{UNJUDGED}")
 }
 
 fn describe(kind: Kind, it: &ServerVerdict) -> String {
@@ -352,5 +381,7 @@ mod tests {
         let inferred = ServerVerdict { proven: false, gap_s: None, class: Class::Unknown, ..server() };
         let text = server_sentence(&inferred, None, false);
         assert!(text.contains("probably wrong") && text.contains("not proven"), "{text}");
+        let without_size = server_sentence(&ServerVerdict { size_s: None, ..inferred }, None, false);
+        assert!(without_size.contains("no longer proven") && !without_size.contains("moved by"), "{without_size}");
     }
 }

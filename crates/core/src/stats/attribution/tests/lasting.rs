@@ -76,3 +76,23 @@ fn two_of_four_that_step_together_do_not_blame_the_own_clock() {
         assert_eq!(entries.last().unwrap().state, State::Undecidable, "seed {seed}: {entries:?}");
     }
 }
+
+/// The level of a server that swings from the start is learned while it swings, so that its path stays more likely than
+/// its clock in some worlds.
+#[test]
+fn server_that_swings_from_the_start_does_not_become_consistent() {
+    let is_named_to_the_end = |seed: &u64| {
+        let mut world = World::ordinary(*seed, 5, 64.0, 100_000.0);
+        let swing = Fault::ServerSine { server: 0, from_s: 0.0, amplitude_s: 0.03, period_s: 10_800.0 };
+        world.faults = vec![swing];
+        let (entries, attribution) = run(&world);
+        let is_late = |e: &Entry| e.until.is_none_or(|until| second(&world, until) > 40_000.0);
+        let Some(it) = attribution.verdict().blamed().next() else { return false };
+        assert_eq!(&*it.server, "ntp1");
+        let is_right = |period_s: f64| (0.9..1.1).contains(&(period_s / 10_800.0));
+        assert!(it.period_s.is_none_or(is_right), "seed {seed}: {}", it.sentence);
+        entries.iter().filter(|e| is_late(e)).all(|e| e.state == State::ServerWrong)
+    };
+    let named: Vec<_> = (1..9).filter(is_named_to_the_end).collect();
+    assert!(named.len() >= 5, "{named:?}");
+}

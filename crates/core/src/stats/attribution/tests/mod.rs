@@ -2,6 +2,8 @@ mod lasting;
 mod polling;
 mod proofs;
 mod returns;
+mod silence;
+mod sizes;
 mod worlds;
 
 use super::*;

@@ -79,3 +79,19 @@ fn server_with_coarse_offsets_among_others_is_not_blamed() {
         assert!(no_party_is_blamed(&entries), "seed {seed}: {entries:?}");
     }
 }
+
+/// The servers that share one upstream may have an error from there; one that was repaired has none.
+#[test]
+fn repair_of_a_server_with_a_shared_upstream_is_decided() {
+    for (shared, seed) in (2..5).flat_map(|shared| (1..9).map(move |seed| (shared, seed))) {
+        for size_s in [0.2, 0.06] {
+            let mut world = World::ordinary(seed, 5, 64.0, 30_000.0);
+            world.servers[..shared].iter_mut().for_each(|server| server.upstream = 77);
+            world.faults = vec![step(0, AT_S, size_s), step(0, AT_S + 3600.0, -size_s)];
+            let (entries, _) = run(&world);
+            let states: Vec<_> = entries.iter().map(|e| e.state).collect();
+            let wanted = [State::Consistent, State::ServerWrong, State::Consistent];
+            assert_eq!(states, wanted, "{shared} share, seed {seed}, {size_s} s: {entries:#?}");
+        }
+    }
+}
