@@ -18,6 +18,7 @@ impl Attribution {
         if restarted {
             self.witness.restart();
             self.pending = None;
+            self.engine.own.restart();
             self.engine.forget_replies();
             let text = "The monotonic clock began at zero again: the machine was restarted.".to_owned();
             let start = When(self.last_wall_ns);

@@ -88,6 +88,9 @@ pub(super) struct Own {
     pub unmoved: Option<Unmoved>,
     /// A leap second that this host missed, as a movement of the common mode.
     pub missed_leap_s: Option<f64>,
+    /// The machine was restarted since the last round. Its raw clock began again, so it does not show how far this
+    /// host's clock was set meanwhile.
+    restarted: bool,
 }
 
 impl Default for Own {
@@ -115,11 +118,17 @@ impl Default for Own {
             finding: None,
             unmoved: None,
             missed_leap_s: None,
+            restarted: false,
         }
     }
 }
 
 impl Own {
+    /// The machine was restarted, and with it the raw clock: what was set and steered is counted from zero again.
+    pub fn restart(&mut self) {
+        (self.moved_s, self.restarted) = (0.0, true);
+    }
+
     /// Where the common mode should be now.
     pub fn predict(&self, now: &Now) -> Option<f64> {
         let before_s = self.common_s?;
@@ -142,7 +151,10 @@ impl Own {
         self.rounds = self.rounds.saturating_add(1);
         let predicted_s = if self.rounds == 1 { before_s - moved_s + self.rate * passed_s } else { predicted_s };
         let unusual_s = common_s - predicted_s;
-        self.free_s += unusual_s;
+        let restarted = std::mem::take(&mut self.restarted);
+        if !restarted {
+            self.free_s += unusual_s;
+        }
         if self.finding.is_none() {
             self.free_before_s.rotate_left(1);
             self.free_before_s[7] = self.free_s;
@@ -154,7 +166,7 @@ impl Own {
         self.unrest_s = (CALMS * self.unrest_s).max(loose * passed_s);
         self.last_loose = loose;
         let is_jump = unusual_s.abs() > enough_s;
-        if is_jump && !silent {
+        if is_jump && !silent && !restarted {
             self.note_jump(now, unusual_s, before_s, passed_s);
         }
         self.end_jump(common_s);
@@ -166,7 +178,7 @@ impl Own {
         self.drifted_s[3] = if is_jump && !repeats { 0.0 } else { unusual_s };
         // Noise averages out over the rounds; a wrong rate adds up.
         let lasts = repeats || self.drifted_s.iter().sum::<f64>().abs() > 0.3 * enough_s;
-        if !is_jump || repeats {
+        if (!is_jump || repeats) && !restarted {
             let free = (common_s - before_s + moved_s) / passed_s;
             let weight = if lasts { FAST_RATE_WEIGHT } else { RATE_WEIGHT }.max(1.0 / (f64::from(self.rounds) + 4.0));
             self.rate += weight * (free.clamp(-FASTEST, FASTEST) - self.rate);
