@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{Word, freed, lazy_median};
 use super::grain::Grain;
 use super::noise::Sigmas;
-use super::own::{Now, Own};
+use super::own::{Now, Own, Shown};
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
@@ -254,21 +254,20 @@ impl Engine {
             excesses.push(x_s / 2.0);
         }
         // If only named servers are heard, the prediction replaces what they show.
-        let predicted_alone_s = predicted_s.filter(|_| only_named && !words.is_empty());
-        let common_s = predicted_alone_s.unwrap_or_else(|| lazy_median(&mut words, predicted_s.unwrap_or(0.0)));
+        if let Some(predicted_s) = predicted_s.filter(|_| only_named && !words.is_empty()) {
+            self.own.assume(now, predicted_s);
+            return Some(0.0);
+        }
+        let common_s = lazy_median(&mut words, predicted_s.unwrap_or(0.0));
         if !common_s.is_finite() {
             return None;
         }
         let values: Vec<f64> = words.iter().map(|w| w.y_s - common_s).collect();
         let mut sizes: Vec<f64> = values.iter().map(|y| y.abs()).collect();
         let spread_s = 1.4826 * robust::median(&mut sizes);
-        Some(self.own.follow(
-            now,
-            common_s,
-            spread_s,
-            robust::median(&mut excesses).abs(),
-            self.round < self.silent_until,
-        ))
+        let excess_s = robust::median(&mut excesses).abs();
+        let shown = Shown { common_s, spread_s, excess_s, by_most: self.hears_most() };
+        Some(self.own.follow(now, shown, self.round < self.silent_until))
     }
 
     /// Finds what the error ranges prove. `jump_s` is the unpredicted jump of the common mode in this round.
@@ -308,6 +307,11 @@ impl Engine {
             self.dirty |= was_proven != series.is_proven_now();
         }
         self.own.prove(majority.filter(|_| !silent), jump_s);
+    }
+
+    /// Whether most of the servers that are polled were heard in this round. Fewer do not show a movement of all.
+    pub(super) fn hears_most(&self) -> bool {
+        self.voters * 2 > self.live
     }
 
     fn peers_of(&self, i: usize) -> Peers {

@@ -193,7 +193,7 @@ impl Attribution {
     fn local(&self, heard: usize) -> Local {
         let own = &self.engine.own;
         let mut it = Local::default();
-        if let Some(unmoved) = own.unmoved.filter(|_| !self.engine.camps.open && !self.engine.torn.open) {
+        if let Some(unmoved) = own.unmoved.filter(|_| self.is_of_all()) {
             it.undecided = Some(unmoved_text(unmoved.size_s));
             it.undecided_since = Some(self.when(unmoved.since_s));
             return it;
@@ -222,12 +222,17 @@ impl Attribution {
                  smear"
                     .into(),
             );
-        } else if !it.witnessed && self.is_unmoved(&finding, onset) {
+        } else if !it.witnessed && self.is_of_all() && self.is_unmoved(&finding, onset) {
             it.undecided = Some(unmoved_text(finding.size_s.unwrap_or(0.0)));
         }
         it.undecided_since = it.since.filter(|_| it.undecided.is_some());
         it.wrong = it.undecided.is_none() && finding.named && (heard >= MIN_SERVERS || it.witnessed);
         it
+    }
+
+    /// Whether a movement of the common mode is one of all servers.
+    fn is_of_all(&self) -> bool {
+        !self.engine.camps.open && !self.engine.torn.open && self.engine.hears_most()
     }
 
     /// Whether the raw clock would have shown a step of this size at this time, but shows no step of any size.

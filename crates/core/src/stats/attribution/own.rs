@@ -53,6 +53,18 @@ pub(super) struct Unmoved {
     first_s: f64,
 }
 
+/// The common mode as the servers show it in one round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    pub common_s: f64,
+    /// How far the servers scatter about it.
+    pub spread_s: f64,
+    /// How far unusual delays may have moved it.
+    pub excess_s: f64,
+    /// Whether most of the servers that are polled were heard.
+    pub by_most: bool,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Own {
     pub track: Track,
@@ -135,9 +147,15 @@ impl Own {
         Some(before_s - (now.moved_s - self.moved_s) + self.rate * (now.t_s - self.at_s))
     }
 
-    /// Takes the common mode of a round. The servers scatter about it by `spread_s`, and unusual delays may have moved
-    /// it by `excess_s`. A jump in a `silent` round is not kept. Returns the size of an unpredicted jump, zero if none.
-    pub fn follow(&mut self, now: &Now, common_s: f64, spread_s: f64, excess_s: f64, silent: bool) -> f64 {
+    /// No server shows the common mode in this round, so it is taken to be where it was predicted.
+    pub fn assume(&mut self, now: &Now, predicted_s: f64) {
+        (self.common_s, self.at_s, self.moved_s) = (Some(predicted_s), now.t_s, now.moved_s);
+    }
+
+    /// Takes the common mode of a round. A jump in a `silent` round is not kept. Returns the size of an unpredicted jump,
+    /// zero if none.
+    pub fn follow(&mut self, now: &Now, shown: Shown, silent: bool) -> f64 {
+        let Shown { common_s, spread_s, excess_s, by_most } = shown;
         let predicted_s = self.predict(now);
         let passed_s = (now.t_s - self.at_s).max(0.1);
         let before_s = self.common_s.replace(common_s);
@@ -166,7 +184,7 @@ impl Own {
         self.unrest_s = (CALMS * self.unrest_s).max(loose * passed_s);
         self.last_loose = loose;
         let is_jump = unusual_s.abs() > enough_s;
-        if is_jump && !silent && !restarted {
+        if is_jump && !silent && !restarted && by_most {
             self.note_jump(now, unusual_s, before_s, passed_s);
         }
         self.end_jump(common_s);
@@ -218,10 +236,12 @@ impl Own {
         ((common_s - usual_s).abs() > 0.5 * (common_s - before_s).abs()).then_some(usual_s)
     }
 
-    /// Ends an undecided jump once the common mode is back where it was, or goes on drifting.
+    /// Ends an undecided jump once the common mode is back where it was or where it usually is, or goes on drifting.
     fn end_jump(&mut self, common_s: f64) {
+        let usual_s = self.track.usual.map(|usual| usual.level_s);
         if let Some(unmoved) = &mut self.unmoved {
-            let back = (common_s - unmoved.before_s).abs() < 0.3 * unmoved.size_s.abs();
+            let is_at = |place_s: f64| (common_s - place_s).abs() < 0.3 * unmoved.size_s.abs();
+            let back = is_at(unmoved.before_s) || usual_s.is_some_and(is_at);
             // A movement that goes on is a drift and was no jump.
             let drifts = (common_s - unmoved.before_s).abs() > 2.0 * unmoved.first_s.abs();
             if back || drifts {

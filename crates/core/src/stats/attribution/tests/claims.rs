@@ -1,4 +1,4 @@
-//! Claims of a verdict that the samples must support: across a restart of the machine.
+//! Claims of a verdict that the samples must support: across a restart of the machine, and with few answers.
 
 use super::*;
 
@@ -30,5 +30,27 @@ fn clock_set_across_a_restart_is_not_called_unset() {
         let states: Vec<_> = entries.iter().map(|e| e.state).collect();
         assert!(!is_said(&entries, "provably"), "{size_s} s: {entries:?}");
         assert_eq!(states, [State::Consistent, State::LocalWrong, State::Consistent], "{size_s} s: {entries:?}");
+    }
+}
+
+#[test]
+fn few_answers_are_no_movement_of_all_servers() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 32.0, 80_000.0);
+        let step = |at_s, size_s| Fault::ServerStep { server: 1, at_s, size_s };
+        world.faults = vec![step(AT_S, 0.05), step(AT_S + 18_000.0, -0.05)];
+        // Each server is silent for 22 of 52 minutes, so that often only one or two answer.
+        let mut dice = Dice::new(seed);
+        for server in 0..5 {
+            let phase_s = dice.between(0.0, 3100.0);
+            let silence = |k: u32| Fault::Silence {
+                server: Some(server),
+                from_s: 3100.0 * f64::from(k) - phase_s,
+                until_s: 3100.0 * f64::from(k) - phase_s + 1300.0,
+            };
+            world.faults.extend((0..28).map(silence));
+        }
+        let (entries, _) = run(&world);
+        assert!(!is_said(&entries, "all servers moved together"), "seed {seed}: {entries:?}");
     }
 }
