@@ -86,5 +86,7 @@ fn clock_event(step: &ClockMove) -> Event {
         "This host's clock was {how} {way} by {}, as its raw clock shows without any server.",
         crate::stats::verdict::seconds(step.size_s)
     );
-    own_event(kind, When(step.from_ns), Some(When(step.until_ns)), format!("{:+.6} s", step.size_s), text)
+    // A clock that was set back shows an earlier time after the step.
+    let end = Some(When(step.until_ns.max(step.from_ns)));
+    own_event(kind, When(step.from_ns), end, format!("{:+.6} s", step.size_s), text)
 }

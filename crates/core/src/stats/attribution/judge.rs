@@ -158,7 +158,9 @@ impl Attribution {
     /// the time at which something ended. If it names the same as before, the time of the last verdict, refined if its
     /// onset was.
     fn since(&self, case: &Case, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
-        let now = self.when(self.last_s);
+        // A clock that was set back has not reached the time of the onset again.
+        let set_at = local.since.filter(|_| case.local.witnessed);
+        let now = self.when(self.last_s).max(set_at.unwrap_or(When(i64::MIN)));
         let before = &self.verdict;
         let (was, is) = (accusations(before.state, &before.servers), accusations(state, servers));
         let was_local = before.state == State::LocalWrong;
@@ -214,7 +216,9 @@ impl Attribution {
         } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, onset)) {
             it.witnessed = finding.kind == Kind::Step;
             it.proven_by_raw = it.witnessed && finding.misses == 0;
-            it.since = Some(When(step.until_ns)).filter(|_| it.witnessed).or(it.since);
+            // By the clock as it was before the step, when it was right.
+            let since = Some(When(step.until_ns.saturating_sub((step.size_s * 1e9) as i64)));
+            it.since = since.filter(|_| it.witnessed).or(it.since);
         }
         if it.kind == Some(Kind::Smear) {
             it.undecided = Some(

@@ -54,3 +54,20 @@ fn few_answers_are_no_movement_of_all_servers() {
         assert!(!is_said(&entries, "all servers moved together"), "seed {seed}: {entries:?}");
     }
 }
+
+#[test]
+fn clock_that_is_set_by_an_hour_is_wrong_since_the_true_time() {
+    for size_s in [-3600.0, 3600.0] {
+        let mut world = World::ordinary(3, 5, 64.0, 40_000.0);
+        let step = |at_s, size_s| Fault::LocalStep { at_s, size_s };
+        world.faults = vec![step(AT_S, size_s), step(AT_S + 1200.0, -size_s)];
+        let mut attribution = Attribution::new();
+        let entries = entries_of(world.samples(), &mut attribution);
+        let second = |at: crate::stats::verdict::When| at.0 as f64 / 1e9 - world.start_unix_s as f64 - AT_S;
+        let wrong = entries.iter().find(|e| e.state == State::LocalWrong).unwrap();
+        let (since_s, until_s) = (second(wrong.since), second(wrong.until.unwrap()));
+        assert!(since_s.abs() < 64.0 && (until_s - 1200.0).abs() < 64.0, "{size_s}: {since_s} {until_s}");
+        let events = attribution.take_events();
+        assert!(events.iter().all(|e| e.end.is_none_or(|end| end >= e.start)), "{size_s}: {events:?}");
+    }
+}
