@@ -71,3 +71,20 @@ fn clock_that_is_set_by_an_hour_is_wrong_since_the_true_time() {
         assert!(events.iter().all(|e| e.end.is_none_or(|end| end >= e.start)), "{size_s}: {events:?}");
     }
 }
+
+#[test]
+fn step_that_is_slewed_away_is_not_over_at_its_half() {
+    for (seed, size_s) in [0.4, -0.25, 0.15, -0.4].into_iter().enumerate() {
+        let mut world = World::ordinary(seed as u64 + 1, 5, 64.0, 40_000.0);
+        let (ppm, slew_s) = (-500.0 * f64::signum(size_s), f64::abs(size_s) / 500e-6);
+        world.faults = vec![
+            Fault::LocalStep { at_s: AT_S, size_s },
+            Fault::LocalSlew { from_s: AT_S, until_s: AT_S + slew_s, ppm },
+        ];
+        let (entries, _) = run(&world);
+        let at_s = |at: crate::stats::verdict::When| at.0 as f64 / 1e9 - world.start_unix_s as f64 - AT_S;
+        let wrong = entries.iter().find(|e| e.state == State::LocalWrong).unwrap();
+        let until_s = at_s(wrong.until.unwrap());
+        assert!((-130.0..130.0).contains(&(until_s - slew_s)), "{size_s}: {until_s} of {slew_s}");
+    }
+}
