@@ -127,7 +127,7 @@ impl Attribution {
         let engine = &self.engine;
         let heard = (0..engine.series.len()).filter(|i| self.is_heard(*i)).count();
         let servers: Vec<_> = (0..engine.series.len()).map(|i| self.server(i)).collect();
-        let agrees = |s: &Server, series: &Series| s.heard && !s.proven && !series.conflicts.last();
+        let agrees = |s: &Server, series: &Series| s.heard && !s.accused && !series.conflicts.last();
         let members = servers.iter().zip(&engine.series).filter(|(s, series)| agrees(s, series)).count();
         let majority = engine.majority.filter(|_| heard >= MIN_SERVERS).map(|m| MajorityVerdict {
             low_s: m.low_s,

@@ -88,3 +88,23 @@ fn step_that_is_slewed_away_is_not_over_at_its_half() {
         assert!((-130.0..130.0).contains(&(until_s - slew_s)), "{size_s}: {until_s} of {slew_s}");
     }
 }
+
+#[test]
+fn drift_that_ended_keeps_its_rate() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 70_000.0);
+        let rate = |at_s, ppm| Fault::ServerDrift { server: 1, at_s, ppm };
+        let own = |at_s, ppm| Fault::LocalDrift { at_s, ppm };
+        // This host's clock follows the server ten minutes later.
+        world.faults =
+            vec![rate(AT_S, 5.0), rate(AT_S + 10_800.0, -5.0), own(AT_S + 600.0, 5.0), own(AT_S + 11_400.0, -5.0)];
+        let (_, attribution) = run(&world);
+        let verdict = attribution.verdict();
+        let rates = verdict.servers.iter().filter(|s| s.blamed).map(|s| s.rate_ppm).chain([verdict.local.rate_ppm]);
+        let rates: Vec<_> = rates.flatten().collect();
+        assert!(rates.iter().all(|(ppm, _)| (3.0..7.0).contains(&ppm.abs())), "seed {seed}: {rates:?}");
+        let agree = verdict.majority.as_ref().map(|m| m.members);
+        let named = verdict.servers.iter().filter(|s| s.blamed).count();
+        assert!(agree.is_none_or(|n| n + named <= 5), "seed {seed}: {verdict:?}");
+    }
+}
