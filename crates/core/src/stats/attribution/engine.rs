@@ -68,6 +68,9 @@ pub(super) struct Engine {
     pub majority: Option<Interval>,
     /// No majority among the error ranges.
     pub split: Watch,
+    /// The error ranges of the only two servers do not overlap, and since when.
+    pub apart: Watch,
+    pub apart_since_s: f64,
     /// Half of the servers moved away from the others.
     pub torn: Watch,
     /// Some servers stayed with this host's clock when the others moved.
@@ -108,6 +111,8 @@ impl Engine {
             voters: 0,
             majority: None,
             split: Watch::default(),
+            apart: Watch::default(),
+            apart_since_s: 0.0,
             torn: Watch::default(),
             camps: Watch::default(),
             congested: Watch::default(),
@@ -288,6 +293,7 @@ impl Engine {
         } else if !enough || self.split.open {
             self.majority = None;
         }
+        self.compare_two(now, &claims);
         let silent = self.round < self.silent_until;
         for (i, claim) in voters.iter().zip(&claims) {
             let series = &mut self.series[*i];
@@ -307,6 +313,19 @@ impl Engine {
             self.dirty |= was_proven != series.is_proven_now();
         }
         self.own.prove(majority.filter(|_| !silent), jump_s);
+    }
+
+    /// Whether two servers disagree, which is known although neither is known to be wrong.
+    fn compare_two(&mut self, now: &Now, claims: &[Claim]) {
+        let look = match claims {
+            [a, b] if a.range.gap_s(&b.range) != 0.0 => super::watch::Look::Hit(1),
+            [] | [_] => super::watch::Look::Unclear,
+            _ => super::watch::Look::Calm,
+        };
+        if self.apart.is_quiet() {
+            self.apart_since_s = now.t_s - 0.5 * self.period_s;
+        }
+        self.dirty |= self.apart.look(self.round, look, super::watch::OPEN_AFTER).is_some();
     }
 
     /// Whether most of the servers that are polled were heard in this round. Fewer do not show a movement of all.

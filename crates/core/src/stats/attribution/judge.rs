@@ -119,7 +119,7 @@ impl Attribution {
         finding.since.map_or_else(|| self.when(finding.since_s), |(_, when)| when)
     }
 
-    fn when(&self, t_s: f64) -> When {
+    pub(super) fn when(&self, t_s: f64) -> When {
         When(self.timeline.wall_ns(t_s))
     }
 
@@ -196,7 +196,7 @@ impl Attribution {
         let own = &self.engine.own;
         let mut it = Local::default();
         if let Some(unmoved) = own.unmoved.filter(|_| self.is_of_all()) {
-            it.undecided = Some(unmoved_text(unmoved.size_s));
+            it.undecided = Some(unmoved_text(unmoved.size_s, heard));
             it.undecided_since = Some(self.when(unmoved.since_s));
             return it;
         }
@@ -227,7 +227,7 @@ impl Attribution {
                     .into(),
             );
         } else if !it.witnessed && self.is_of_all() && self.is_unmoved(&finding, onset) {
-            it.undecided = Some(unmoved_text(finding.size_s.unwrap_or(0.0)));
+            it.undecided = Some(unmoved_text(finding.size_s.unwrap_or(0.0), heard));
         }
         it.undecided_since = it.since.filter(|_| it.undecided.is_some());
         it.wrong = it.undecided.is_none() && finding.named && (heard >= MIN_SERVERS || it.witnessed);
@@ -412,14 +412,17 @@ impl Attribution {
     }
 }
 
-fn unmoved_text(size_s: f64) -> String {
-    let frozen = if size_s > 0.0 { format!("this machine stood still for {}", seconds(size_s)) } else { String::new() };
-    let either = if frozen.is_empty() {
-        "they share a source that stepped".into()
-    } else {
-        format!("{frozen}, or the servers share a source that stepped")
+fn unmoved_text(size_s: f64, heard: usize) -> String {
+    let (who, cause) = match heard {
+        1 => ("the only server that answers moved", "it stepped"),
+        _ => ("all servers moved together", "they share a source that stepped"),
     };
-    format!("all servers moved together although this host's clock was provably not set: {either}")
+    let either = match size_s > 0.0 {
+        true if heard == 1 => format!("this machine stood still for {}, or the server stepped", seconds(size_s)),
+        true => format!("this machine stood still for {}, or the servers share a source that stepped", seconds(size_s)),
+        false => cause.into(),
+    };
+    format!("{who} although this host's clock was provably not set: {either}")
 }
 
 fn confidence(state: State, case: &Case) -> f64 {

@@ -1,4 +1,5 @@
-//! Claims of a verdict that the samples must support: across a restart of the machine, and with few answers.
+//! Claims of a verdict that the samples must support: across a restart of the machine, and with few answers
+//! or few servers.
 
 use super::*;
 
@@ -106,5 +107,44 @@ fn drift_that_ended_keeps_its_rate() {
         let agree = verdict.majority.as_ref().map(|m| m.members);
         let named = verdict.servers.iter().filter(|s| s.blamed).count();
         assert!(agree.is_none_or(|n| n + named <= 5), "seed {seed}: {verdict:?}");
+    }
+}
+
+#[test]
+fn two_servers_that_disagree_are_said_to_differ() {
+    for (seed, size_s) in [0.3, -0.3, 0.5].into_iter().enumerate() {
+        let mut world = World::ordinary(seed as u64 + 1, 2, 64.0, 40_000.0);
+        let step = |at_s, size_s| Fault::ServerStep { server: 1, at_s, size_s };
+        world.faults = vec![step(AT_S, size_s), step(AT_S + 20_000.0, -size_s)];
+        let mut attribution = Attribution::new();
+        let mut said: Vec<(f64, String)> = Vec::new();
+        for sample in world.samples() {
+            let at_s = sample.at.wall_ns as f64 / 1e9 - world.start_unix_s as f64;
+            attribution.observe(&sample).unwrap();
+            said.push((at_s, attribution.verdict().sentence.clone()));
+        }
+        let differs = |it: &(f64, String)| it.1.contains("differ by");
+        let is_fault = |it: &&(f64, String)| (AT_S + 400.0..AT_S + 20_000.0).contains(&it.0);
+        let is_right = |it: &&(f64, String)| it.0 < AT_S || it.0 > AT_S + 20_900.0;
+        assert!(said.iter().filter(is_fault).all(differs), "seed {seed}");
+        assert!(!said.iter().filter(is_right).any(differs), "seed {seed}");
+        let text = &said.iter().find(|it| differs(it)).unwrap().1;
+        let is_onset = |late_s: i64| {
+            let onset_ns = (world.start_unix_s + AT_S as i64 + late_s) * 1_000_000_000;
+            text.contains(&format!("since {}", crate::stats::verdict::When(onset_ns)))
+        };
+        assert!((-128..=128).any(is_onset), "{text}");
+        assert_eq!(attribution.verdict().state, State::Undecidable);
+    }
+}
+
+#[test]
+fn the_only_server_is_not_called_all_servers() {
+    for size_s in [0.5, -0.5] {
+        let mut world = World::ordinary(3, 1, 64.0, 30_000.0);
+        world.faults = vec![Fault::ServerStep { server: 0, at_s: AT_S, size_s }];
+        let (_, attribution) = run(&world);
+        let sentence = &attribution.verdict().sentence;
+        assert!(sentence.contains("the only server that answers moved"), "{sentence}");
     }
 }
