@@ -154,7 +154,10 @@ impl Engine {
             self.close(now);
             // A round that is later than this starts a new schedule; missed rounds are not made up for.
             let most_late_s = if self.round <= FIRST_ROUNDS { self.period_s } else { self.pause_s() };
-            self.next_s = if t_s - self.next_s > most_late_s || is_early { t_s } else { self.next_s } + self.period_s;
+            let scheduled_s =
+                if t_s - self.next_s > most_late_s || is_early { t_s } else { self.next_s } + self.period_s;
+            // Rounds that follow each other within seconds show the same replies, and noise that looks like a rate.
+            self.next_s = scheduled_s.max(t_s + 0.5 * self.period_s);
             self.count_live(t_s);
             if self.round <= FIRST_ROUNDS || self.round.is_multiple_of(16) {
                 self.tune();
@@ -271,7 +274,8 @@ impl Engine {
         let mut sizes: Vec<f64> = values.iter().map(|y| y.abs()).collect();
         let spread_s = 1.4826 * robust::median(&mut sizes);
         let excess_s = robust::median(&mut excesses).abs();
-        let shown = Shown { common_s, spread_s, excess_s, by_most: self.hears_most() };
+        let (by_most, period_s) = (self.hears_most(), self.period_s);
+        let shown = Shown { common_s, spread_s, excess_s, by_most, period_s };
         Some(self.own.follow(now, shown, self.round < self.silent_until))
     }
 

@@ -63,6 +63,8 @@ pub(super) struct Shown {
     pub excess_s: f64,
     /// Whether most of the servers that are polled were heard.
     pub by_most: bool,
+    /// Seconds between rounds, usually.
+    pub period_s: f64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -155,7 +157,7 @@ impl Own {
     /// Takes the common mode of a round. A jump in a `silent` round is not kept. Returns the size of an unpredicted jump,
     /// zero if none.
     pub fn follow(&mut self, now: &Now, shown: Shown, silent: bool) -> f64 {
-        let Shown { common_s, spread_s, excess_s, by_most } = shown;
+        let Shown { common_s, spread_s, excess_s, by_most, period_s } = shown;
         let predicted_s = self.predict(now);
         let passed_s = (now.t_s - self.at_s).max(0.1);
         let before_s = self.common_s.replace(common_s);
@@ -196,7 +198,8 @@ impl Own {
         self.drifted_s[3] = if is_jump && !repeats { 0.0 } else { unusual_s };
         // Noise averages out over the rounds; a wrong rate adds up.
         let lasts = repeats || self.drifted_s.iter().sum::<f64>().abs() > 0.3 * enough_s;
-        if (!is_jump || repeats) && !restarted {
+        // Over a short time, noise looks like a rate.
+        if (!is_jump || repeats) && !restarted && passed_s > 0.5 * period_s {
             let free = (common_s - before_s + moved_s) / passed_s;
             let weight = if lasts { FAST_RATE_WEIGHT } else { RATE_WEIGHT }.max(1.0 / (f64::from(self.rounds) + 4.0));
             self.rate += weight * (free.clamp(-FASTEST, FASTEST) - self.rate);
@@ -374,6 +377,35 @@ impl Own {
     pub fn learn(&mut self, peers: Peers, scratch: &mut Scratch) {
         if self.track.is_due() && self.finding.is_none_or(|f| !f.named) && self.unmoved.is_none() {
             self.track.learn(&Peers { sigmas: [f64::NAN; 5], ..peers }, scratch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Dice;
+
+    /// Follows the common mode at these times with noise of 0.2 ms, and returns the fastest rate that was learned after
+    /// the first hour.
+    fn fastest(seed: u64, times_s: impl Iterator<Item = f64>) -> f64 {
+        let (mut own, mut dice, mut fastest) = (Own::default(), Dice::new(seed), 0.0_f64);
+        for t_s in times_s {
+            let now = Now { t_s, moved_s: 0.0, has_raw: true, near_leap: false, doubt_s: Some(2e-3) };
+            let (common_s, spread_s) = (2e-4 * dice.normal(), 2e-4);
+            own.follow(&now, Shown { common_s, spread_s, excess_s: 0.0, by_most: true, period_s: 16.0 }, false);
+            fastest = fastest.max(if t_s > 3600.0 { own.rate.abs() } else { 0.0 });
+        }
+        fastest
+    }
+
+    #[test]
+    fn rounds_within_a_second_teach_no_rate() {
+        for seed in 1..30 {
+            let regular = (0..225).map(|k| f64::from(k) * 16.0);
+            let bursts = (0..40).flat_map(|k| (0..4).map(move |i| 3664.0 + 64.0 * f64::from(k) + 0.4 * f64::from(i)));
+            let rate = fastest(seed, regular.chain(bursts));
+            assert!(rate < 2e-5, "seed {seed}: {rate:e}");
         }
     }
 }
