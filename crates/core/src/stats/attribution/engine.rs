@@ -68,9 +68,11 @@ pub(super) struct Engine {
     pub majority: Option<Interval>,
     /// No majority among the error ranges.
     pub split: Watch,
-    /// The error ranges of the only two servers do not overlap, and since when.
+    /// The error ranges of the only two servers do not overlap, and since when, if they did before.
     pub apart: Watch,
-    pub apart_since_s: f64,
+    pub apart_since_s: Option<f64>,
+    /// There were only two servers in the last round, and they agreed.
+    two_agreed: bool,
     /// Half of the servers moved away from the others.
     pub torn: Watch,
     /// Some servers stayed with this host's clock when the others moved.
@@ -112,7 +114,8 @@ impl Engine {
             majority: None,
             split: Watch::default(),
             apart: Watch::default(),
-            apart_since_s: 0.0,
+            apart_since_s: None,
+            two_agreed: false,
             torn: Watch::default(),
             camps: Watch::default(),
             congested: Watch::default(),
@@ -327,8 +330,9 @@ impl Engine {
             _ => super::watch::Look::Calm,
         };
         if self.apart.is_quiet() {
-            self.apart_since_s = now.t_s - 0.5 * self.period_s;
+            self.apart_since_s = self.two_agreed.then_some(now.t_s - 0.5 * self.period_s);
         }
+        self.two_agreed = claims.len() == 2 && look == super::watch::Look::Calm;
         self.dirty |= self.apart.look(self.round, look, super::watch::OPEN_AFTER).is_some();
     }
 

@@ -72,13 +72,14 @@ impl Attribution {
         let apart_s = (offset_s(a)? - offset_s(b)?).abs();
         self.engine.apart.open.then(|| {
             let name = |i: usize| &self.engine.series[i].ident.name;
+            let since = self.engine.apart_since_s.map(|since_s| self.when(since_s));
             format!(
-                "Undecidable: {} and {} differ by {} since {}. At least one of them is wrong, but with 2 servers it cannot be \
+                "Undecidable: {} and {} differ by {}{}. At least one of them is wrong, but with 2 servers it cannot be \
                  identified. Configure at least three, better four.",
                 name(a),
                 name(b),
                 seconds(apart_s),
-                self.when(self.engine.apart_since_s)
+                since.map_or_else(String::new, |since| format!(" since {since}"))
             )
         })
     }
