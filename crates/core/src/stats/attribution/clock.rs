@@ -18,6 +18,7 @@ impl Attribution {
         if restarted {
             self.witness.restart();
             self.pending = None;
+            self.engine.own.restart();
             self.engine.forget_replies();
             let text = "The monotonic clock began at zero again: the machine was restarted.".to_owned();
             let start = When(self.last_wall_ns);
@@ -85,5 +86,7 @@ fn clock_event(step: &ClockMove) -> Event {
         "This host's clock was {how} {way} by {}, as its raw clock shows without any server.",
         crate::stats::verdict::seconds(step.size_s)
     );
-    own_event(kind, When(step.from_ns), Some(When(step.until_ns)), format!("{:+.6} s", step.size_s), text)
+    // A clock that was set back shows an earlier time after the step.
+    let end = Some(When(step.until_ns.max(step.from_ns)));
+    own_event(kind, When(step.from_ns), end, format!("{:+.6} s", step.size_s), text)
 }

@@ -233,9 +233,10 @@ impl Engine {
         let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.kind != Kind::Frequency;
         let exchange =
             if is_possible { EXCHANGES * evidence.exchange(usual.level_s, moved_s, usual.delay_s) } else { 0.0 };
+        let reach = evidence.reach(usual.level_s, moved_s, usual.delay_s + usual.excess_s);
         // Changes of a route are jumps, and no series of them goes smoothly to and fro.
-        let is_jump = !finding.is_swinging();
-        let path = if is_jump { routes * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange) } else { 0.0 };
+        let share = if finding.is_swinging() { 0.0 } else { routes * reach };
+        let path = share * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange);
         let p = ERRORS_A_YEAR / (ERRORS_A_YEAR + path) * size_s / (size_s + WANDER * series.claim_s);
         let limit = if finding.named { KEPT } else { SAID };
         let sure = p * (1.0 - 0.5 * (-2.0 * (score - 0.6)).exp());
@@ -338,6 +339,16 @@ impl Evidence {
         let of_sizes = SIZES * size * (-size).exp();
         of_sizes * density(before_s + 0.5 * moved_s) / density(before_s)
     }
+
+    /// How well a path with a round trip of `delay_s` explains a movement from `level_s` by `moved_s`, from 0 to 1. A
+    /// path errs by at most half of its round trip, whatever its directions. The levels show where the true offset is.
+    fn reach(&self, level_s: f64, moved_s: f64, delay_s: f64) -> f64 {
+        let sigma_s = self.spread_s.hypot(ASYMMETRY * delay_s).max(1e-9);
+        let beyond_s = (level_s + moved_s - self.bias_s).abs() - 0.5 * delay_s;
+        // From one bound to the other, a path moves an offset by its round trip.
+        let beyond_s = beyond_s.max(moved_s.abs() - delay_s).max(0.0);
+        (-0.5 * (beyond_s / sigma_s).powi(2)).exp()
+    }
 }
 
 /// The servers that did not move up, and those that did not move down, in ascending order: the smallest movement of an
@@ -396,5 +407,13 @@ mod tests {
         let away = evidence.exchange(-0.006, -0.014, 0.03);
         let from_middle = evidence.exchange(0.001, 0.014, 0.03);
         assert!(to_opposite > 10.0 && away < 1.0 && from_middle < 1.0, "{to_opposite} {away} {from_middle}");
+    }
+
+    #[test]
+    fn path_moves_an_offset_by_half_of_its_round_trip_at_most() {
+        let evidence = Evidence { sides: Sides([Vec::new(), Vec::new()]), bias_s: 0.001, spread_s: 0.001 };
+        let reach = |level_s, moved_s| evidence.reach(level_s, moved_s, 0.016);
+        assert_eq!((reach(0.001, 0.008), reach(-0.006, 0.014)), (1.0, 1.0));
+        assert!(reach(0.001, 0.025) < 1e-3 && reach(-0.008, 0.025) < 1e-3 && reach(0.001, -0.025) < 1e-3);
     }
 }

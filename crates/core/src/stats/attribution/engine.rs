@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{Word, freed, lazy_median};
 use super::grain::Grain;
 use super::noise::Sigmas;
-use super::own::{Now, Own};
+use super::own::{Now, Own, Shown};
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
@@ -68,6 +68,11 @@ pub(super) struct Engine {
     pub majority: Option<Interval>,
     /// No majority among the error ranges.
     pub split: Watch,
+    /// The error ranges of the only two servers do not overlap, and since when, if they did before.
+    pub apart: Watch,
+    pub apart_since_s: Option<f64>,
+    /// There were only two servers in the last round, and they agreed.
+    two_agreed: bool,
     /// Half of the servers moved away from the others.
     pub torn: Watch,
     /// Some servers stayed with this host's clock when the others moved.
@@ -108,6 +113,9 @@ impl Engine {
             voters: 0,
             majority: None,
             split: Watch::default(),
+            apart: Watch::default(),
+            apart_since_s: None,
+            two_agreed: false,
             torn: Watch::default(),
             camps: Watch::default(),
             congested: Watch::default(),
@@ -254,21 +262,21 @@ impl Engine {
             excesses.push(x_s / 2.0);
         }
         // If only named servers are heard, the prediction replaces what they show.
-        let predicted_alone_s = predicted_s.filter(|_| only_named && !words.is_empty());
-        let common_s = predicted_alone_s.unwrap_or_else(|| lazy_median(&mut words, predicted_s.unwrap_or(0.0)));
+        if let Some(predicted_s) = predicted_s.filter(|_| only_named && !words.is_empty()) {
+            self.own.assume(now, predicted_s);
+            return Some(0.0);
+        }
+        let common_s = lazy_median(&mut words, predicted_s.unwrap_or(0.0));
         if !common_s.is_finite() {
             return None;
         }
         let values: Vec<f64> = words.iter().map(|w| w.y_s - common_s).collect();
         let mut sizes: Vec<f64> = values.iter().map(|y| y.abs()).collect();
         let spread_s = 1.4826 * robust::median(&mut sizes);
-        Some(self.own.follow(
-            now,
-            common_s,
-            spread_s,
-            robust::median(&mut excesses).abs(),
-            self.round < self.silent_until,
-        ))
+        let excess_s = robust::median(&mut excesses).abs();
+        let (by_most, period_s) = (self.hears_most(), self.period_s);
+        let shown = Shown { common_s, spread_s, excess_s, by_most, period_s };
+        Some(self.own.follow(now, shown, self.round < self.silent_until))
     }
 
     /// Finds what the error ranges prove. `jump_s` is the unpredicted jump of the common mode in this round.
@@ -289,6 +297,7 @@ impl Engine {
         } else if !enough || self.split.open {
             self.majority = None;
         }
+        self.compare_two(now, &claims);
         let silent = self.round < self.silent_until;
         for (i, claim) in voters.iter().zip(&claims) {
             let series = &mut self.series[*i];
@@ -309,6 +318,25 @@ impl Engine {
             self.dirty |= was_proven != series.is_proven_now();
         }
         self.own.prove(majority.filter(|_| !silent), jump_s);
+    }
+
+    /// Whether two servers disagree, which is known although neither is known to be wrong.
+    fn compare_two(&mut self, now: &Now, claims: &[Claim]) {
+        let look = match claims {
+            [a, b] if a.range.gap_s(&b.range) != 0.0 => super::watch::Look::Hit(1),
+            [] | [_] => super::watch::Look::Unclear,
+            _ => super::watch::Look::Calm,
+        };
+        if self.apart.is_quiet() {
+            self.apart_since_s = self.two_agreed.then_some(now.t_s - 0.5 * self.period_s);
+        }
+        self.two_agreed = claims.len() == 2 && look == super::watch::Look::Calm;
+        self.dirty |= self.apart.look(self.round, look, super::watch::OPEN_AFTER).is_some();
+    }
+
+    /// Whether most of the servers that are polled were heard in this round. Fewer do not show a movement of all.
+    pub(super) fn hears_most(&self) -> bool {
+        self.voters * 2 > self.live
     }
 
     fn peers_of(&self, i: usize) -> Peers {

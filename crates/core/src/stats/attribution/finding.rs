@@ -23,6 +23,8 @@ const TOLD_AFTER: u32 = 4;
 const DATED_AT: [u32; 10] = [1, 3, 5, 9, 16, 24, 36, 54, 80, 120];
 /// The newest values that are used to date an onset.
 const SPAN: usize = 220;
+/// The newest values that show that a drift has ended: 32, or 64 where noise hides it.
+const LEVEL: [usize; 2] = [32, 64];
 /// A slope is preferred to a step if the squares that it leaves are less than this part of those that a step leaves.
 const BETTER: f64 = 0.7;
 
@@ -233,6 +235,16 @@ impl Finding {
         }
     }
 
+    /// Whether the drift has ended: the newest values rise at less than half of its rate.
+    fn has_levelled(&self, track: &Track) -> bool {
+        let Some((rate, _)) = self.rate else { return false };
+        LEVEL.into_iter().any(|count| {
+            let points = track.deviations(count);
+            let is_known = |line: &Line| half_width(&points, line, track.slow_s()) < 0.25 * rate.abs();
+            line(&points).filter(is_known).is_some_and(|line| line.rate * rate.signum() < 0.5 * rate.abs())
+        })
+    }
+
     /// Updates size and rate of a drift that goes on.
     fn refresh(&mut self, track: &Track) {
         let points = track.deviations(32);
@@ -242,12 +254,12 @@ impl Finding {
         if self.rate.is_some() {
             let all = track.deviations(SPAN);
             let late: Vec<_> = all.into_iter().filter(|p| p.0 >= self.since_s).collect();
-            if let Some(line) = line(&late).filter(|_| late.len() >= 24) {
+            if let Some(line) = line(&late).filter(|_| late.len() >= 24 && !self.has_levelled(track)) {
                 // Another rate is another fault.
                 let is_same =
                     self.rate.is_some_and(|(rate, half)| (line.rate - rate).abs() < (0.3 * rate.abs()).max(half));
-                if is_same {
-                    let half = half_width(&late, &line, track.slow_s()).max(wander(&late, &line));
+                let half = half_width(&late, &line, track.slow_s()).max(wander(&late, &line));
+                if is_same && line.rate.abs() > half {
                     self.rate = Some((line.rate, half));
                 }
             }

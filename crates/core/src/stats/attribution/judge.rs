@@ -123,7 +123,7 @@ impl Attribution {
         finding.since.map_or_else(|| self.when(finding.since_s), |(_, when)| when)
     }
 
-    fn when(&self, t_s: f64) -> When {
+    pub(super) fn when(&self, t_s: f64) -> When {
         When(self.timeline.wall_ns(t_s))
     }
 
@@ -131,7 +131,7 @@ impl Attribution {
         let engine = &self.engine;
         let heard = (0..engine.series.len()).filter(|i| self.is_heard(*i)).count();
         let servers: Vec<_> = (0..engine.series.len()).map(|i| self.server(i)).collect();
-        let agrees = |s: &Server, series: &Series| s.compared && !s.proven && !series.conflicts.last();
+        let agrees = |s: &Server, series: &Series| s.compared && !s.accused && !series.conflicts.last();
         let members = servers.iter().zip(&engine.series).filter(|(s, series)| agrees(s, series)).count();
         let majority = engine.majority.filter(|_| heard >= MIN_SERVERS).map(|m| MajorityVerdict {
             low_s: m.low_s,
@@ -162,7 +162,9 @@ impl Attribution {
     /// the time at which something ended. If it names the same as before, the time of the last verdict, refined if its
     /// onset was.
     fn since(&self, case: &Case, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
-        let now = self.when(self.last_s);
+        // A clock that was set back has not reached the time of the onset again.
+        let set_at = local.since.filter(|_| case.local.witnessed);
+        let now = self.when(self.last_s).max(set_at.unwrap_or(When(i64::MIN)));
         let before = &self.verdict;
         let (was, is) = (accusations(before.state, &before.servers), accusations(state, servers));
         let was_local = before.state == State::LocalWrong;
@@ -211,8 +213,8 @@ impl Attribution {
     fn local(&self, heard: usize) -> Local {
         let own = &self.engine.own;
         let mut it = Local::default();
-        if let Some(unmoved) = own.unmoved.filter(|_| !self.engine.camps.open && !self.engine.torn.open) {
-            it.undecided = Some(unmoved_text(unmoved.size_s));
+        if let Some(unmoved) = own.unmoved.filter(|_| self.is_of_all()) {
+            it.undecided = Some(unmoved_text(unmoved.size_s, heard));
             it.undecided_since = Some(self.when(unmoved.since_s));
             return it;
         }
@@ -232,7 +234,9 @@ impl Attribution {
         } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, onset)) {
             it.witnessed = finding.kind == Kind::Step;
             it.proven_by_raw = it.witnessed && finding.misses == 0;
-            it.since = Some(When(step.until_ns)).filter(|_| it.witnessed).or(it.since);
+            // By the clock as it was before the step, when it was right.
+            let since = Some(When(step.until_ns.saturating_sub((step.size_s * 1e9) as i64)));
+            it.since = since.filter(|_| it.witnessed).or(it.since);
         }
         if it.kind == Some(Kind::Smear) {
             it.undecided = Some(
@@ -240,12 +244,17 @@ impl Attribution {
                  smear"
                     .into(),
             );
-        } else if !it.witnessed && self.is_unmoved(&finding, onset) {
-            it.undecided = Some(unmoved_text(finding.size_s.unwrap_or(0.0)));
+        } else if !it.witnessed && self.is_of_all() && self.is_unmoved(&finding, onset) {
+            it.undecided = Some(unmoved_text(finding.size_s.unwrap_or(0.0), heard));
         }
         it.undecided_since = it.since.filter(|_| it.undecided.is_some());
         it.wrong = it.undecided.is_none() && finding.named && (heard >= MIN_SERVERS || it.witnessed);
         it
+    }
+
+    /// Whether a movement of the common mode is one of all servers.
+    fn is_of_all(&self) -> bool {
+        !self.engine.camps.open && !self.engine.torn.open && self.engine.hears_most()
     }
 
     /// Whether the raw clock would have shown a step of this size at this time, but shows no step of any size.
@@ -439,14 +448,17 @@ impl Attribution {
     }
 }
 
-fn unmoved_text(size_s: f64) -> String {
-    let frozen = if size_s > 0.0 { format!("this machine stood still for {}", seconds(size_s)) } else { String::new() };
-    let either = if frozen.is_empty() {
-        "they share a source that stepped".into()
-    } else {
-        format!("{frozen}, or the servers share a source that stepped")
+fn unmoved_text(size_s: f64, heard: usize) -> String {
+    let (who, cause) = match heard {
+        1 => ("the only server that answers moved", "it stepped"),
+        _ => ("all servers moved together", "they share a source that stepped"),
     };
-    format!("all servers moved together although this host's clock was provably not set: {either}")
+    let either = match size_s > 0.0 {
+        true if heard == 1 => format!("this machine stood still for {}, or the server stepped", seconds(size_s)),
+        true => format!("this machine stood still for {}, or the servers share a source that stepped", seconds(size_s)),
+        false => cause.into(),
+    };
+    format!("{who} although this host's clock was provably not set: {either}")
 }
 
 fn confidence(state: State, case: &Case) -> f64 {

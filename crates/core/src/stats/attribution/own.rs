@@ -53,6 +53,20 @@ pub(super) struct Unmoved {
     first_s: f64,
 }
 
+/// The common mode as the servers show it in one round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    pub common_s: f64,
+    /// How far the servers scatter about it.
+    pub spread_s: f64,
+    /// How far unusual delays may have moved it.
+    pub excess_s: f64,
+    /// Whether most of the servers that are polled were heard.
+    pub by_most: bool,
+    /// Seconds between rounds, usually.
+    pub period_s: f64,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Own {
     pub track: Track,
@@ -88,6 +102,9 @@ pub(super) struct Own {
     pub unmoved: Option<Unmoved>,
     /// A leap second that this host missed, as a movement of the common mode.
     pub missed_leap_s: Option<f64>,
+    /// The machine was restarted since the last round. Its raw clock began again, so it does not show how far this
+    /// host's clock was set meanwhile.
+    restarted: bool,
 }
 
 impl Default for Own {
@@ -115,20 +132,32 @@ impl Default for Own {
             finding: None,
             unmoved: None,
             missed_leap_s: None,
+            restarted: false,
         }
     }
 }
 
 impl Own {
+    /// The machine was restarted, and with it the raw clock: what was set and steered is counted from zero again.
+    pub fn restart(&mut self) {
+        (self.moved_s, self.restarted) = (0.0, true);
+    }
+
     /// Where the common mode should be now.
     pub fn predict(&self, now: &Now) -> Option<f64> {
         let before_s = self.common_s?;
         Some(before_s - (now.moved_s - self.moved_s) + self.rate * (now.t_s - self.at_s))
     }
 
-    /// Takes the common mode of a round. The servers scatter about it by `spread_s`, and unusual delays may have moved
-    /// it by `excess_s`. A jump in a `silent` round is not kept. Returns the size of an unpredicted jump, zero if none.
-    pub fn follow(&mut self, now: &Now, common_s: f64, spread_s: f64, excess_s: f64, silent: bool) -> f64 {
+    /// No server shows the common mode in this round, so it is taken to be where it was predicted.
+    pub fn assume(&mut self, now: &Now, predicted_s: f64) {
+        (self.common_s, self.at_s, self.moved_s) = (Some(predicted_s), now.t_s, now.moved_s);
+    }
+
+    /// Takes the common mode of a round. A jump in a `silent` round is not kept. Returns the size of an unpredicted jump,
+    /// zero if none.
+    pub fn follow(&mut self, now: &Now, shown: Shown, silent: bool) -> f64 {
+        let Shown { common_s, spread_s, excess_s, by_most, period_s } = shown;
         let predicted_s = self.predict(now);
         let passed_s = (now.t_s - self.at_s).max(0.1);
         let before_s = self.common_s.replace(common_s);
@@ -142,7 +171,10 @@ impl Own {
         self.rounds = self.rounds.saturating_add(1);
         let predicted_s = if self.rounds == 1 { before_s - moved_s + self.rate * passed_s } else { predicted_s };
         let unusual_s = common_s - predicted_s;
-        self.free_s += unusual_s;
+        let restarted = std::mem::take(&mut self.restarted);
+        if !restarted {
+            self.free_s += unusual_s;
+        }
         if self.finding.is_none() {
             self.free_before_s.rotate_left(1);
             self.free_before_s[7] = self.free_s;
@@ -154,7 +186,7 @@ impl Own {
         self.unrest_s = (CALMS * self.unrest_s).max(loose * passed_s);
         self.last_loose = loose;
         let is_jump = unusual_s.abs() > enough_s;
-        if is_jump && !silent {
+        if is_jump && !silent && !restarted && by_most {
             self.note_jump(now, unusual_s, before_s, passed_s);
         }
         self.end_jump(common_s);
@@ -166,7 +198,8 @@ impl Own {
         self.drifted_s[3] = if is_jump && !repeats { 0.0 } else { unusual_s };
         // Noise averages out over the rounds; a wrong rate adds up.
         let lasts = repeats || self.drifted_s.iter().sum::<f64>().abs() > 0.3 * enough_s;
-        if !is_jump || repeats {
+        // Over a short time, noise looks like a rate.
+        if (!is_jump || repeats) && !restarted && passed_s > 0.5 * period_s {
             let free = (common_s - before_s + moved_s) / passed_s;
             let weight = if lasts { FAST_RATE_WEIGHT } else { RATE_WEIGHT }.max(1.0 / (f64::from(self.rounds) + 4.0));
             self.rate += weight * (free.clamp(-FASTEST, FASTEST) - self.rate);
@@ -206,10 +239,12 @@ impl Own {
         ((common_s - usual_s).abs() > 0.5 * (common_s - before_s).abs()).then_some(usual_s)
     }
 
-    /// Ends an undecided jump once the common mode is back where it was, or goes on drifting.
+    /// Ends an undecided jump once the common mode is back where it was or where it usually is, or goes on drifting.
     fn end_jump(&mut self, common_s: f64) {
+        let usual_s = self.track.usual.map(|usual| usual.level_s);
         if let Some(unmoved) = &mut self.unmoved {
-            let back = (common_s - unmoved.before_s).abs() < 0.3 * unmoved.size_s.abs();
+            let is_at = |place_s: f64| (common_s - place_s).abs() < 0.3 * unmoved.size_s.abs();
+            let back = is_at(unmoved.before_s) || usual_s.is_some_and(is_at);
             // A movement that goes on is a drift and was no jump.
             let drifts = (common_s - unmoved.before_s).abs() > 2.0 * unmoved.first_s.abs();
             if back || drifts {
@@ -342,6 +377,35 @@ impl Own {
     pub fn learn(&mut self, peers: Peers, scratch: &mut Scratch) {
         if self.track.is_due() && self.finding.is_none_or(|f| !f.named) && self.unmoved.is_none() {
             self.track.learn(&Peers { sigmas: [f64::NAN; 5], ..peers }, scratch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Dice;
+
+    /// Follows the common mode at these times with noise of 0.2 ms, and returns the fastest rate that was learned after
+    /// the first hour.
+    fn fastest(seed: u64, times_s: impl Iterator<Item = f64>) -> f64 {
+        let (mut own, mut dice, mut fastest) = (Own::default(), Dice::new(seed), 0.0_f64);
+        for t_s in times_s {
+            let now = Now { t_s, moved_s: 0.0, has_raw: true, near_leap: false, doubt_s: Some(2e-3) };
+            let (common_s, spread_s) = (2e-4 * dice.normal(), 2e-4);
+            own.follow(&now, Shown { common_s, spread_s, excess_s: 0.0, by_most: true, period_s: 16.0 }, false);
+            fastest = fastest.max(if t_s > 3600.0 { own.rate.abs() } else { 0.0 });
+        }
+        fastest
+    }
+
+    #[test]
+    fn rounds_within_a_second_teach_no_rate() {
+        for seed in 1..30 {
+            let regular = (0..225).map(|k| f64::from(k) * 16.0);
+            let bursts = (0..40).flat_map(|k| (0..4).map(move |i| 3664.0 + 64.0 * f64::from(k) + 0.4 * f64::from(i)));
+            let rate = fastest(seed, regular.chain(bursts));
+            assert!(rate < 2e-5, "seed {seed}: {rate:e}");
         }
     }
 }

@@ -29,7 +29,7 @@ const WANDERS: f64 = 5.0;
 /// Weight of the newest movement of the level in its mean square.
 const WANDER_WEIGHT: f64 = 0.25;
 /// A fault went away slowly if it was seen for so many values more after half of it was gone.
-const SLOWLY: usize = 5;
+const SLOWLY: usize = 2;
 /// A delay may be below the usual one by so many times the distance of the 5 % quantile.
 const DIP: f64 = 2.0;
 /// At most so many of the newest delays are looked at together.

@@ -1,3 +1,4 @@
+mod claims;
 mod lasting;
 mod polling;
 mod proofs;

@@ -95,3 +95,27 @@ fn repair_of_a_server_with_a_shared_upstream_is_decided() {
         }
     }
 }
+
+#[test]
+fn fault_that_no_path_explains_is_named_each_time() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 100_000.0);
+        world.servers[1].delay_s = 0.015;
+        let is_drift = seed % 2 == 0;
+        let on = |k: u32| AT_S + 14_400.0 * f64::from(k);
+        let faults = |k: u32| match is_drift {
+            // A drift that is set back after two hours.
+            true => vec![
+                Fault::ServerDrift { server: 1, at_s: on(k), ppm: 8.0 },
+                Fault::ServerDrift { server: 1, at_s: on(k) + 7200.0, ppm: -8.0 },
+                step(1, on(k) + 7200.0, -8e-6 * 7200.0),
+            ],
+            false => vec![step(1, on(k), 0.025), step(1, on(k) + 7200.0, -0.025)],
+        };
+        world.faults = (0..6).flat_map(faults).collect();
+        let (entries, _) = run(&world);
+        let spans = spans(&world, &entries, "ntp2");
+        let is_named = |k: u32| spans.iter().any(|span| (span.0 - on(k)).abs() < 1000.0);
+        assert!((0..6).all(is_named), "seed {seed}: {spans:?}");
+    }
+}
