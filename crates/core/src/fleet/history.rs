@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::verdict::{FleetState, FleetVerdict};
 
-/// Onsets of several parties that are at most so many times the tolerance apart are told as one.
+/// Onsets of several parties that are at most so many times the tolerance apart count as one.
 const ONE_ONSET: i64 = 4;
 
 #[derive(Debug, Clone)]
