@@ -37,7 +37,8 @@ fn descriptor_shortage_is_reported_by_poll_and_recovered() {
     // Slow polls, so that the engine has not opened all of its sockets yet when it can open no more.
     let home = Home::with(&own("good", server.address()).replace("100ms", "500ms"));
     let mut service = home.start();
-    service.health("a sample", |health| health["servers"][0]["outcomes"]["sample"].as_u64() > Some(0));
+    // The files of the outputs are open then.
+    until("a sample", || polls(&home, |outcome| *outcome == Outcome::Sample) > 0);
     let limit = |files: &str| {
         let pid = service.id().to_string();
         root::run(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")]));
