@@ -141,11 +141,13 @@ impl Engine {
         }
     }
 
-    /// Whether a server stayed with this host's clock when the common mode moved: then it is not known who moved.
+    /// Whether a server stayed with this host's clock when the common mode moved: then it is not known who moved, unless
+    /// the raw clock shows that this host's clock was set.
     fn stayed_with_own(&self, i: usize) -> bool {
         let series = &self.series[i];
         let (moved_s, sigma_s) = (self.own.lean_s(), self.own.track.sigma_s());
-        let is_move = moved_s.abs() > 4.0 * sigma_s && moved_s.abs() > 0.6 * self.own.excess_s;
+        let is_free = self.own.moved_freely_s().abs() > 0.5 * moved_s.abs();
+        let is_move = is_free && moved_s.abs() > 4.0 * sigma_s && moved_s.abs() > 0.6 * self.own.excess_s;
         let opposite = (series.lean_s + moved_s).abs() < SAME * moved_s.abs();
         let own_since_s = self.own.finding.map(|f| f.since_s).or(self.own.unmoved.map(|u| u.since_s));
         let since_s = series.finding().map_or(f64::INFINITY, |f| f.since_s);

@@ -121,3 +121,17 @@ fn a_slow_drift_of_the_own_clock_is_no_servers_fault() {
         assert_eq!(entries.last().unwrap().state, State::LocalWrong, "seed {seed}: {entries:?}");
     }
 }
+
+#[test]
+fn own_clock_that_was_set_is_wrong_though_a_server_went_along() {
+    for seed in 1..9 {
+        let mut world = World::ordinary(seed, 5, 64.0, 30_000.0);
+        world.has_raw = true;
+        let server = Fault::ServerStep { server: 1, at_s: AT_S, size_s: 0.07 };
+        world.faults = vec![Fault::LocalStep { at_s: AT_S, size_s: 0.07 }, server];
+        let (entries, _) = run(&world);
+        let last = entries.last().unwrap();
+        let blamed: Vec<_> = last.blamed.iter().map(|b| b.server.as_str()).collect();
+        assert_eq!((last.state, &blamed[..]), (State::LocalWrong, &["ntp2"][..]), "{seed}: {entries:?}");
+    }
+}
