@@ -109,9 +109,11 @@ impl Attribution {
     }
 
     pub(super) fn assumption(&self, state: State, case: &Case) -> String {
+        let independent = self.independence.count;
+        let look = if independent == 1 { "looks" } else { "look" };
         let majority = format!(
-            "more than half of the {} servers are right ({} of them look independent)",
-            case.heard, self.independence.count
+            "more than half of the {} servers are right ({independent} of them {look} independent)",
+            case.heard
         );
         let inferred = case.servers.iter().any(|s| s.accused && !s.proven);
         match state {
