@@ -106,7 +106,11 @@ impl Jumping {
     fn is_polite_since(&self, from: Stamp) {
         let floor = Duration::from_millis(100);
         for server in &self.servers {
-            let arrivals: Vec<Stamp> = server.arrivals().into_iter().filter(|at| at.mono_ns >= from.mono_ns).collect();
+            let since =
+                || -> Vec<Stamp> { server.arrivals().into_iter().filter(|at| at.mono_ns >= from.mono_ns).collect() };
+            // The other servers may have been polled first.
+            until("a poll of each server", || !since().is_empty());
+            let arrivals = since();
             let span = arrivals[arrivals.len() - 1].since(arrivals[0]);
             // A busy machine may record some polls late; a burst would be twenty.
             let allowed = span.as_millis() / floor.as_millis() + 4;
