@@ -9,7 +9,7 @@ use async_nats::jetstream::stream;
 use futures_util::stream::{SelectAll, iter};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use slog::{info, warn};
-use tokio::time::{Instant, interval, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::Hub;
 use super::inbox::{Arrival, Inbox};
@@ -69,6 +69,7 @@ impl Hub {
             info!(log, "reading the samples of the fleet"; "last" => inboxes.last_sequence);
         }
         let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = look.tick() => self.open_new(link, &mut inboxes).await?,
