@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 
 use super::grid::PHI;
-use crate::ntp::RefId;
+use crate::ntp::{Leap, RefId};
 use crate::sample::Sample;
 
 /// Readings that are kept of each cell.
 const KEPT: usize = 9;
 /// A cell that was not read for more than so many of its usual intervals no longer counts.
 const LAPSES_AFTER: f64 = 4.0;
+/// The longest poll interval, in seconds (RFC 5905: MAXPOLL). A vantage may state any.
+const LONGEST_POLL_S: f64 = 131_072.0;
 /// Errors of reading a clock that its stated precision does not include, in seconds.
 const GRAIN_S: f64 = 1e-6;
 
@@ -25,6 +27,7 @@ pub(super) struct Reading {
     pub claim_s: f64,
     pub stratum: u8,
     pub refid: RefId,
+    pub leap: Leap,
     pub poll_s: f64,
 }
 
@@ -46,6 +49,7 @@ impl Reading {
             claim_s: reply.root_delay_s.abs() / 2.0 + reply.root_dispersion_s.abs(),
             stratum: reply.stratum,
             refid: reply.refid,
+            leap: reply.leap,
             poll_s: sample.poll_s,
         })
     }
@@ -55,7 +59,7 @@ impl Reading {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     readings: VecDeque<Reading>,
-    /// The correction of the last offset, in seconds, because the vantage's clock was set since.
+    /// The correction of the last offset, in seconds, because the vantage's clock was set or slewed since.
     shift_s: f64,
     /// The usual time between two readings, in seconds.
     spacing_s: f64,
@@ -76,13 +80,18 @@ impl Cell {
         true
     }
 
+    /// Whether the time between two readings was measured.
+    pub fn is_read_twice(&self) -> bool {
+        self.readings.len() > 1
+    }
+
     pub fn last(&self) -> Option<&Reading> {
         self.readings.back()
     }
 
-    /// Notes that the clock of the vantage was set by `step_s` after the last reading, so the next one is less by it.
-    pub fn shift(&mut self, step_s: f64) {
-        self.shift_s -= step_s;
+    /// Notes that the clock of the vantage was moved by `moved_s` after the last reading, so the next one is less by it.
+    pub fn shift(&mut self, moved_s: f64) {
+        self.shift_s -= moved_s;
     }
 
     /// The last offset, as it would be read now.
@@ -111,6 +120,18 @@ impl Cell {
         Some((jumped(before, last)?, last.at_ns))
     }
 
+    /// The rate at which the difference of both clocks provably changes, in seconds per second: `None` unless it changed
+    /// in the same direction in each of the last two intervals.
+    pub fn drift(&self) -> Option<f64> {
+        let mut newest = self.readings.iter().rev();
+        let (last, before, first) = (newest.next()?, newest.next()?, newest.next()?);
+        let is_one_way = (last.offset_s - before.offset_s) * (before.offset_s - first.offset_s) > 0.0;
+        let rate =
+            |from: &Reading, to: &Reading| Some(jumped(from, to)? / ((to.at_ns - from.at_ns) as f64 / 1e9).max(1e-3));
+        let (earlier, later) = (rate(first, before)?, rate(before, last)?);
+        is_one_way.then_some(earlier.max(later))
+    }
+
     /// How old the last reading is, in seconds.
     pub fn age_s(&self, now_ns: i64) -> f64 {
         self.last().map_or(f64::INFINITY, |last| ((now_ns - last.at_ns) as f64 / 1e9).max(0.0))
@@ -136,7 +157,7 @@ fn spacing_s(readings: &VecDeque<Reading>) -> f64 {
     }
     let spans = &mut spans[..count];
     spans.sort_by(f64::total_cmp);
-    let planned = || readings.back().map_or(64.0, |last| last.poll_s);
+    let planned = || readings.back().map_or(64.0, |last| last.poll_s.min(LONGEST_POLL_S));
     spans.get(count / 2).copied().unwrap_or_else(planned).max(0.05)
 }
 

@@ -2,6 +2,7 @@
 
 use super::bounds::{Bounds, Ends};
 use super::grid::{Cells, Grid, View};
+use super::votes::Votes;
 
 /// A server or a vantage that is proven wrong under that assumption.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,9 +68,10 @@ fn indirect(seen: &[(usize, View)], apart: &[(f64, f64)]) -> Ends {
 /// Everything that the claims prove about the readings in `grid`, with the [direct bounds](Bounds::direct) between its
 /// vantages.
 pub(super) fn prove(grid: &Grid, direct: &Bounds) -> Proofs {
-    let groups = grid.group_count();
+    let votes = Votes::of(grid);
+    let groups = votes.count(None);
     let reach = Reach::new(grid, direct);
-    let clocks: Vec<_> = (0..grid.vantages).map(|vantage| clock_of(grid, &reach, vantage)).collect();
+    let clocks: Vec<_> = (0..grid.vantages).map(|vantage| clock_of(grid, &reach, &votes, vantage)).collect();
     let wrong = |clock: &Option<(f64, f64)>| {
         let (low, high) = (*clock)?;
         let gap_s = low.max(-high);
@@ -79,7 +81,7 @@ pub(super) fn prove(grid: &Grid, direct: &Bounds) -> Proofs {
     let servers = if groups < 3 {
         vec![None; grid.servers]
     } else {
-        let by_pairs = servers(grid, &reach, groups).into_iter();
+        let by_pairs = servers(grid, &reach, &votes).into_iter();
         by_pairs.zip(by_clocks(grid, &clocks)).map(larger).collect()
     };
     Proofs { servers, vantages, groups }
@@ -113,11 +115,12 @@ fn by_clocks(grid: &Grid, clocks: &[Option<(f64, f64)>]) -> Vec<Option<Proof>> {
 
 /// The interval of the clock error of a vantage: the hull of all points that more than half of the groups cover. A group
 /// whose interval is unknown may cover any point.
-fn clock_of(grid: &Grid, reach: &Reach, vantage: usize) -> Option<(f64, f64)> {
+fn clock_of(grid: &Grid, reach: &Reach, votes: &Votes, vantage: usize) -> Option<(f64, f64)> {
     grid.seen_by(vantage).next()?;
     let mut edges: Vec<(f64, bool, usize)> = Vec::new();
     let mut members = vec![0usize; grid.servers];
-    for server in 0..grid.servers {
+    let is_heard = |server: &usize| votes.is_heard_by(grid.groups[*server], vantage);
+    for server in (0..grid.servers).filter(is_heard) {
         let Some(claim_s) = grid.claims_s[server] else { continue };
         let (low, high) = reach.of(vantage, server);
         let (low, high) = (-high - claim_s, claim_s - low);
@@ -127,7 +130,8 @@ fn clock_of(grid: &Grid, reach: &Reach, vantage: usize) -> Option<(f64, f64)> {
             members[grid.groups[server]] += 1;
         }
     }
-    let (known, groups) = (members.iter().filter(|count| **count > 0).count(), grid.group_count());
+    let groups = (0..grid.servers).filter(|group| votes.is_heard_by(*group, vantage)).count();
+    let known = members.iter().filter(|count| **count > 0).count();
     let unknown = groups - known;
     if known < 3 || 2 * unknown > groups {
         return None;
@@ -161,7 +165,7 @@ struct Rivalry {
     interval_s: (f64, f64),
 }
 
-fn servers(grid: &Grid, reach: &Reach, groups: usize) -> Vec<Option<Proof>> {
+fn servers(grid: &Grid, reach: &Reach, votes: &Votes) -> Vec<Option<Proof>> {
     let seen: Vec<usize> = (0..grid.servers).map(|server| grid.seen_of(server).count()).collect();
     // Each column is read once for every other one.
     let columns = grid.transposed();
@@ -177,16 +181,27 @@ fn servers(grid: &Grid, reach: &Reach, groups: usize) -> Vec<Option<Proof>> {
             }
         }
     }
-    let only = |server: usize| match seen[server] {
-        1 => grid.seen_of(server).next().map(|(vantage, _)| vantage),
-        _ => None,
-    };
+    let lone = votes.lone_readers();
     (0..grid.servers)
         .map(|server| {
             best[server][grid.groups[server]] = None;
-            Some(Proof { relies_on: only(server), ..proof(&best[server], groups)? })
+            let relies_on = grid.only_reader(server);
+            let liars = lone.iter().copied().filter(|vantage| relies_on != Some(*vantage)).map(Some);
+            Some(Proof { relies_on, ..weakest(&best[server], votes, liars)? })
         })
         .collect()
+}
+
+/// The proof that holds whichever one vantage reports falsely: the one with the smallest gap.
+fn weakest(rivals: &[Option<Rivalry>], votes: &Votes, liars: impl Iterator<Item = Option<usize>>) -> Option<Proof> {
+    let mut weakest = proof(rivals, votes, None)?;
+    for liar in liars {
+        let other = proof(rivals, votes, liar)?;
+        if other.gap_s < weakest.gap_s {
+            weakest = other;
+        }
+    }
+    Some(weakest)
 }
 
 /// Keeps the member of a group that contradicts least.
@@ -199,12 +214,14 @@ fn better(known: Option<Rivalry>, gap_s: f64, interval_s: (f64, f64)) -> Option<
 
 /// A server is wrong if fewer than half of the groups, without its own, are compatible with it. If it were right, more
 /// than half of all groups would be right and compatible with it.
-fn proof(rivals: &[Option<Rivalry>], groups: usize) -> Option<Proof> {
-    let mut all: Vec<_> = rivals.iter().flatten().copied().collect();
+fn proof(rivals: &[Option<Rivalry>], votes: &Votes, liar: Option<usize>) -> Option<Proof> {
+    let groups = votes.count(liar);
+    let voting = rivals.iter().enumerate().filter(|(group, _)| votes.counts(*group, liar));
+    let mut all: Vec<Rivalry> = voting.filter_map(|(_, rival)| *rival).collect();
     // Groups that cannot be compared with the server may be compatible.
     let unknown = groups.saturating_sub(1 + all.len());
     let compatible = unknown + all.iter().filter(|rival| rival.gap_s <= 0.0).count();
-    if compatible >= groups / 2 {
+    if groups < 3 || compatible >= groups / 2 {
         return None;
     }
     all.sort_by(|a, b| a.gap_s.total_cmp(&b.gap_s));
@@ -328,5 +345,32 @@ mod tests {
         grid.set(0, 0, Some(View { offset_s: 0.2, half_s: 0.005, is_fresh: true }));
         let proofs = proofs(&grid);
         assert!(proofs.servers.iter().chain(&proofs.vantages).all(Option::is_none), "{proofs:?}");
+    }
+
+    /// Six servers that all vantages read, and as many more as `invented` that vantage 0 alone reports, 0.1 s off.
+    fn invented(count: usize) -> Grid {
+        let clocks: Vec<f64> = (0..6 + count).map(|server| if server < 6 { 0.0 } else { 0.1 }).collect();
+        grid(&clocks, &[0.0, 0.001, -0.002, 0.0, 0.0], |v, s| s < 6 || v == 0)
+    }
+
+    #[test]
+    fn vantage_that_invents_servers_proves_nothing_about_others() {
+        for count in [1, 4, 7, 30] {
+            let proofs = proofs(&invented(count));
+            assert!(proofs.servers[..6].iter().all(Option::is_none), "{count}");
+            assert!(proofs.vantages[1..].iter().all(Option::is_none), "{count}");
+        }
+    }
+
+    #[test]
+    fn invented_servers_hide_no_wrong_server() {
+        let mut grid = invented(7);
+        for vantage in 0..5 {
+            let view = grid.view(vantage, 2).unwrap();
+            grid.set(vantage, 2, Some(View { offset_s: view.offset_s + 0.05, ..view }));
+        }
+        assert!(proofs(&grid).vantages[1..].iter().all(Option::is_none));
+        let proof = proofs(&grid).servers[2];
+        assert!(proof.is_some_and(|proof| proof.interval_s.0 <= 0.05 && proof.interval_s.1 >= 0.05), "{proof:?}");
     }
 }

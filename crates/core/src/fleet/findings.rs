@@ -124,7 +124,7 @@ impl Findings {
             finding.kind = it.kind;
         }
         if let Some(gap_s) = it.gap_s {
-            finding.gap_s = Some(finding.gap_s.map_or(gap_s, |known_s| known_s.max(gap_s)));
+            finding.gap_s = Some(gap_s);
             finding.relies_on = it.relies_on;
         }
         finding.size_s = it.size_s.or(finding.size_s);
@@ -180,10 +180,26 @@ impl Findings {
         self.contest.as_ref().filter(|contest| contest.is_confirmed)
     }
 
-    /// Forgets findings that are explained otherwise, unless they are confirmed and proven.
-    pub fn drop_inferred(&mut self, is_explained: impl Fn(Party) -> bool) {
-        self.live
-            .retain(|(party, _), finding| (finding.is_confirmed && finding.gap_s.is_some()) || !is_explained(*party));
+    /// Forgets findings that are explained otherwise, unless they are confirmed and rest on a contradiction, or were
+    /// proven before `since_ns`, when the majority was not in doubt.
+    pub fn drop_explained(&mut self, is_explained: impl Fn(Party) -> bool, since_ns: i64) {
+        self.live.retain(|(party, is_false), finding| {
+            let is_proven = finding.is_confirmed && finding.gap_s.is_some();
+            (is_proven && (*is_false || finding.since_ns < since_ns)) || !is_explained(*party)
+        });
+    }
+
+    /// Ends findings at once that `is_refuted` says are refuted.
+    pub fn end(&mut self, now_ns: i64, mut is_refuted: impl FnMut(&Key, &Finding) -> bool) {
+        let mut has_ended = false;
+        self.live.retain(|key, finding| {
+            let ends = is_refuted(key, finding);
+            has_ended |= ends && finding.is_confirmed;
+            !ends
+        });
+        if has_ended {
+            self.changed = Some((now_ns, None));
+        }
     }
 
     /// The findings that hold. Of a party whose readings contradict each other, nothing else is said.

@@ -18,6 +18,14 @@ pub(super) struct View {
     pub is_fresh: bool,
 }
 
+/// Who reads a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Readers {
+    None,
+    One(usize),
+    Several,
+}
+
 /// All cells at one instant, row by row: a row is a vantage, a column a server. Offsets and bounds are separate lists,
 /// because every pair of rows and every pair of columns is compared in each round.
 #[derive(Debug, Clone, Default)]
@@ -109,17 +117,21 @@ impl Grid {
         (0..self.vantages).filter_map(move |vantage| Some((vantage, self.view(vantage, server)?)))
     }
 
-    /// The number of groups with a claim.
-    pub fn group_count(&self) -> usize {
-        let mut groups: Vec<_> = self
-            .groups
-            .iter()
-            .zip(&self.claims_s)
-            .filter(|(_, claim)| claim.is_some())
-            .map(|(group, _)| *group)
-            .collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups.len()
+    /// The vantages that read a server.
+    pub fn readers(&self, server: usize) -> Readers {
+        let mut readers = self.seen_of(server).map(|(vantage, _)| vantage);
+        match (readers.next(), readers.next()) {
+            (None, _) => Readers::None,
+            (Some(only), None) => Readers::One(only),
+            (Some(_), Some(_)) => Readers::Several,
+        }
+    }
+
+    /// The only vantage that reads a server; `None` if none or several do.
+    pub fn only_reader(&self, server: usize) -> Option<usize> {
+        match self.readers(server) {
+            Readers::One(only) => Some(only),
+            Readers::None | Readers::Several => None,
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Groups of dependent servers: they share a network or an upstream, or one is the upstream of the other.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::Vantage;
+use super::cell::Cell;
+use super::grid::Readers;
 use super::witness::Witness;
 use crate::ntp::RefId;
 use crate::stats::independence::{is_local, named_by, network, united};
@@ -14,9 +16,29 @@ enum Tie<'a> {
     Upstream(RefId, Option<&'a str>),
 }
 
-/// The group of each server: the smallest index of a server that it is tied to.
-pub(super) fn of(witnesses: &[&Witness], upstreams: &[Option<RefId>]) -> Vec<usize> {
-    united(witnesses.iter().zip(upstreams).map(|(witness, upstream)| ties(witness, *upstream)))
+/// The group of each server. `readers` are those of each server.
+///
+/// A vantage could unite servers that others read by inventing servers that are tied to them. So a server that only one
+/// vantage reads joins a group of the others, but unites no two of them.
+pub(super) fn of(witnesses: &[&Witness], upstreams: &[Option<RefId>], readers: &[Readers]) -> Vec<usize> {
+    let ties_of = |server: usize| ties(witnesses[server], upstreams[server]);
+    let clusters = united((0..witnesses.len()).map(|server| ties_of(server).map(move |tie| (readers[server], tie))));
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
+    clusters.iter().enumerate().for_each(|(server, cluster)| members[*cluster].push(server));
+    let (several, lone): (Vec<_>, Vec<_>) =
+        members.iter().filter(|it| !it.is_empty()).partition(|it| readers[it[0]] == Readers::Several);
+    let (mut groups, mut known) = (clusters.clone(), HashMap::new());
+    for cluster in several.into_iter().chain(lone) {
+        let group = cluster.iter().flat_map(|server| ties_of(*server)).find_map(|tie| known.get(&tie).copied());
+        let group = group.unwrap_or(clusters[cluster[0]]);
+        for &server in cluster {
+            groups[server] = group;
+            for tie in ties_of(server) {
+                known.entry(tie).or_insert(group);
+            }
+        }
+    }
+    groups
 }
 
 fn ties(witness: &Witness, upstream: Option<RefId>) -> impl Iterator<Item = Tie<'_>> {
@@ -36,20 +58,25 @@ fn ties(witness: &Witness, upstream: Option<RefId>) -> impl Iterator<Item = Tie<
     public.map(|ip| Tie::Network(network(ip))).into_iter().chain(upstreams)
 }
 
-/// The upstream that most vantages report for each server; none at stratum 1.
-pub(super) fn upstreams(vantages: &[Vantage], servers: usize) -> Vec<Option<RefId>> {
+/// The upstream that most vantages report for each server, by their cells; none at stratum 1, nor if as many report
+/// another one.
+pub(super) fn upstreams<'a>(cells: impl Iterator<Item = (usize, &'a Cell)>, servers: usize) -> Vec<Option<RefId>> {
     let mut votes: Vec<Vec<(Option<RefId>, usize)>> = vec![Vec::new(); servers];
-    for (server, cell) in vantages.iter().flat_map(|vantage| &vantage.cells) {
+    for (server, cell) in cells {
         let Some(last) = cell.last() else { continue };
         let is_upstream = (2..16).contains(&last.stratum) && last.refid.0 != [0; 4] && last.refid.0[0] != 127;
         let upstream = is_upstream.then_some(last.refid);
-        match votes[*server].iter_mut().find(|(known, _)| *known == upstream) {
+        match votes[server].iter_mut().find(|(known, _)| *known == upstream) {
             Some((_, count)) => *count += 1,
-            None => votes[*server].push((upstream, 1)),
+            None => votes[server].push((upstream, 1)),
         }
     }
-    let most =
-        |votes: Vec<(Option<RefId>, usize)>| votes.into_iter().max_by_key(|(_, count)| *count).and_then(|it| it.0);
+    let most = |votes: Vec<(Option<RefId>, usize)>| {
+        let largest = votes.iter().map(|(_, count)| *count).max()?;
+        let mut leading = votes.into_iter().filter(|(_, count)| *count == largest);
+        let first = leading.next()?.0;
+        first.filter(|_| leading.next().is_none())
+    };
     votes.into_iter().map(most).collect()
 }
 
@@ -65,7 +92,7 @@ mod tests {
         let witnesses: Vec<_> = servers.iter().map(|(address, _)| witness(address)).collect();
         let upstreams: Vec<_> =
             servers.iter().map(|(_, refid)| Some(RefId(*refid)).filter(|id| id.0 != [0; 4])).collect();
-        of(&witnesses.iter().collect::<Vec<_>>(), &upstreams)
+        of(&witnesses.iter().collect::<Vec<_>>(), &upstreams, &vec![Readers::Several; servers.len()])
     }
 
     #[test]
@@ -81,11 +108,22 @@ mod tests {
         let at = |address: &str, site: &str| Witness::at(format!("{address}:123").parse().unwrap(), &site.into());
         let all = [at("10.0.0.1", "ams"), at("10.0.0.1", "lon"), at("10.0.0.2", "ams"), at("10.0.0.2", "lon")];
         let up = Some(RefId([10, 0, 0, 1]));
-        assert_eq!(of(&all.iter().collect::<Vec<_>>(), &[None, None, up, up]), [0, 1, 0, 1]);
+        assert_eq!(of(&all.iter().collect::<Vec<_>>(), &[None, None, up, up], &[Readers::Several; 4]), [0, 1, 0, 1]);
     }
 
     #[test]
     fn server_that_another_one_follows_is_of_its_group() {
         assert_eq!(groups(&[("198.18.0.1", [198, 18, 7, 7]), ("198.18.7.7", [0; 4])]), [0, 0]);
+    }
+
+    #[test]
+    fn invented_server_joins_a_group_and_unites_no_two() {
+        let all: Vec<_> = ["198.18.0.1", "198.18.1.1", "198.18.0.9", "198.18.7.1"].map(witness).into();
+        let upstreams = [[1; 4], [2; 4], [2; 4], [2; 4]].map(|id| Some(RefId(id)));
+        let of = |readers: &[Readers]| of(&all.iter().collect::<Vec<_>>(), &upstreams, readers);
+        let (eve, several) = (Readers::One(3), Readers::Several);
+        assert_eq!(of(&[several; 4]), [0; 4]);
+        assert_eq!(of(&[several, several, eve, eve]), [0, 1, 0, 0]);
+        assert_eq!(of(&[eve; 4]), [0; 4], "those of one vantage unite");
     }
 }

@@ -29,14 +29,17 @@ pub mod plan;
 mod raw;
 pub mod replay;
 mod round;
+mod sight;
 pub mod skew;
 mod text;
 pub mod verdict;
+mod votes;
 pub mod witness;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::ntp::Leap;
 use crate::sample::Sample;
 use bounds::Bounds;
 use cell::{Cell, Reading};
@@ -95,12 +98,24 @@ struct Vantage {
     brought: usize,
 }
 
+/// By how much the wall clock of a vantage is set at the leap second that more than half of its servers announced last,
+/// in seconds; zero without one.
+fn leap_s(cells: &BTreeMap<usize, Cell>) -> f64 {
+    let announced = |leap| cells.values().filter(|cell| cell.last().is_some_and(|last| last.leap == leap)).count();
+    let is_most = |leap| 2 * announced(leap) > cells.len();
+    match () {
+        () if is_most(Leap::Insert) => -1.0,
+        () if is_most(Leap::Delete) => 1.0,
+        () => 0.0,
+    }
+}
+
 /// A server of the fleet.
 #[derive(Debug, Clone)]
 struct Server {
     witness: Witness,
-    /// How often each name was seen.
-    names: BTreeMap<Arc<str>, u64>,
+    /// The name that each vantage last called it.
+    names: BTreeMap<usize, Arc<str>>,
 }
 
 /// The state of the whole fleet. The same samples at the same instants give the same verdicts.
@@ -156,15 +171,15 @@ impl Fleet {
             self.left_out += 1;
             return;
         };
-        let names = &mut self.servers[server].names;
-        match names.get_mut(&sample.server.name) {
-            Some(count) => *count += 1,
-            None => _ = names.insert(Arc::clone(&sample.server.name), 1),
+        let name = self.servers[server].names.entry(vantage).or_insert_with(|| Arc::clone(&sample.server.name));
+        if *name != sample.server.name {
+            name.clone_from(&sample.server.name);
         }
         self.first_ns = Some(self.first_ns.map_or(at_ns, |first_ns| first_ns.min(at_ns)));
         let vantage = &mut self.vantages[vantage];
-        if let Some(step_s) = vantage.clock.step_s(sample.at, at_ns) {
-            vantage.cells.values_mut().for_each(|cell| cell.shift(step_s));
+        let Vantage { cells, clock, .. } = vantage;
+        if let Some(moved_s) = clock.moved_s(sample.at, at_ns, || leap_s(cells)) {
+            vantage.cells.values_mut().for_each(|cell| cell.shift(moved_s));
         }
         if let Some(reading) = Reading::of(sample, at_ns) {
             vantage.cells.entry(server).or_default().add(reading);

@@ -22,4 +22,14 @@ impl Party {
             Self::Cell(v, s) => (v, s) == (vantage, server),
         }
     }
+
+    /// Whether `party` is a path of this server or vantage.
+    pub fn has_path(self, party: Self) -> bool {
+        match party {
+            Self::Cell(vantage, server) => self.covers(vantage, server),
+            Self::Access(vantage) => self == Self::Vantage(vantage),
+            Self::ServerLink(server) => self == Self::Server(server),
+            Self::Server(_) | Self::Vantage(_) => false,
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! The verdict in sentences for people.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Server;
 use super::findings::Finding;
-use super::grid::{Grid, View};
-use super::movement::median;
+use super::grid::Grid;
 use super::party::Party;
+use super::sight::{Sight, sights};
 use super::verdict::{FleetKind, FleetState, FleetVerdict};
 use crate::text::units::{seconds, signed_seconds};
 
@@ -19,17 +20,16 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// The most frequent name of each server, with its address if several have the same name.
+    /// The name that most vantages call each server, with its address if several have the same name.
     pub fn new(vantages: &[Arc<str>], servers: &[Server]) -> Self {
         let name = |server: &Server| {
-            let names = server.names.iter();
-            names
-                .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
-                .map(|(name, _)| Arc::clone(name))
-                .unwrap_or_default()
+            let mut callers = BTreeMap::<&Arc<str>, usize>::new();
+            server.names.values().for_each(|name| *callers.entry(name).or_default() += 1);
+            let most = callers.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)));
+            most.map(|(name, _)| Arc::clone(name)).unwrap_or_default()
         };
         let names: Vec<Arc<str>> = servers.iter().map(name).collect();
-        let mut counts = std::collections::HashMap::new();
+        let mut counts = HashMap::new();
         names.iter().for_each(|name| *counts.entry(Arc::clone(name)).or_insert(0usize) += 1);
         let label = |(name, server): (&Arc<str>, &Server)| match server.witness.address() {
             Some(address) if counts[name] > 1 => format!("{name}@{address}"),
@@ -65,7 +65,12 @@ pub(super) struct Told<'a> {
     pub labels: &'a Labels,
 }
 
-pub(super) fn assumption(verdict: &FleetVerdict, groups: usize, relies_on: &[usize], labels: &Labels) -> String {
+pub(super) fn assumption(
+    verdict: &FleetVerdict,
+    groups: usize,
+    relies_on: &[(usize, usize)],
+    labels: &Labels,
+) -> String {
     let is_proven = verdict.servers.iter().any(|it| it.proven) || verdict.vantages.iter().any(|it| it.proven);
     let is_inferred = verdict.servers.iter().any(|it| !it.proven)
         || verdict.vantages.iter().any(|it| !it.proven)
@@ -80,12 +85,15 @@ pub(super) fn assumption(verdict: &FleetVerdict, groups: usize, relies_on: &[usi
     if is_proven {
         parts.push("at most one vantage reports falsely".to_owned());
     }
-    let mut relied: Vec<_> = relies_on.to_vec();
-    relied.sort_unstable();
-    relied.dedup();
-    parts.extend(
-        relied.into_iter().map(|at| format!("{} reports honestly, because no other place sees it", labels.vantage(at))),
-    );
+    let alone = |(server, vantage): &(usize, usize)| {
+        let (server, vantage) = (labels.server(*server), labels.vantage(*vantage));
+        format!("{vantage} reports honestly about {server}, because no other place shows it")
+    };
+    parts.extend(relies_on.iter().take(NAMED).map(alone));
+    let more = relies_on.len().saturating_sub(NAMED);
+    if more > 0 {
+        parts.push(format!("{} more that one place alone shows are reported honestly", count(more, "server")));
+    }
     if is_inferred {
         parts.push("the smallest explanation of what moved is the right one".to_owned());
     }
@@ -152,45 +160,6 @@ fn part(party: Party, finding: &Finding, told: &Told) -> String {
             format!("the access link of {} changed: its offsets moved with its delays", labels.server(at))
         }
     }
-}
-
-fn size_of(finding: &Finding) -> f64 {
-    finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s).abs()
-}
-
-/// What a place shows of the error of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sight {
-    Seen,
-    /// The path could hide an error of this size.
-    Hidden,
-    /// The place shows no such error.
-    Unseen,
-}
-
-/// What each place shows. Its own clock is judged by the middle of its other servers.
-fn sights(server: usize, finding: &Finding, grid: &Grid) -> Vec<(usize, Sight)> {
-    let size_s = size_of(finding);
-    let signed_s = finding.size_s.map(|(size_s, _)| size_s);
-    let sight = |(vantage, view): (usize, View)| {
-        let others: Vec<f64> =
-            grid.seen_by(vantage).filter(|(other, _)| *other != server).map(|(_, other)| other.offset_s).collect();
-        let shows = |size_s: f64| (view.offset_s - median(others.clone())) * size_s.signum() >= 0.5 * size_s.abs();
-        let is_unseen = others.len() > 1 && signed_s.is_some_and(|size_s| !shows(size_s));
-        let sight = match () {
-            () if view.half_s >= size_s => Sight::Hidden,
-            () if is_unseen => Sight::Unseen,
-            () => Sight::Seen,
-        };
-        (vantage, sight)
-    };
-    grid.seen_of(server).map(sight).collect()
-}
-
-/// The number of places from which the error of a server is seen, and from which the server is seen.
-pub(super) fn places(server: usize, finding: &Finding, grid: &Grid) -> (usize, usize) {
-    let sights = sights(server, finding, grid);
-    (sights.iter().filter(|(_, sight)| *sight == Sight::Seen).count(), sights.len())
 }
 
 /// "seen from 4 of 5 places, ntp2 is 20 ms ahead; from lon the path hides it"

@@ -23,9 +23,14 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
-    pub fn new(grid: &Grid, movement: &Movement) -> Self {
-        let servers: Vec<usize> = (0..grid.servers).filter(|server| grid.seen_of(*server).next().is_some()).collect();
-        let heard: Vec<usize> = (0..grid.vantages).filter(|vantage| grid.seen_by(*vantage).next().is_some()).collect();
+    /// One for each part of the fleet that is not connected to the others by readings, if a party of it moved. Parts
+    /// cannot be compared, so each is decided by its own majority.
+    pub fn of_parts(grid: &Grid, movement: &Movement) -> Vec<Self> {
+        let all = parts(grid).into_iter().map(|(vantages, servers)| Self::new(servers, vantages, movement));
+        all.filter(|gauge| !gauge.moved.is_empty()).collect()
+    }
+
+    fn new(servers: Vec<usize>, heard: Vec<usize>, movement: &Movement) -> Self {
         let (mut moved, mut since_ns, mut cost) = (Vec::new(), None::<i64>, 0.0);
         for &server in &servers {
             if let Some(it) = movement.servers[server].moved.as_ref().filter(|it| !it.is_returning()) {
@@ -50,6 +55,11 @@ impl Gauge {
         let by_s = moved.iter().map(|(_, by_s)| by_s.abs()).fold(0.0, f64::max);
         let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, MoveKind::Step))).collect();
         Self { moved, since_ns, servers, vantages, cost }
+    }
+
+    /// Whether the party moved and is of this part.
+    pub fn has(&self, party: Party) -> bool {
+        self.moved.iter().any(|(moved, _)| *moved == party)
     }
 
     pub fn since_ns(&self) -> Option<i64> {
@@ -82,4 +92,31 @@ impl Gauge {
         let cost = moved.iter().map(|(_, price)| price).sum();
         (moved.into_iter().map(|(party, _)| party).collect(), cost)
     }
+}
+
+/// The vantages and servers of each part of the fleet that is connected by readings.
+fn parts(grid: &Grid) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let mut parts = Vec::new();
+    let (mut is_known, mut is_read) = (vec![false; grid.vantages], vec![false; grid.servers]);
+    for first in 0..grid.vantages {
+        if std::mem::replace(&mut is_known[first], true) {
+            continue;
+        }
+        let (mut vantages, mut servers, mut next) = (vec![first], Vec::new(), 0);
+        while let Some(vantage) = vantages.get(next).copied() {
+            next += 1;
+            for (server, _) in grid.seen_by(vantage) {
+                if std::mem::replace(&mut is_read[server], true) {
+                    continue;
+                }
+                servers.push(server);
+                let also = grid.seen_of(server).map(|(other, _)| other);
+                vantages.extend(also.filter(|other| !std::mem::replace(&mut is_known[*other], true)));
+            }
+        }
+        if !servers.is_empty() {
+            parts.push((vantages, servers));
+        }
+    }
+    parts
 }

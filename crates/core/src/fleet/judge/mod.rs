@@ -6,13 +6,17 @@
 
 mod gauge;
 mod paths;
+mod reliance;
+
+use std::collections::BTreeSet;
 
 use super::claims::{Proof, Proofs};
 use super::conflict::Conflict;
 use super::findings::{Finding, Findings, Sighting};
-use super::grid::Grid;
+use super::grid::{Grid, Readers};
 use super::movement::{MoveKind, Moved, Movement, Testimony, Track};
 use super::party::Party;
+use super::sight;
 use super::text::{self, Labels, Told};
 use super::verdict::{BlamedPath, BlamedServer, BlamedVantage, FleetKind, FleetState, FleetVerdict};
 use crate::stats::verdict::When;
@@ -24,6 +28,12 @@ const PROOF: usize = 2;
 const CONTRADICTION: usize = 3;
 /// A movement below so many times its noise does not count.
 const NOTED: f64 = 4.0;
+
+/// The readings must show at least this share of a movement.
+const SHOWN: f64 = 0.5;
+
+/// A movement is not told below this share of what the fastest clock drifts in a round.
+const STIRRED: f64 = 0.5;
 
 /// The results of a round.
 pub(super) struct Round<'a> {
@@ -44,35 +54,51 @@ impl Round<'_> {
 
 pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movement, labels: &Labels) -> FleetVerdict {
     repairs(round, movement);
+    reliance::end_unconfirmed(round, findings, movement);
     let mut sightings = conflicts(round);
-    let moved = Gauge::new(round.grid, movement);
+    let parts = Gauge::of_parts(round.grid, movement);
+    let since_ns = parts.iter().filter_map(Gauge::since_ns).max();
     let mut alternatives = round.conflict.alternatives.clone();
     let contested = alternatives.iter().flatten().map(|party| contradiction(round.grid, *party)).max();
     let mut needed = contested.unwrap_or(PROOF);
     let mut contest_ns = round.now_ns - round.round_ns();
+    let undecided: Vec<_> = parts.iter().filter_map(|part| Some((part, part.undecidable()?))).collect();
     if let Some(sides) = broken_majority(round, movement) {
         alternatives = sides;
-        contest_ns = moved.since_ns().unwrap_or(contest_ns);
+        contest_ns = since_ns.unwrap_or(contest_ns);
         needed = PROOF;
     } else {
-        sightings.extend(proofs(round, movement));
-        if let Some(sides) = moved.undecidable() {
+        if !undecided.iter().any(|(_, sides)| sides.iter().any(|side| is_half(round, side))) {
+            sightings.extend(proofs(round, movement));
+        }
+        let is_undecided = |party: Party| undecided.iter().any(|(part, _)| part.has(party));
+        sightings.extend(movements(round, movement).into_iter().filter(|sighting| !is_undecided(sighting.party)));
+        if let Some((part, sides)) = undecided.first() {
             if alternatives.is_empty() {
-                contest_ns = moved.since_ns().unwrap_or(contest_ns);
+                contest_ns = part.since_ns().unwrap_or(contest_ns);
             }
-            alternatives = sides;
-        } else {
-            sightings.extend(movements(movement));
+            alternatives.clone_from(sides);
         }
     }
-    sightings.extend(paths::changed(movement, round.grid));
+    sightings.extend(paths::changed(movement, round.grid, stirred_s(round, movement)));
     let sightings = specific(sightings);
     findings.contest(alternatives, contest_ns, round.now_ns, needed);
-    let contested: Vec<Party> =
-        findings.contested().into_iter().flat_map(|contest| contest.alternatives.iter().flatten().copied()).collect();
-    findings.drop_inferred(|party| contested.contains(&party));
-    findings.update(&sightings, round.now_ns);
+    let contested = settle(round, findings, sightings);
     verdict(round, findings, &contested, labels)
+}
+
+/// Takes the sightings of the round, but for inferences about contested parties. Returns these parties.
+fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>) -> Vec<Party> {
+    let contest = findings.contested();
+    let since_ns = contest.map_or(i64::MAX, |contest| contest.since_ns - 4 * round.round_ns());
+    let contested: Vec<Party> =
+        contest.into_iter().flat_map(|contest| contest.alternatives.iter().flatten().copied()).collect();
+    // A path of a contested party may have moved with it.
+    let is_contested = |party: Party| contested.iter().any(|it| *it == party || it.has_path(party));
+    findings.drop_explained(is_contested, since_ns);
+    sightings.retain(|sighting| sighting.gap_s.is_some() || !is_contested(sighting.party));
+    findings.update(&sightings, round.now_ns);
+    contested
 }
 
 /// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer.
@@ -85,7 +111,7 @@ fn contradiction(grid: &Grid, party: Party) -> usize {
     CONTRADICTION * rounds
 }
 
-/// Ends movements that brought a clock nearer to the others: they are repairs, not faults.
+/// Finds movements that bring a clock nearer to the others: they are repairs, not faults.
 fn repairs(round: &Round, movement: &mut Movement) {
     let middle = |values: Vec<f64>| (!values.is_empty()).then(|| super::movement::median(values));
     let grid = round.grid;
@@ -97,12 +123,7 @@ fn repairs(round: &Round, movement: &mut Movement) {
         if let Some(standing_s) = standing_s {
             track.stand(standing_s);
         }
-        let Some(moved) = track.moved.as_mut().filter(|moved| moved.is_new) else { return };
-        moved.is_new = false;
-        let by_s = moved.by_s;
-        if track.is_repair(by_s) {
-            track.rebase();
-        }
+        track.weigh();
     };
     for (server, track) in movement.servers.iter_mut().enumerate() {
         judge(track, of_server(server));
@@ -129,7 +150,7 @@ fn conflicts(round: &Round) -> Vec<Sighting> {
 /// The kind and onset of a proven error, and whether the onset was measured: it began with a movement that was seen,
 /// with the first sample, or in this round.
 fn onset(round: &Round, track: Option<&Track>) -> (FleetKind, i64, bool) {
-    if let Some(moved) = track.and_then(|track| track.moved.as_ref()) {
+    if let Some(moved) = track.and_then(|track| track.moved.as_ref()).filter(|moved| !moved.is_repair()) {
         return (kind_of(moved), moved.since_ns, true);
     }
     if round.now_ns - round.first_ns <= 4 * round.round_ns() {
@@ -167,23 +188,60 @@ fn proofs(round: &Round, movement: &Movement) -> Vec<Sighting> {
     servers.chain(vantages).collect()
 }
 
-fn movements(movement: &Movement) -> Vec<Sighting> {
-    let sighting = |party: Party, track: &Track| {
+/// Movements below this are not told, in seconds.
+fn stirred_s(round: &Round, movement: &Movement) -> f64 {
+    let drifts_s = movement.servers.iter().chain(&movement.vantages).map(|track| track.drift_s(round.round_s));
+    STIRRED * drifts_s.fold(0.0, f64::max)
+}
+
+/// The clocks that moved, if their readings show it too. While another clock drifts, cells that are read at different
+/// times differ, so movements that are small beside that are not told.
+fn movements(round: &Round, movement: &Movement) -> Vec<Sighting> {
+    let stirred_s = stirred_s(round, movement);
+    let sighting = |party: Party, track: &Track, contrast: &dyn Fn() -> Option<f64>| {
         let moved = track.moved.as_ref().filter(|moved| !moved.is_returning())?;
-        Some(Sighting {
+        if moved.by_s.abs() < stirred_s && STIRRED * track.drift_s(round.round_s) < stirred_s {
+            return None;
+        }
+        let is_shown = contrast().is_none_or(|by_s| by_s * moved.by_s.signum() >= SHOWN * moved.by_s.abs());
+        is_shown.then(|| Sighting {
             party,
             kind: kind_of(moved),
             gap_s: None,
-            size_s: Some((moved.by_s, moved.within_s)),
+            size_s: Some((moved.by_s, moved.within_s + track.drift_s(round.round_s))),
             since_ns: moved.since_ns,
             is_dated: true,
             needed: 1,
             relies_on: None,
         })
     };
-    let servers = movement.servers.iter().enumerate().filter_map(|(at, track)| sighting(Party::Server(at), track));
-    let vantages = movement.vantages.iter().enumerate().filter_map(|(at, track)| sighting(Party::Vantage(at), track));
+    let servers =
+        movement.servers.iter().enumerate().filter_map(|(at, track)| {
+            sighting(Party::Server(at), track, &|| movement.contrast_of_server(at, round.grid))
+        });
+    let vantages = movement.vantages.iter().enumerate().filter_map(|(at, track)| {
+        sighting(Party::Vantage(at), track, &|| movement.contrast_of_vantage(at, round.grid))
+    });
     servers.chain(vantages).collect()
+}
+
+/// Whether the servers of a side are at least half of the independent ones. If several vantages read servers, only those
+/// count: one vantage could invent others.
+fn is_half(round: &Round, side: &[Party]) -> bool {
+    let grid = round.grid;
+    let has_claim = |server: &usize| grid.claims_s[*server].is_some();
+    let is_common = |server: &usize| grid.readers(*server) == Readers::Several;
+    let any_common = (0..grid.servers).any(|server| is_common(&server));
+    let counts = |server: &usize| has_claim(server) && (is_common(server) || !any_common);
+    let groups = |servers: &mut dyn Iterator<Item = usize>| {
+        servers.filter(counts).map(|server| grid.groups[server]).collect::<BTreeSet<_>>().len()
+    };
+    let mut of_side = side.iter().filter_map(|party| match party {
+        Party::Server(server) => Some(*server),
+        _ => None,
+    });
+    let (mine, all) = (groups(&mut of_side), groups(&mut (0..grid.servers)));
+    mine > 0 && 2 * mine >= all
 }
 
 /// The two sides, if at least half of the independent servers moved: then a majority proves nothing about the others.
@@ -200,20 +258,15 @@ fn broken_majority(round: &Round, movement: &Movement) -> Option<Vec<Vec<Party>>
         by_s > 0.3 * largest_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
     };
     let moved: Vec<usize> = (0..round.grid.servers).filter(|server| has_moved(movement.servers.get(*server))).collect();
-    let groups = |servers: &[usize]| {
-        let mut groups: Vec<_> = servers.iter().map(|server| round.grid.groups[*server]).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups.len()
-    };
-    if moved.is_empty() || 2 * groups(&moved) < round.proofs.groups {
+    let side: Vec<Party> = moved.iter().copied().map(Party::Server).collect();
+    if moved.is_empty() || !is_half(round, &side) {
         return all_vantages(round, movement, &has_moved);
     }
     let is_claimant = |server: &usize| round.grid.claims_s[*server].is_some() && !moved.contains(server);
     let mut others: Vec<Party> = (0..round.grid.servers).filter(is_claimant).map(Party::Server).collect();
     let unmoved = |at: &usize| vantages[*at].is_some() && !has_moved(movement.vantages.get(*at));
     others.extend((0..round.grid.vantages).filter(unmoved).map(Party::Vantage));
-    Some(vec![moved.into_iter().map(Party::Server).collect(), others])
+    Some(vec![side, others])
 }
 
 /// The two sides, if most vantages moved by the same amount and their clocks do not confirm it: the servers may have
@@ -235,6 +288,17 @@ fn all_vantages(
     let first_s = by_s(*moved.first()?);
     let is_alike = moved.iter().all(|vantage| (by_s(*vantage) - first_s).abs() < 0.3 * first_s.abs());
     if moved.len() < 2 || 2 * moved.len() <= heard.len() || !is_alike {
+        return None;
+    }
+    // A server that moved with them shows that they follow it: then the others rest.
+    let goes_along = |server: usize| {
+        let track = movement.servers.get(server);
+        has_moved(track) && track.is_some_and(|track| (track.jump_s() - first_s).abs() < 0.3 * first_s.abs())
+    };
+    let along = (0..grid.servers).filter(|server| grid.claims_s[*server].is_some() && goes_along(*server)).count();
+    let resting =
+        (0..grid.servers).filter(|server| grid.claims_s[*server].is_some()).count() - along + heard.len() - moved.len();
+    if along > 0 && resting >= moved.len() + along + 2 {
         return None;
     }
     let others = heard.iter().filter(|vantage| !moved.contains(vantage)).map(|vantage| Party::Vantage(*vantage));
@@ -270,7 +334,7 @@ fn verdict(round: &Round, findings: &Findings, contested: &[Party], labels: &Lab
         let (kind, gap_s) = (finding.kind, finding.gap_s);
         match *party {
             Party::Server(at) => {
-                let (wrong_from, seen_from) = text::places(at, finding, round.grid);
+                let (wrong_from, seen_from) = sight::places(at, finding, round.grid);
                 let server = labels.server(at);
                 let blamed = BlamedServer { server, kind, gap_s, proven, size_s, bound_s, wrong_from, seen_from };
                 verdict.servers.push(blamed);
@@ -318,8 +382,7 @@ fn verdict(round: &Round, findings: &Findings, contested: &[Party], labels: &Lab
     debug_assert!(contest.is_some() || contested.is_empty());
     let is_consistent = verdict.state == FleetState::Consistent;
     verdict.confidence = if is_consistent { 0.95 } else { weakest };
-    let relies: Vec<usize> =
-        all.iter().filter_map(|(_, finding)| finding.relies_on.filter(|_| finding.gap_s.is_some())).collect();
+    let relies = reliance::relied_upon(&all, round.grid);
     verdict.assumption = text::assumption(&verdict, round.proofs.groups, &relies, labels);
     let told = Told { grid: round.grid, findings: &all, labels };
     verdict.sentence = text::sentence(&verdict, &told);

@@ -9,7 +9,8 @@ use super::super::verdict::FleetKind;
 /// A changed link needs at least so many changed cells.
 const CELLS_OF_A_LINK: usize = 3;
 
-pub(super) fn changed(movement: &Movement, grid: &Grid) -> Vec<Sighting> {
+/// The paths that changed. A displacement without a change of the delay is not told if it is below `stirred_s`.
+pub(super) fn changed(movement: &Movement, grid: &Grid, stirred_s: f64) -> Vec<Sighting> {
     let cells: Vec<(usize, usize, &Path)> = movement
         .paths()
         .filter(|(v, s, _)| *v < grid.vantages && *s < grid.servers && grid.view(*v, *s).is_some())
@@ -20,6 +21,9 @@ pub(super) fn changed(movement: &Movement, grid: &Grid) -> Vec<Sighting> {
     let mut found = Vec::new();
     for (vantage, server, path) in &cells {
         let Some(changed) = one_sided(path) else { continue };
+        if changed.delay_s == 0.0 && changed.offset_s.abs() < stirred_s {
+            continue;
+        }
         let party =
             if changed.delay_s == 0.0 { Some(Party::Cell(*vantage, *server)) } else { links.party(*vantage, *server) };
         found.extend(party.map(|party| sighting(party, &changed)));

@@ -1,5 +1,7 @@
 //! Explains the movements that all cells show by as few moving servers and vantages as possible.
 
+use super::track::median;
+
 /// The movement that one cell shows: how far the server gained on the vantage, beyond what its delay explains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Shown {
@@ -34,7 +36,29 @@ pub(super) fn explain(
     let by_servers = polish(shown, &cells, true);
     let by_vantages = polish(shown, &cells, false);
     let (a, b) = (cost(shown, &cells, &by_servers, price), cost(shown, &cells, &by_vantages, price));
-    if b < a { by_vantages } else { by_servers }
+    let mut fit = if b < a { by_vantages } else { by_servers };
+    rest(&mut fit, shown, &cells);
+    fit
+}
+
+/// Only differences are seen, so all clocks may be moved alike. Most of them rest: a movement within the scatter that
+/// more than half share is taken from all, or else they would move on together, round by round.
+fn rest(fit: &mut Explained, shown: &[Shown], cells: &Lists) {
+    let read = |all: &[f64], lists: &[Vec<usize>]| {
+        let heard = all.iter().zip(lists).filter(|(_, list)| !list.is_empty());
+        heard.map(|(by_s, _)| *by_s).collect::<Vec<_>>()
+    };
+    let all = [read(&fit.servers, &cells.of_server), read(&fit.vantages, &cells.of_vantage)].concat();
+    let common_s = lazy_median(all);
+    let noise_s = median(shown.iter().map(|cell| cell.noise_s).collect());
+    if common_s == 0.0 || common_s.abs() > NOTED * noise_s {
+        return;
+    }
+    let (servers, vantages) =
+        (fit.servers.iter_mut().zip(&cells.of_server), fit.vantages.iter_mut().zip(&cells.of_vantage));
+    for (by_s, _) in servers.chain(vantages).filter(|(_, list)| !list.is_empty()) {
+        *by_s -= common_s;
+    }
 }
 
 struct Lists {
@@ -137,5 +161,23 @@ mod tests {
         let servers = [0.03, 0.03, 0.0, 0.03, 0.0, 0.03];
         assert_eq!(parties(&servers, &[0.0; 5], 2.0), (vec![0, 1, 3, 5], vec![]));
         assert_eq!(parties(&servers, &[0.0; 5], 0.2), (vec![2, 4], vec![0, 1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn most_clocks_rest() {
+        let by_s = |v: usize, s: usize| {
+            if (s == 0) == (v == 0) {
+                0.0
+            } else if s == 0 {
+                -3e-4
+            } else {
+                3e-4
+            }
+        };
+        let cell = |(vantage, server)| Shown { vantage, server, by_s: by_s(vantage, server), noise_s: 1e-4 };
+        let shown: Vec<_> = (0..4).flat_map(|v| (0..5).map(move |s| (v, s))).map(cell).collect();
+        let fit = explain(&shown, 5, 4, &|_, _| 1.0);
+        assert!(fit.servers[1..].iter().chain(&fit.vantages[1..]).all(|by_s| by_s.abs() < 1e-9), "{fit:?}");
+        assert!((fit.servers[0] + 3e-4).abs() < 1e-9 && (fit.vantages[0] + 3e-4).abs() < 1e-9, "{fit:?}");
     }
 }

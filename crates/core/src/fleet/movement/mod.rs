@@ -5,6 +5,7 @@
 //! direction moves the offset by half of it, so that much is taken out first. The rest is explained by as few parties
 //! as possible ([`fit`]). Only differences can be seen, so who moved is decided by counting, and is therefore inferred.
 
+mod contrast;
 mod fit;
 mod path;
 mod track;
@@ -25,9 +26,9 @@ const RAW_KEPT: usize = 8;
 /// What the vantage's own clocks show about a movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Testimony {
-    /// The clock was set by as much.
+    /// The clock was set or slewed by as much.
     Confirms,
-    /// The clock was not set.
+    /// It was neither set nor slewed by as much.
     Denies,
     /// Nothing is known.
     Silent,
@@ -41,8 +42,10 @@ pub(super) struct Movement {
     /// The paths of each vantage, by server.
     paths: Vec<BTreeMap<usize, Path>>,
     raw: Vec<VecDeque<RawStep>>,
-    /// What the clocks of each vantage reported when its movement was found.
-    testimonies: Vec<Option<Testimony>>,
+    /// By how much the clock of each vantage was set and slewed, in seconds.
+    raw_s: Vec<f64>,
+    /// The same before the movement that was found.
+    raw_before_s: Vec<Option<f64>>,
 }
 
 /// A reading that was not looked at before.
@@ -59,13 +62,15 @@ impl Movement {
         self.servers.resize_with(grid.servers, Track::default);
         self.vantages.resize_with(grid.vantages, Track::default);
         self.raw.resize_with(grid.vantages, VecDeque::new);
-        self.testimonies.resize(grid.vantages, None);
+        self.raw_s.resize(grid.vantages, 0.0);
+        self.raw_before_s.resize(grid.vantages, None);
         self.paths.resize_with(grid.vantages, BTreeMap::new);
         for (vantage, step) in steps.iter().enumerate() {
             let raw = &mut self.raw[vantage];
             raw.truncate(RAW_KEPT - 1);
             raw.push_front(*step);
-            self.vantages[vantage].position_s += step.step_s;
+            self.raw_s[vantage] += step.moved_s();
+            self.vantages[vantage].position_s += step.moved_s();
         }
         let mut shown = Vec::new();
         let mut new: Vec<Option<New>> = Vec::new();
@@ -87,6 +92,8 @@ impl Movement {
                     None if is_new => path.warm_up(offset_s, last.delay_s),
                     None => {}
                     Some((beyond_s, by_s)) => {
+                        let clocks_s = self.servers[server].position_s - self.vantages[at].position_s;
+                        path.displaced_s = Some(beyond_s + clocks_s);
                         shown.push(Shown { vantage: at, server, by_s, noise_s: path.noise_s() });
                         new.push(is_new.then_some(New { at_ns: last.at_ns, beyond_s, delay_s: last.delay_s }));
                     }
@@ -114,6 +121,7 @@ impl Movement {
     fn apply(&mut self, shown: &[Shown], new: &[Option<New>], now_ns: i64) {
         let (servers, vantages) = (self.servers.len(), self.vantages.len());
         let price = |vantage: usize, by_s: f64| match testimony(&self.raw[vantage], by_s, 2) {
+            _ if drift(&self.vantages[vantage]) != 0.0 || is_unsure(&self.raw[vantage], by_s, 2) => 1.0,
             // A confirmed step is in the position already, so a further movement contradicts the clocks. It must cost
             // more than a movement of three servers of a site that only this vantage sees.
             Testimony::Confirms | Testimony::Denies => 4.0,
@@ -135,11 +143,9 @@ impl Movement {
             |noise: Vec<Option<f64>>| noise.into_iter().map(|it| it.map(|noise_s| 2.0 * noise_s)).collect::<Vec<_>>();
         push(&mut self.vantages, &fit.vantages, &wander(noise(&read, vantages, |cell| cell.vantage)), now_ns);
         for (vantage, track) in self.vantages.iter().enumerate() {
-            self.testimonies[vantage] = match (&track.moved, self.testimonies[vantage]) {
-                (Some(moved), None) => Some(testimony(&self.raw[vantage], moved.by_s, RAW_KEPT)),
-                (Some(_), known) => known,
-                (None, _) => None,
-            };
+            let newest_s: f64 = self.raw[vantage].iter().map(|step| step.moved_s()).sum();
+            let known_s = self.raw_before_s[vantage].unwrap_or(self.raw_s[vantage] - newest_s);
+            self.raw_before_s[vantage] = track.moved.is_some().then_some(known_s);
         }
     }
 
@@ -149,10 +155,14 @@ impl Movement {
         (1.5 * rate - 1e-5).max(0.0)
     }
 
-    /// What the clocks of a vantage showed about a movement when it was found, or else in the last rounds.
+    /// What the clocks of a vantage show about its movement since shortly before it was found, or else in the last
+    /// rounds.
     pub fn testimony(&self, vantage: usize, by_s: f64) -> Testimony {
-        let found = self.testimonies.get(vantage).copied().flatten();
-        found.or_else(|| Some(testimony(self.raw.get(vantage)?, by_s, RAW_KEPT))).unwrap_or(Testimony::Silent)
+        let Some(raw) = self.raw.get(vantage) else { return Testimony::Silent };
+        match self.raw_before_s[vantage] {
+            Some(before_s) => compared(raw, self.raw_s[vantage] - before_s, by_s),
+            None => testimony(raw, by_s, RAW_KEPT),
+        }
     }
 
     /// Every path, with its vantage and its server.
@@ -188,12 +198,23 @@ fn push(tracks: &mut [Track], by_s: &[f64], noise_s: &[Option<f64>], now_ns: i64
 }
 
 fn testimony(raw: &VecDeque<RawStep>, by_s: f64, rounds: usize) -> Testimony {
+    compared(raw, raw.iter().take(rounds).map(|step| step.moved_s()).sum(), by_s)
+}
+
+/// Compares how far the raw clock shows that the wall clock was moved with a movement.
+fn compared(raw: &VecDeque<RawStep>, raw_s: f64, by_s: f64) -> Testimony {
     // A step within the jitter of reading clocks is not seen.
     let is_known = raw.iter().any(|step| step.is_known) && by_s.abs() > 1e-3;
-    let set_s: f64 = raw.iter().take(rounds).map(|step| step.step_s).sum();
     match is_known {
         false => Testimony::Silent,
-        true if (set_s - by_s).abs() < 0.3 * by_s.abs() => Testimony::Confirms,
+        true if (raw_s - by_s).abs() < 0.3 * by_s.abs() => Testimony::Confirms,
         true => Testimony::Denies,
     }
+}
+
+/// Whether the usual correction of the clock changed so much, as with the temperature, that the raw clock does not show
+/// whether the wall clock moved by `by_s`.
+fn is_unsure(raw: &VecDeque<RawStep>, by_s: f64, rounds: usize) -> bool {
+    let unsure_s: f64 = raw.iter().take(rounds).map(|step| step.slew_s.abs() + step.unsure_s).sum();
+    unsure_s > 0.3 * by_s.abs()
 }

@@ -45,6 +45,8 @@ pub(in crate::fleet) struct Path {
     recent: VecDeque<Recent>,
     readings: usize,
     pub last_ns: i64,
+    /// The newest offset less the usual one, in seconds.
+    pub displaced_s: Option<f64>,
     pub changed: Option<Changed>,
 }
 

@@ -18,6 +18,8 @@ const GROWS: f64 = 1.8;
 const GAP: i64 = 6;
 /// Rounds for which the difference between a clock and the middle of all others is kept.
 const STANDINGS: usize = 16;
+/// A movement beyond so many times the distance to the others is no repair.
+const BEYOND: f64 = 1.5;
 /// From the largest tenth of absolute values to a standard deviation.
 const FROM_TENTH: f64 = 1.645;
 /// A finding needs this many times the scatter of a reading.
@@ -55,14 +57,19 @@ pub(in crate::fleet) struct Moved {
     peak_s: f64,
     found_s: f64,
     returned: usize,
-    /// Whether it has not been judged yet.
-    pub is_new: bool,
+    /// The clock less the middle of all others before it moved, in seconds; `None` until it is judged.
+    stood_s: Option<f64>,
 }
 
 impl Moved {
-    /// Whether the clock seems to be back where it was.
+    /// Whether the clock is being repaired, or seems to be back where it was.
     pub fn is_returning(&self) -> bool {
-        self.returned > 0
+        self.is_repair() || self.returned > 0
+    }
+
+    /// Whether the clock moves to where the others are, and not as far beyond. This ends when the clock rests.
+    pub fn is_repair(&self) -> bool {
+        self.stood_s.is_some_and(|stood_s| stood_s * self.by_s < 0.0 && self.by_s.abs() < BEYOND * stood_s.abs())
     }
 }
 
@@ -139,14 +146,12 @@ impl Track {
         self.standings.push_back(standing_s);
     }
 
-    /// Whether a movement by so much brought the clock nearer to where the others were before.
-    pub fn is_repair(&self, by_s: f64) -> bool {
+    /// Compares a movement that was just found with where the clock stood before.
+    pub fn weigh(&mut self) {
         let before: Vec<f64> = self.standings.iter().rev().skip(SCALES[0].0 + 1).copied().collect();
-        if before.is_empty() {
-            return false;
+        if let Some(moved) = self.moved.as_mut().filter(|moved| moved.stood_s.is_none()) {
+            moved.stood_s = Some(median(before));
         }
-        let before_s = median(before);
-        (before_s + by_s).abs() < 0.5 * before_s.abs()
     }
 
     /// Makes the present position the usual one, and ends the movement.
@@ -183,6 +188,12 @@ impl Track {
             .map(|(b, a)| (b.1 - a.1) / ((b.0 - a.0) as f64 / 1e9).max(1e-3))
             .collect();
         if rates.len() < 4 { 0.0 } else { median(rates) }
+    }
+
+    /// How far a clock that is known to drift moves in a round, in seconds, without sign; zero for others.
+    pub fn drift_s(&self, round_s: f64) -> f64 {
+        let is_drifting = self.moved.as_ref().is_some_and(|moved| moved.kind == MoveKind::Drift);
+        if is_drifting { self.rate().abs() * round_s } else { 0.0 }
     }
 
     /// Compares the newest points with those before, at every scale.
@@ -249,7 +260,7 @@ impl Track {
             peak_s: by_s.abs(),
             found_s: by_s.abs(),
             returned: 0,
-            is_new: true,
+            stood_s: None,
         };
         self.moved = Some(moved);
     }
@@ -278,7 +289,12 @@ impl Track {
             return last.0 + (start.0 - last.0) / 2;
         }
         let back_s = ((start.1 - level_s) / rate).clamp(0.0, 4.0 * span_s + 600.0);
-        (start.0 - (back_s * 1e9) as i64).max(self.points[0].0)
+        // A clock that is slewed moves fastest at the beginning, so the line is less steep. While the clock was still
+        // within its noise, it had moved no longer than that takes.
+        let noise_s = self.grain_s.max(SMALLEST_S);
+        let still = self.points.iter().take(first).rev().find(|point| (point.1 - level_s).abs() <= noise_s);
+        let earliest_ns = still.map_or(self.points[0].0, |it| it.0 - (2e9 * noise_s / rate.abs()) as i64);
+        (start.0 - (back_s * 1e9) as i64).max(earliest_ns).max(self.points[0].0).min(start.0)
     }
 
     /// Follows a movement. It ends when the clock is back where it was, or when it lapses.
@@ -299,7 +315,9 @@ impl Track {
             }
         }
         let Some(moved) = &self.moved else { return };
-        if moved.returned >= 3 || at_ns - moved.since_ns > LAPSES_NS {
+        let rests = |(now_s, before_s): (f64, f64)| (now_s - before_s).abs() < limit_s;
+        let is_repaired = moved.is_repair() && self.medians(SCALES[0].0, SCALES[0].1).is_none_or(rests);
+        if is_repaired || moved.returned >= 3 || at_ns - moved.since_ns > LAPSES_NS {
             self.rebase();
         }
     }

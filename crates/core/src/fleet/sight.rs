@@ -1,0 +1,44 @@
+//! What each place that reads a server shows of the error of that server.
+
+use super::findings::Finding;
+use super::grid::{Grid, View};
+use super::movement::median;
+
+fn size_of(finding: &Finding) -> f64 {
+    finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s).abs()
+}
+
+/// What a place shows of the error of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    Seen,
+    /// The path could hide an error of this size.
+    Hidden,
+    /// The place shows no such error.
+    Unseen,
+}
+
+/// What each place shows. Its own clock is judged by the middle of its other servers.
+pub(super) fn sights(server: usize, finding: &Finding, grid: &Grid) -> Vec<(usize, Sight)> {
+    let size_s = size_of(finding);
+    let signed_s = finding.size_s.map(|(size_s, _)| size_s);
+    let sight = |(vantage, view): (usize, View)| {
+        let others: Vec<f64> =
+            grid.seen_by(vantage).filter(|(other, _)| *other != server).map(|(_, other)| other.offset_s).collect();
+        let shows = |size_s: f64| (view.offset_s - median(others.clone())) * size_s.signum() >= 0.5 * size_s.abs();
+        let is_unseen = others.len() > 1 && signed_s.is_some_and(|size_s| !shows(size_s));
+        let sight = match () {
+            () if view.half_s >= size_s => Sight::Hidden,
+            () if is_unseen => Sight::Unseen,
+            () => Sight::Seen,
+        };
+        (vantage, sight)
+    };
+    grid.seen_of(server).map(sight).collect()
+}
+
+/// The number of places from which the error of a server is seen, and from which the server is seen.
+pub(super) fn places(server: usize, finding: &Finding, grid: &Grid) -> (usize, usize) {
+    let sights = sights(server, finding, grid);
+    (sights.iter().filter(|(_, sight)| *sight == Sight::Seen).count(), sights.len())
+}
