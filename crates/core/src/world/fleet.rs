@@ -102,6 +102,11 @@ pub enum What {
     ShortDelay(usize, f64),
     /// A vantage starts again: its monotonic and raw clocks start from zero.
     Reboot(usize),
+    /// A vantage does not poll a server.
+    Unpolled(usize, usize),
+    /// The clock of a vantage follows the faults of a server with this time constant in seconds, as if its time daemon
+    /// had no other server.
+    Follow(usize, usize, f64),
     /// A vantage is suspended until the fault ends: its monotonic and raw clocks stand still, its wall clock continues.
     Suspended(usize),
 }

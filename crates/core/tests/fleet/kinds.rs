@@ -17,6 +17,8 @@ pub struct Case {
     /// When the fault begins. Every accusation before is wrong.
     pub onset_s: f64,
     pub until_s: Option<f64>,
+    /// Parties that may be named until then, and not longer.
+    pub until_read: Vec<(String, f64)>,
     /// Whether "it cannot be decided" is right too.
     pub undecidable_ok: bool,
     /// By how many polls the stated onset may differ from the true one.
@@ -38,6 +40,7 @@ impl Case {
             never_proven: Vec::new(),
             onset_s: 0.0,
             until_s: None,
+            until_read: Vec::new(),
             undecidable_ok: false,
             polls: 12.0,
             is_strict: true,

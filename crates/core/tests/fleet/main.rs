@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
+mod follow;
 mod hard;
 mod kinds;
 mod paces;
@@ -30,6 +31,7 @@ fn worlds_are_judged_right(part: usize) {
         .iter()
         .chain(hard::KINDS)
         .chain(paces::KINDS)
+        .chain(follow::KINDS)
         .enumerate()
         .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {

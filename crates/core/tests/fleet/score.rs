@@ -105,7 +105,9 @@ fn verdicts(case: &Case, samples: &[FleetSample], report: &FleetReport, score: &
         let is_undecidable = verdict.state == FleetState::Undecidable && !verdict.alternatives.is_empty();
         let early = since_s(verdict) < case.onset_s - 2.5 * POLL_S;
         for party in &all {
-            if !is_allowed(party, &allowed) || early {
+            let is_late =
+                case.until_read.iter().any(|(it, limit_s)| it == party && until_s(verdict) > limit_s + 2.5 * POLL_S);
+            if !is_allowed(party, &allowed) || early || is_late {
                 let (at_s, onset_s) = (since_s(verdict), case.onset_s);
                 if !is_allowed(party, &allowed) && is_true(case, samples, verdict, party) {
                     score.truly_moved += 1;

@@ -11,6 +11,8 @@ use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, Serve
 use crate::world::Dice;
 
 const WANDER_TAU_S: f64 = 4000.0;
+/// The share of a clock's wander that is that of its oscillator, which the raw clock shares. The rest is corrections.
+const OSCILLATOR: f64 = 0.7;
 
 /// When, offset and delay, in seconds.
 type Measured = (f64, f64, f64);
@@ -66,7 +68,22 @@ impl<'a> State<'a> {
     fn set_s(&self, vantage: usize, t_s: f64) -> f64 {
         let of = |fault: &FleetFault| match fault.what {
             What::Set(v, by_s) if v == vantage => by_s,
+            What::Follow(v, server, tau_s) if v == vantage => self.followed_s(server, t_s, tau_s),
             _ => 0.0,
+        };
+        self.world.active(t_s).map(of).sum()
+    }
+
+    /// The faults of a server's clock behind a low pass of first order.
+    fn followed_s(&self, server: usize, t_s: f64, tau_s: f64) -> f64 {
+        let of = |fault: &FleetFault| {
+            let age_s = t_s - fault.from_s;
+            let share = 1.0 - (-age_s / tau_s).exp();
+            match &fault.what {
+                What::Server(s, by_s, _) if *s == server => by_s * share,
+                What::ServerDrift(s, rate) if *s == server => rate * (age_s - tau_s * share),
+                _ => 0.0,
+            }
         };
         self.world.active(t_s).map(of).sum()
     }
@@ -166,7 +183,8 @@ impl<'a> State<'a> {
     /// `None` while the vantage does not report.
     pub fn poll(&mut self, t_s: f64, vantage: usize, server: usize) -> Option<Sample> {
         let has = |what: What| self.world.active(t_s).any(|fault| fault.what == what);
-        let is_silent = has(What::Silent(vantage)) || has(What::Suspended(vantage));
+        let is_silent =
+            has(What::Silent(vantage)) || has(What::Suspended(vantage)) || has(What::Unpolled(vantage, server));
         let is_dead = has(What::Dead(server));
         let claims_nothing = has(What::ClaimNothing(vantage));
         let clock_s = self.clock_s(vantage, t_s);
@@ -227,7 +245,8 @@ impl<'a> State<'a> {
         let booted = |fault: &FleetFault| (fault.what == What::Reboot(vantage)).then_some(fault.from_s - 5.0);
         let boot_s = self.world.active(t_s).find_map(booted).unwrap_or(-86_400.0 * (vantage + 1) as f64);
         let uptime_s = t_s - boot_s - asleep_s;
-        let raw = ordered(uptime_s + 7e-6 * t_s + self.raw_s(vantage, t_s));
+        let oscillator_s = OSCILLATOR * self.wander[vantage].0 + self.raw_s(vantage, t_s);
+        let raw = ordered(uptime_s + 7e-6 * t_s + oscillator_s);
         Stamp { boot_ns: ordered(asleep_s), ..Stamp::new(wall_ns, ordered(uptime_s), wall_ns - raw) }
     }
 }
