@@ -211,12 +211,17 @@ impl ServerWindows {
     /// Makes room for a poll at `now_ns`: moves polls and panes that are too old, or too many, to the next tier.
     fn age(&mut self, now_ns: i64) {
         let hour_ago_ns = now_ns.saturating_sub(HOUR_NS);
+        let shown_from_ns = now_ns.saturating_sub(self.tiers.last().map_or(HOUR_NS, Tier::keep_ns));
         while let Some(oldest_ns) = self.singles.front_ns() {
             let n = self.singles.len();
             if n < Self::FEW || (n < Self::MAX_SINGLE && oldest_ns >= hour_ago_ns) {
                 break;
             }
-            if let (Some(oldest), Some(finest)) = (self.singles.pop_front(), self.tiers.first_mut()) {
+            let Some(oldest) = self.singles.pop_front() else { break };
+            if oldest.at_ns < shown_from_ns {
+                // No window begins so early, and the polls in the panes are older.
+                self.tiers.iter_mut().for_each(Tier::clear);
+            } else if let Some(finest) = self.tiers.first_mut() {
                 finest.add(&oldest);
             }
         }

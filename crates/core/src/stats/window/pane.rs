@@ -154,6 +154,16 @@ impl Tier {
         Self { width_ns, keep_ns, panes: VecDeque::new() }
     }
 
+    /// How long a pane is kept after its end.
+    pub fn keep_ns(&self) -> i64 {
+        self.keep_ns
+    }
+
+    /// Removes all panes, and their memory.
+    pub fn clear(&mut self) {
+        self.panes = VecDeque::new();
+    }
+
     /// Adds a poll that is not older than any in this tier.
     pub fn add(&mut self, record: &Record) {
         self.newest_at(record.at_ns).add(record);

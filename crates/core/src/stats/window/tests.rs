@@ -118,6 +118,17 @@ fn memory_does_not_grow_with_time() {
 }
 
 #[test]
+fn polls_that_no_window_shows_take_no_memory() {
+    let mut windows = ServerWindows::up_to(Window::Hour, TimeAxis::Monotonic);
+    let samples = polls(1000, 16.0);
+    let (first_hour, later) = samples.split_at(226);
+    first_hour.iter().for_each(|sample| windows.observe(sample).unwrap());
+    let full = windows.memory_bytes();
+    later.iter().for_each(|sample| windows.observe(sample).unwrap());
+    assert!(windows.memory_bytes() < full + 500, "{full} and {} bytes", windows.memory_bytes());
+}
+
+#[test]
 fn window_empties_during_silence_and_long_gaps() {
     let mut windows = fed(&polls(100, 64.0));
     let quiet = windows.summary(Window::FiveMinutes, stamp(100_000.0));
@@ -172,12 +183,15 @@ proptest! {
         let mut at_s = 0.0;
         let times = gaps.into_iter().map(|gap| { at_s += gap; at_s });
         let samples: Vec<_> = times.map(|at_s| sample(at_s, 1e-3, 0.02)).collect();
-        let windows = fed(&samples);
-        for window in Window::ALL {
-            let got = windows.summary(window, samples.last().unwrap().at);
-            let exact = exact_over(&samples, got.covers_s.unwrap());
-            prop_assert_eq!(got.polls, exact.polls);
-            prop_assert!(got.polls >= exact_over(&samples, window.length_s()).polls);
+        for longest in Window::ALL {
+            let mut windows = ServerWindows::up_to(longest, TimeAxis::Monotonic);
+            samples.iter().for_each(|sample| windows.observe(sample).unwrap());
+            for window in Window::ALL.into_iter().filter(|window| *window <= longest) {
+                let got = windows.summary(window, samples.last().unwrap().at);
+                let exact = exact_over(&samples, got.covers_s.unwrap());
+                prop_assert_eq!(got.polls, exact.polls);
+                prop_assert!(got.polls >= exact_over(&samples, window.length_s()).polls);
+            }
         }
     }
 
