@@ -273,7 +273,7 @@ impl Row {
             polls: series.polls,
             last_poll: Some(When(last.at.wall_ns)),
             last_seen: series.last_measured.as_ref().map(|sample| When(sample.at.wall_ns)),
-            sparkline: series.recent_s.clone(),
+            sparkline: series.recent_s.to_vec(),
             ..Self::pending(server, last.poll_s)
         };
         row.sentence = format!("{} has not been judged yet.", row.name);

@@ -2,7 +2,7 @@
 //! stats actor runs this code on live samples, and `replay` runs it on recorded ones.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +71,6 @@ struct Series {
     summed: (Stamp, u64),
     last: Arc<Sample>,
     last_measured: Option<Arc<Sample>>,
-    recent_s: VecDeque<f32>,
     polls: u64,
     consecutive_failures: u64,
 }
@@ -287,12 +286,9 @@ fn last_outcome(series: &BTreeMap<SeriesKey, Box<Series>>, it: &ServerVerdict) -
 
 impl Series {
     fn new(first: &Arc<Sample>, mut windows: ServerWindows, recalled: &[Sample]) -> Self {
-        let mut recent_s = VecDeque::with_capacity(SeriesSnapshot::RECENT);
         for sample in recalled {
             // A sample that is refused now was refused then, too.
-            if windows.observe(sample).is_ok() {
-                note(&mut recent_s, sample);
-            }
+            let _ = windows.observe(sample);
         }
         Self {
             windows,
@@ -300,7 +296,6 @@ impl Series {
             summed: (first.at, 0),
             last: Arc::clone(first),
             last_measured: None,
-            recent_s,
             polls: 0,
             consecutive_failures: 0,
         }
@@ -313,7 +308,6 @@ impl Series {
         if sample.measure.is_some() {
             self.last_measured = Some(Arc::clone(sample));
         }
-        note(&mut self.recent_s, sample);
     }
 
     fn picture(&mut self, now: Stamp) -> Arc<SeriesSnapshot> {
@@ -324,13 +318,23 @@ impl Series {
         let made = Arc::new(SeriesSnapshot {
             last: Arc::clone(&self.last),
             last_measured: self.last_measured.clone(),
-            recent_s: self.recent_s.iter().copied().collect(),
+            recent_s: self.recent_s(),
             polls: self.polls,
             consecutive_failures: self.consecutive_failures,
             hour,
         });
         self.snapshot = Some(Arc::clone(&made));
         made
+    }
+
+    /// The last offsets. Those that the last snapshot has are not unpacked again.
+    fn recent_s(&self) -> Box<[f32]> {
+        let (known, new) = match &self.snapshot {
+            Some(made) => (&*made.recent_s, usize::try_from(self.polls - made.polls).unwrap_or(usize::MAX)),
+            None => (&[][..], SeriesSnapshot::RECENT),
+        };
+        let kept = SeriesSnapshot::RECENT.saturating_sub(new).min(known.len());
+        known[known.len() - kept..].iter().copied().chain(self.windows.recent_s(new)).collect()
     }
 
     /// The summary of the last hour, which costs the most, so an hour with many polls is not summarised after each.
@@ -348,14 +352,6 @@ impl Series {
             }
         }
     }
-}
-
-/// Appends an offset to the most recent ones.
-fn note(recent_s: &mut VecDeque<f32>, sample: &Sample) {
-    if recent_s.len() == SeriesSnapshot::RECENT {
-        recent_s.pop_front();
-    }
-    recent_s.push_back(sample.offset_s().map_or(f32::NAN, |offset_s| offset_s as f32));
 }
 
 #[cfg(test)]

@@ -19,6 +19,21 @@ fn windows_survive_a_restart_and_counters_start_at_zero() {
     assert_eq!((series.hour.n, series.recent_s.len(), series.polls), (21, 21, 1));
 }
 
+#[test]
+fn recent_offsets_are_those_of_the_last_polls() {
+    let mut analysis = Analysis::new(Window::Hour, TimeAxis::Monotonic);
+    let mut polls = 0_u32;
+    for polls_between in [3, 20, 1, 40, 2, 16] {
+        for _ in 0..polls_between {
+            polls += 1;
+            analysis.observe(&Arc::new(sample(f64::from(polls) * 16.0, f64::from(polls), 0.01)));
+        }
+        let snapshot = analysis.snapshot(stamp(f64::from(polls) * 16.0));
+        let expected: Vec<f32> = (polls.saturating_sub(30) + 1..=polls).map(|poll| poll as f32).collect();
+        assert_eq!(snapshot.series.values().next().unwrap().recent_s[..], expected);
+    }
+}
+
 /// One poll of a server that changes stratum, upstream, leap indicator and reference time at each poll.
 fn lies(k: u64) -> Sample {
     let mut poll = sample(k as f64 * 16.0, 0.001, 0.01);

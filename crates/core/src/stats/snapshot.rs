@@ -8,6 +8,7 @@ use super::leap::LeapTruth;
 use super::local::LocalState;
 use super::summary::WindowSummary;
 use super::verdict::Verdict;
+use super::window::ServerWindows;
 use crate::clock::Stamp;
 use crate::sample::{Sample, SeriesKey};
 
@@ -37,7 +38,7 @@ pub struct SeriesSnapshot {
     pub last_measured: Option<Arc<Sample>>,
     /// The offsets of the last polls in seconds, oldest first, at most [`SeriesSnapshot::RECENT`]; NaN for a poll
     /// without an offset. Single precision is enough for sparklines.
-    pub recent_s: Vec<f32>,
+    pub recent_s: Box<[f32]>,
     /// Polls since start.
     pub polls: u64,
     /// Consecutive polls without a sample, up to the last one.
@@ -49,7 +50,7 @@ pub struct SeriesSnapshot {
 
 impl SeriesSnapshot {
     /// The number of recent offsets that are kept.
-    pub const RECENT: usize = 30;
+    pub const RECENT: usize = ServerWindows::RECENT;
 }
 
 impl Snapshot {

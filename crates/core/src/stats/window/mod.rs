@@ -100,6 +100,9 @@ impl ServerWindows {
     /// Up to this many polls stay single however old, so that a rarely polled server needs no panes for its last hours.
     const FEW: usize = 63;
 
+    /// The most offsets that [`ServerWindows::recent_s`] gives. So many polls are always kept one by one.
+    pub const RECENT: usize = 30;
+
     /// The most points in the trend of a window, which bounds its cost.
     const TREND_POINTS: usize = 64;
 
@@ -175,6 +178,13 @@ impl ServerWindows {
     /// Continues the reach of the address that this one replaces.
     pub fn continue_reach(&mut self, reach: Reach) {
         self.state.reach = reach;
+    }
+
+    /// The offsets of the newest polls in seconds, oldest first, at most `count` and [`ServerWindows::RECENT`]; NaN for a
+    /// poll without a sample.
+    pub fn recent_s(&self, count: usize) -> impl Iterator<Item = f32> {
+        let offset_s = |poll: Record| poll.point().map_or(f32::NAN, |point| point.offset_s as f32);
+        self.singles.newest(count.min(Self::RECENT)).map(offset_s)
     }
 
     /// Reach, score and clock filter.

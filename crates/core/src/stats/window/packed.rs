@@ -53,7 +53,12 @@ impl Block {
 
     /// The polls, oldest first.
     pub fn polls(&self) -> impl Iterator<Item = Record> {
-        self.rows.rows().map(|row| self.poll(row))
+        self.polls_from(0)
+    }
+
+    /// The polls from a place on.
+    pub fn polls_from(&self, begin: usize) -> impl Iterator<Item = Record> {
+        (begin..self.len()).map(|i| self.poll(self.rows.row(i)))
     }
 
     fn poll(&self, [time, offset, delay, place]: [i64; 4]) -> Record {

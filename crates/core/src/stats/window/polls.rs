@@ -84,6 +84,18 @@ impl Polls {
         self.all().skip_while(move |poll| poll.at_ns < start_ns)
     }
 
+    /// The newest polls, at most `count`, oldest first. Blocks before them are not unpacked.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = Record> {
+        let mut skipped = self.gone + self.len.saturating_sub(count);
+        let packed = self.blocks.iter().flat_map(move |block| {
+            let begin = skipped.min(block.len());
+            skipped -= begin;
+            block.polls_from(begin)
+        });
+        let unpacked = count.min(self.newest.len());
+        packed.chain(self.newest[self.newest.len() - unpacked..].iter().copied())
+    }
+
     fn all(&self) -> impl Iterator<Item = Record> {
         self.blocks.iter().flat_map(Block::polls).skip(self.gone).chain(self.newest.iter().copied())
     }
@@ -118,6 +130,11 @@ mod tests {
         assert_eq!((polls.len(), polls.front_ns()), (100, Some(record(200).at_ns)));
         let since: Vec<_> = polls.since(record(297).at_ns).map(|poll| (poll.at_ns, poll.offset_s)).collect();
         assert_eq!(since, [297, 298, 299].map(|k| (record(k).at_ns, k as f64)));
+        for count in [0, 3, 30, 90, 200] {
+            let newest: Vec<_> = polls.newest(count).map(|poll| poll.at_ns).collect();
+            let expected: Vec<_> = (0..300).map(|k| record(k).at_ns).skip(300 - count.min(100)).collect();
+            assert_eq!(newest, expected);
+        }
         while polls.pop_front().is_some() {}
         assert_eq!((polls.len(), polls.front_ns(), polls.since(i64::MIN).count()), (0, None, 0));
     }
