@@ -67,7 +67,7 @@ fn fleet(count: usize) -> (Vec<Arc<ServerIdent>>, Snapshot) {
         let ident = ServerIdent::named(&format!("server-{n:05}"));
         let last = Arc::new(Sample { server: Arc::clone(&ident), ..(*series.last).clone() });
         let key = SeriesKey::here(&ident.name, last.address);
-        snapshot.series.insert(key, Arc::new(SeriesSnapshot { last, ..(**series).clone() }));
+        snapshot.series.insert(Arc::new(key), Arc::new(SeriesSnapshot { last, ..(**series).clone() }));
         idents.push(ident);
     }
     (idents, snapshot)

@@ -159,7 +159,7 @@ impl Vantage {
             return vec![SeriesKey::here(&target.name, target.address)];
         }
         let snapshot = self.state.snapshot.borrow();
-        snapshot.series_of(&target.name).into_iter().map(|(key, _)| key.clone()).collect()
+        snapshot.series_of(&target.name).into_iter().map(|(key, _)| SeriesKey::clone(key)).collect()
     }
 
     /// Every server with these tags. A hub does not know the tags of other vantages.

@@ -64,7 +64,7 @@ impl<'a> Picture<'a> {
     fn rows_named(&self, server: &ServerIdent, has_several: bool) -> Vec<Row> {
         let series = self.snapshot.series_of(&server.name);
         let several = series.len() > 1 || has_several;
-        let row = |(key, series): (&SeriesKey, &Arc<SeriesSnapshot>)| {
+        let row = |(key, series): (&Arc<SeriesKey>, &Arc<SeriesSnapshot>)| {
             let at = (&*key.server, key.address);
             let mut row = Row::of(server, key, series, self.verdicts.get(&at).copied(), self.health.get(&at).copied());
             for event in self.ongoing.get(at.0).into_iter().flatten() {

@@ -207,7 +207,7 @@ fn seconds_since(earlier_ns: i64, now: Stamp) -> f64 {
 /// The last reply of every series, to detect changes. Series that are no longer polled are removed.
 #[derive(Debug, Default)]
 pub struct Memory {
-    last_reply: HashMap<SeriesKey, LastReply>,
+    last_reply: HashMap<Arc<SeriesKey>, LastReply>,
 }
 
 impl Memory {
@@ -256,7 +256,7 @@ pub struct Target {
     pub series_id: Arc<str>,
     /// The configured name and tags.
     pub ident: Arc<ServerIdent>,
-    key: Option<SeriesKey>,
+    key: Option<Arc<SeriesKey>>,
 }
 
 /// The targets in the order of the configuration, including servers without a finished poll.
@@ -265,7 +265,7 @@ pub fn targets(servers: &[Arc<ServerIdent>], snapshot: &Snapshot) -> Vec<Target>
     let mut targets = Vec::with_capacity(servers.len());
     for ident in servers {
         let series = snapshot.series_of(&ident.name);
-        let keys: Vec<Option<&SeriesKey>> = match series.as_slice() {
+        let keys: Vec<Option<&Arc<SeriesKey>>> = match series.as_slice() {
             [] => vec![None],
             all => all.iter().map(|(key, _)| Some(*key)).collect(),
         };

@@ -37,8 +37,8 @@ const LATE: Duration = Duration::from_secs(60);
 /// The analysis of all samples.
 #[derive(Debug)]
 pub struct Analysis {
-    /// Boxed, because a series is large and the nodes of a tree are half empty.
-    series: BTreeMap<SeriesKey, Box<Series>>,
+    /// Boxed, because a series is large and the nodes of a tree are half empty. Snapshots share the keys.
+    series: BTreeMap<Arc<SeriesKey>, Box<Series>>,
     judgement: Judgement,
     /// The polls since the start, while the verdict's state is being restored.
     waiting: Option<Waiting>,
@@ -163,16 +163,12 @@ impl Analysis {
 
     /// Processes one poll. Duplicates and polls out of order are ignored.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
-        let (longest, axis, recalled, inherited) = (self.longest, self.axis, &mut self.recalled, &mut self.inherited);
-        let series = self.series.entry(sample.key()).or_insert_with_key(|key| {
-            let windows = ServerWindows::up_to(longest, axis);
-            let mut series = Series::new(sample, windows, &recalled.remove(key).unwrap_or_default());
-            if let Some((failures, reach)) = inherited.remove(key) {
-                series.consecutive_failures = failures;
-                series.windows.continue_reach(reach);
-            }
-            Box::new(series)
-        });
+        let key = sample.key();
+        if !self.series.contains_key(&key) {
+            let series = self.new_series(&key, sample);
+            self.series.insert(Arc::new(key.clone()), Box::new(series));
+        }
+        let Some(series) = self.series.get_mut(&key) else { return };
         let is_used = series.windows.observe(sample).is_ok();
         if is_used {
             series.take(sample);
@@ -182,6 +178,16 @@ impl Analysis {
             Some(_) => {}
             None => self.judge(sample),
         }
+    }
+
+    fn new_series(&mut self, key: &SeriesKey, first: &Arc<Sample>) -> Series {
+        let windows = ServerWindows::up_to(self.longest, self.axis);
+        let mut series = Series::new(first, windows, &self.recalled.remove(key).unwrap_or_default());
+        if let Some((failures, reach)) = self.inherited.remove(key) {
+            series.consecutive_failures = failures;
+            series.windows.continue_reach(reach);
+        }
+        series
     }
 
     fn judge(&mut self, sample: &Sample) {
@@ -265,7 +271,7 @@ impl Analysis {
 
     /// An immutable snapshot of all results as of `now`. Only changed results are recomputed.
     pub fn snapshot(&mut self, now: Stamp) -> Snapshot {
-        let series = self.series.iter_mut().map(|(key, series)| (key.clone(), series.picture(now))).collect();
+        let series = self.series.iter_mut().map(|(key, series)| (Arc::clone(key), series.picture(now))).collect();
         let verdict = self.shared_verdict();
         if self.judgement.recorder.take_changed() {
             self.ongoing = self.judgement.lasting().collect();
@@ -277,7 +283,7 @@ impl Analysis {
 }
 
 /// The outcome of the last poll of a server in a verdict.
-fn last_outcome(series: &BTreeMap<SeriesKey, Box<Series>>, it: &ServerVerdict) -> Option<Outcome> {
+fn last_outcome(series: &BTreeMap<Arc<SeriesKey>, Box<Series>>, it: &ServerVerdict) -> Option<Outcome> {
     let first = SeriesKey::here(&it.server, None);
     let mut of_server = series.range(first..).take_while(|(key, _)| *key.server == *it.server);
     let found = of_server.find(|(key, _)| key.address == it.address);

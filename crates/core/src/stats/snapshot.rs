@@ -17,8 +17,8 @@ use crate::sample::{Sample, SeriesKey};
 pub struct Snapshot {
     /// When the snapshot was taken.
     pub at: Stamp,
-    /// The results of every polled series.
-    pub series: BTreeMap<SeriesKey, Arc<SeriesSnapshot>>,
+    /// The results of every polled series. Successive snapshots share the keys.
+    pub series: BTreeMap<Arc<SeriesKey>, Arc<SeriesSnapshot>>,
     /// The verdict: which clocks are wrong.
     pub verdict: Arc<Verdict>,
     /// The state of this host's clock according to the kernel and a time daemon.
@@ -70,7 +70,7 @@ impl Snapshot {
     /// The series of a name from all vantage points. The series without an address is omitted once there is one with an
     /// address.
     #[must_use]
-    pub fn series_of(&self, name: &Arc<str>) -> Vec<(&SeriesKey, &Arc<SeriesSnapshot>)> {
+    pub fn series_of(&self, name: &Arc<str>) -> Vec<(&Arc<SeriesKey>, &Arc<SeriesSnapshot>)> {
         let first = SeriesKey::here(name, None);
         let mut all: Vec<_> = self.series.range(first..).take_while(|(key, _)| key.server == *name).collect();
         if all.len() > 1 {
