@@ -47,7 +47,8 @@ pub(super) struct LedgerState {
 /// The polled addresses of one server. A new incarnation of [`super::targets::Targets`] continues them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selection {
-    pub rotation: Rotation,
+    /// Shared by the ledger and the actor, and copied when it changes.
+    pub rotation: Arc<Rotation>,
     pub succession: Succession,
 }
 

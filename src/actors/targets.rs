@@ -208,7 +208,7 @@ impl Targets {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let now = self.tools.clock.now().mono_ns;
         let taken = &self.taken;
-        let (rotation, answer) = (&mut entry.selection.rotation, Answer { addresses, silent });
+        let (rotation, answer) = (Arc::make_mut(&mut entry.selection.rotation), Answer { addresses, silent });
         let change = rotation.resolved(entry.server.addresses, answer, now, |a| taken.contains_key(a));
         if rotation.is_empty() {
             let other = addresses.iter().find_map(|address| taken.get(address));

@@ -91,8 +91,8 @@ impl Targets {
         let is_answer = !matches!(sample.outcome, Outcome::Timeout | Outcome::Refused | Outcome::Fault(_));
         let now = self.tools.clock.now().mono_ns;
         let taken = &self.taken;
-        let end = (address, is_answer);
-        let change = entry.selection.rotation.ended(entry.server.addresses, end, now, |a| taken.contains_key(a));
+        let (end, rotation) = ((address, is_answer), Arc::make_mut(&mut entry.selection.rotation));
+        let change = rotation.ended(entry.server.addresses, end, now, |a| taken.contains_key(a));
         if change != Change::default() {
             info!(self.tools.log, "address does not answer, trying others of the name"; "server" => %sample.server.name,
                 "address" => %address, "outcome" => sample.outcome.label());
