@@ -58,7 +58,7 @@ impl Block {
 
     /// The polls from a place on.
     pub fn polls_from(&self, begin: usize) -> impl Iterator<Item = Record> {
-        (begin..self.len()).map(|i| self.poll(self.rows.row(i)))
+        self.rows.rows_from(begin).map(|row| self.poll(row))
     }
 
     fn poll(&self, [time, offset, delay, place]: [i64; 4]) -> Record {
