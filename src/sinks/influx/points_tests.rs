@@ -21,8 +21,8 @@ fn full() -> Snapshot {
     samples.iter().for_each(|sample| analysis.observe(sample));
     let mut snapshot = analysis.snapshot(samples.last().unwrap().at);
     let mut judged = (*snapshot.verdict).clone();
-    judged.servers[0].blamed = true;
-    judged.servers[0].gap_s = Some(0.1);
+    Arc::make_mut(&mut judged.servers)[0].blamed = true;
+    Arc::make_mut(&mut judged.servers)[0].gap_s = Some(0.1);
     judged.local.kind = Some(Kind::Step);
     snapshot.verdict = Arc::new(judged);
     snapshot.local = LocalState {
@@ -75,7 +75,7 @@ fn configured_tags_are_sent_but_never_replace_built_in_ones() {
 fn statistics_include_the_verdict_on_the_series() {
     let mut snapshot = full();
     let mut judged = (*snapshot.verdict).clone();
-    judged.servers[0].class = Class::Falseticker;
+    Arc::make_mut(&mut judged.servers)[0].class = Class::Falseticker;
     snapshot.verdict = Arc::new(judged);
     let body = String::from_utf8(Lines::of_all("here", 1, &snapshot, &Health::default()).body).unwrap();
     let said =

@@ -1,6 +1,7 @@
 //! The verdict: which servers are wrong, and the state of this host's clock.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -51,7 +52,7 @@ impl<'a> VerdictBody<'a> {
 
     /// Removes the servers that are not blamed.
     fn blamed_only(mut self) -> Self {
-        self.verdict.to_mut().servers.retain(|server| server.blamed);
+        Arc::make_mut(&mut self.verdict.to_mut().servers).retain(|server| server.blamed);
         self
     }
 }

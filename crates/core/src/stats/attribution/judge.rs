@@ -96,7 +96,7 @@ impl Attribution {
             assumption: self.assumption(state, &case),
             independence: self.independence.sentence(),
             local,
-            servers,
+            servers: Arc::new(servers),
             majority: case.majority,
             reason,
             sentence,

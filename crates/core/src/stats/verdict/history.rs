@@ -298,11 +298,13 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::stats::verdict::Class;
 
     fn verdict(state: State, since: i64, blamed: &[(&str, f64)]) -> Verdict {
-        let servers = blamed
+        let servers: Vec<_> = blamed
             .iter()
             .map(|(name, gap)| ServerVerdict {
                 server: (*name).into(),
@@ -322,7 +324,7 @@ mod tests {
                 sentence: String::new(),
             })
             .collect();
-        Verdict { state, since: Some(When(since)), servers, ..Verdict::nothing_yet() }
+        Verdict { state, since: Some(When(since)), servers: Arc::new(servers), ..Verdict::nothing_yet() }
     }
 
     #[test]
@@ -346,7 +348,7 @@ mod tests {
     fn accusation_says_which_servers_are_authenticated() {
         let mut history = History::new(1);
         let mut wrong = verdict(State::ServerWrong, 0, &[("a", 0.1), ("b", 0.1), ("c", 0.1)]);
-        wrong.servers[1].authentication = Some(Authentication::None);
+        Arc::make_mut(&mut wrong.servers)[1].authentication = Some(Authentication::None);
         wrong.sentence = "They are wrong.".to_owned();
         history.record(&wrong, When(0));
         let said = history.entries().next().unwrap().sentence_with_authentication();

@@ -230,7 +230,8 @@ pub struct Verdict {
     /// The verdict on this host's clock.
     pub local: LocalVerdict,
     /// The verdicts on all servers, in the order in which they were first seen.
-    pub servers: Vec<ServerVerdict>,
+    // Shared, because a copy of the verdict rarely changes them.
+    pub servers: Arc<Vec<ServerVerdict>>,
     /// The majority; absent if there is none.
     pub majority: Option<MajorityVerdict>,
     /// The evidence for the verdict.
@@ -268,7 +269,7 @@ impl Verdict {
                 since: None,
                 distrust: None,
             },
-            servers: Vec::new(),
+            servers: Arc::default(),
             majority: None,
             reason: NOTHING_YET.into(),
             assumption: String::new(),
@@ -302,7 +303,9 @@ impl Verdict {
         if self.state == State::LocalWrong {
             return self;
         }
-        for server in self.servers.iter_mut().filter(|server| server.blamed) {
+        let is_changed = self.blamed().next().is_some();
+        let copied = is_changed.then(|| Arc::make_mut(&mut self.servers));
+        for server in copied.into_iter().flatten().filter(|server| server.blamed) {
             server.sentence.push(' ');
             server.sentence.push_str(sentence::UNRELIABLE);
         }
@@ -329,7 +332,8 @@ impl Verdict {
         if is_unfounded {
             (published.local.estimate_s, published.local.bound_s) = (None, None);
         }
-        for it in published.servers.iter_mut().filter(|it| is_silent(it)) {
+        let copied = published.servers.iter().any(is_silent).then(|| Arc::make_mut(&mut published.servers));
+        for it in copied.into_iter().flatten().filter(|it| is_silent(it)) {
             let Some(outcome) = last(it) else { continue };
             let known_before = sentence::after_silence(&it.sentence);
             let sentence = silence_sentence(&it.server, it.since, &outcome) + known_before;
