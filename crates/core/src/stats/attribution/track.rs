@@ -415,7 +415,7 @@ impl Track {
         all.reverse();
         let is_beyond = |y_s: f64, limit_s: f64| y_s * size_s.signum() > limit_s;
         let mut last = all.iter().rposition(|(_, y_s)| is_beyond(*y_s, 0.5 * size_s.abs()))?;
-        let least_s = (4.0 * self.sigma_s()).max(0.02 * size_s.abs());
+        let least_s = (0.02 * size_s.abs()).clamp(4.0 * self.sigma_s(), 8.0 * self.sigma_s());
         let is_rest = |(t_s, y_s): &(f64, f64)| *t_s <= seen_s && is_beyond(*y_s, least_s);
         if let Some(end) = all.iter().rposition(is_rest).filter(|end| *end >= last + SLOWLY) {
             let rest = all[last + 1..=end].iter().filter(|it| is_rest(it)).count();
