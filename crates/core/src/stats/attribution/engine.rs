@@ -371,7 +371,8 @@ impl Engine {
             self.ended_s = Some(end_s);
             self.dirty = true;
         }
-        self.dirty |= was_proven != series.finding().is_some_and(|f| f.proven);
+        // A proven error is stated with a bound, which must be that of this round.
+        self.dirty |= was_proven != series.finding().is_some_and(|f| f.proven) || series.is_proven_now();
     }
 
     /// Whether values of this round may be used to learn what is usual.

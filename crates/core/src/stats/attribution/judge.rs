@@ -397,7 +397,7 @@ impl Attribution {
             server: Arc::clone(&series.ident.name),
             address: series.address,
             class,
-            gap_s: it.proven.then_some(series.gap_s.abs()),
+            gap_s: it.proven.then(|| series.proven_gap_s().abs()),
             size_s: it.size_s,
             rate_ppm: it.rate_ppm,
             since: it.since,

@@ -19,6 +19,7 @@ use crate::sample::{Authentication, Outcome, ServerIdent};
 use crate::stats::consensus::Interval;
 use crate::stats::events::ServerWatch;
 use crate::stats::independence::Witness;
+use crate::stats::verdict::Kind;
 
 /// Replies over which odd ones are counted: two proofs, or four that stand out, are a finding.
 const OF_REPLIES: u32 = 14;
@@ -97,10 +98,12 @@ pub(super) struct Series {
     pub vote: f64,
     /// Whether the reply's error range missed the majority's.
     pub conflicts: Bits,
-    /// By how much the last of these missed it, in seconds, positive when the server is ahead.
+    /// By how much the last of these missed it, in seconds, positive when the server is ahead, and the value of the series
+    /// then.
     pub gap_s: f64,
     sights: Bits,
     odd: Bits,
+    gap_value_s: f32,
     /// Whether the reply was where the server used to be.
     good: Bits,
     first_odd_s: f64,
@@ -145,6 +148,7 @@ impl Series {
             sights: Bits::default(),
             odd: Bits::default(),
             good: Bits::default(),
+            gap_value_s: 0.0,
             first_odd_s: t_s,
             sighting: None,
             value_s: 0.0,
@@ -255,6 +259,9 @@ impl Series {
     /// Notes what the newest reply shows apart from its error range: whether it is a sighting, and whether it alone is
     /// odd. The stamps and the common mode may be off by `doubt_s`.
     pub fn note(&mut self, t_s: f64, value_s: f64, doubt_s: f64) {
+        if self.conflicts.last() {
+            self.gap_value_s = value_s as f32;
+        }
         self.sights.push(self.sighting.is_some());
         let level_s = self.track.level_s().unwrap_or(value_s);
         (self.value_s, self.lean_s) = (value_s, value_s - level_s);
@@ -301,11 +308,23 @@ impl Series {
         self.conflicts.count(OF_REPLIES) >= PROOFS
     }
 
-    /// Whether a proof still holds: a steady fault must show it in the newest replies, an intermittent one among the
-    /// last [`OF_REPLIES`].
+    /// Whether a proof still holds: a steady fault must show it in the newest replies and not have gone away since, an
+    /// intermittent one among the last [`OF_REPLIES`].
     pub fn is_proven_now(&self) -> bool {
         let lasts = |f: &Finding| f.proven && (f.bad_share.is_some() || self.conflicts.count(NEWEST_REPLIES) > 0);
-        self.is_proven() && self.finding().is_some_and(lasts)
+        self.is_proven() && self.finding().is_some_and(lasts) && self.proven_gap_s() != 0.0
+    }
+
+    /// By how much the server is proven wrong now, in seconds, positive when it is ahead: what the last proof showed less
+    /// what the newest reply has come back since, in which a queue can hide half of itself. Bad replies that come and go
+    /// are off by what they proved.
+    pub fn proven_gap_s(&self) -> f64 {
+        if self.finding().is_some_and(|f| f.kind == Kind::Intermittent) || self.conflicts.last() {
+            return self.gap_s;
+        }
+        let hidden_s = self.excess_s().max(0.0) / 2.0;
+        let back_s = ((f64::from(self.gap_value_s) - self.value_s) * self.gap_s.signum() + hidden_s).max(0.0);
+        self.gap_s.signum() * (self.gap_s.abs() - back_s).max(0.0)
     }
 
     /// Whether the newest reply shows nothing wrong: only such replies teach.
@@ -379,7 +398,8 @@ impl Series {
     /// What was wrong with it when it was last compared with the others.
     pub fn last_seen(&self) -> Option<LastSeen> {
         let finding = self.finding().filter(|f| f.told)?;
-        let (size_s, is_least) = if self.is_proven_now() { (Some(self.gap_s), true) } else { (finding.size_s, false) };
+        let (size_s, is_least) =
+            if self.is_proven_now() { (Some(self.proven_gap_s()), true) } else { (finding.size_s, false) };
         let ahead_s = size_s.filter(|_| !finding.comes_back());
         Some(LastSeen { ahead_s, is_least, at_s: self.track.newest_at_s()? })
     }
