@@ -316,7 +316,8 @@ impl Engine {
         if !self.is_large_enough(limit, now) || !finding.named && !self.all_went_along(voters) {
             return false;
         }
-        let enough = voters.len() >= MIN_SERVERS || now.has_raw;
+        let recent = voters.iter().filter(|i| self.series[**i].is_recent(now.t_s, self.period_s)).count();
+        let enough = recent >= MIN_SERVERS || now.has_raw && (voters.len() < MIN_SERVERS || finding.named);
         enough && !by_path && !self.torn.open && (self.own.track.usual.is_some() || finding.named)
     }
 }

@@ -232,12 +232,6 @@ impl Series {
         }
     }
 
-    /// Whether it was measured recently enough to take part in a round.
-    pub fn votes(&self, t_s: f64, period_s: f64) -> bool {
-        let patience_s = 6.0 * self.interval_s().unwrap_or(4.0 * period_s).max(period_s);
-        !self.reach.is_lost() && !self.unsynchronised && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
-    }
-
     /// The offset as it is now, in seconds: the last one corrected by how far this host's clock was set and steered
     /// since, and by `rate` s/s of free drift.
     pub fn offset_at(&self, t_s: f64, moved_s: f64, rate: f64) -> Option<f64> {
