@@ -123,7 +123,8 @@ impl Engine {
         (bias_s, 1.4826 * robust::median(&mut apart))
     }
 
-    /// Starts the series of a server again that moves to where the others are: it was repaired, which is no fault.
+    /// Starts the series of a server again that moves to where the others are, or back to where it was before its level
+    /// followed a slow drift: it was repaired, which is no fault.
     fn forget_repairs(&mut self, voters: &[usize]) {
         let (bias_s, spread_s) = self.levels(voters);
         for i in voters {
@@ -135,7 +136,9 @@ impl Engine {
             let (before_s, after_s) = (level_s - bias_s, level_s + series.lean_s - bias_s);
             // A level within the root distance may be lasting asymmetry, not an error.
             let usual_s = series.latest.map_or(0.0, |l| l.lambda_s);
-            if before_s.abs() > (3.0 * spread_s).max(usual_s) && after_s.abs() < 0.5 * before_s.abs() {
+            let improves = before_s.abs() > (3.0 * spread_s).max(usual_s) && after_s.abs() < 0.5 * before_s.abs();
+            let size_s = series.sighting.map_or(series.lean_s, |s| s.size_s);
+            if improves || series.track.returns(size_s) {
                 series.start_again();
             }
         }

@@ -20,6 +20,7 @@ mod finding;
 mod grain;
 mod journal;
 mod judge;
+mod means;
 mod noise;
 mod own;
 mod proof;
