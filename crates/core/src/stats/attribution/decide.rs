@@ -55,6 +55,10 @@ impl Engine {
     pub(super) fn decide(&mut self, now: &Now, voters: &[usize], silent: bool) {
         self.few_rounds = if voters.len() < MIN_SERVERS { self.few_rounds.saturating_add(1) } else { 0 };
         self.forget_repairs(voters);
+        if let Some(end_s) = self.own.returned_s.take() {
+            self.ended_s = Some(end_s);
+            self.dirty = true;
+        }
         let (bias_s, spread_s) = self.levels(voters);
         if !silent {
             let peers = self.own_peers();

@@ -100,6 +100,9 @@ pub(super) struct Own {
     pub proof: Option<Interval>,
     pub finding: Option<Finding>,
     pub unmoved: Option<Unmoved>,
+    /// When an undecided jump was over, in this round.
+    #[serde(skip)]
+    pub returned_s: Option<f64>,
     /// A leap second that this host missed, as a movement of the common mode.
     pub missed_leap_s: Option<f64>,
     /// The machine was restarted since the last round. Its raw clock began again, so it does not show how far this
@@ -131,6 +134,7 @@ impl Default for Own {
             proof: None,
             finding: None,
             unmoved: None,
+            returned_s: None,
             missed_leap_s: None,
             restarted: false,
         }
@@ -189,7 +193,7 @@ impl Own {
         if is_jump && !silent && !restarted && by_most {
             self.note_jump(now, unusual_s, before_s, passed_s);
         }
-        self.end_jump(common_s);
+        self.end_jump(common_s, now.t_s - 0.5 * passed_s);
         // The same twice in a row is a rate and no jump.
         let unusual = unusual_s / passed_s;
         let repeats = loose > 0.0 && (0.6..1.6).contains(&(unusual / self.last_unusual));
@@ -240,7 +244,7 @@ impl Own {
     }
 
     /// Ends an undecided jump once the common mode is back where it was or where it usually is, or goes on drifting.
-    fn end_jump(&mut self, common_s: f64) {
+    fn end_jump(&mut self, common_s: f64, at_s: f64) {
         let usual_s = self.track.usual.map(|usual| usual.level_s);
         if let Some(unmoved) = &mut self.unmoved {
             let is_at = |place_s: f64| (common_s - place_s).abs() < 0.3 * unmoved.size_s.abs();
@@ -249,7 +253,12 @@ impl Own {
             let drifts = (common_s - unmoved.before_s).abs() > 2.0 * unmoved.first_s.abs();
             if back || drifts {
                 self.unmoved = None;
-            } else {
+            }
+            if back && self.finding.is_none_or(|f| !f.named) {
+                // The movement that was undecided is over, and with it what it looked like.
+                (self.finding, self.sights, self.conflicts) = (None, Bits::default(), Bits::default());
+                self.returned_s = Some(at_s);
+            } else if let Some(unmoved) = &mut self.unmoved {
                 unmoved.size_s = common_s - unmoved.before_s;
             }
         }
