@@ -11,6 +11,10 @@ use crate::stats::verdict::When;
 /// A suspension shorter than this is not reported, in seconds.
 const TOLD_S: f64 = 5.0;
 
+/// A server that smears a leap second differs from UTC by half a second at midnight, within this, in seconds.
+const SMEARED_S: f64 = 0.1;
+/// An inserted second sets the clock back by one second, within this, in seconds.
+const SECOND_S: f64 = 0.05;
 impl Attribution {
     /// Follows the clocks of this host with a sample of the series `i`.
     pub(super) fn watch_clock(&mut self, sample: &Sample, t_s: f64, restarted: bool, i: usize) {
@@ -53,9 +57,15 @@ impl Attribution {
     fn is_decided(&mut self, jump: &Jump, sample: &Sample, i: usize) -> bool {
         let before = self.engine.series[i].latest.map(|l| l.theta_s);
         let Some((before_s, measure)) = before.zip(sample.measure) else { return false };
-        // A step changes the offset by its size, with the opposite sign.
+        // A step changes the offset by its size, with the opposite sign. So does a leap second that this host inserts and
+        // the server does not: one that smears it is half a second behind before and half a second ahead after.
         let moved_s = measure.offset_s - before_s;
-        if (moved_s + jump.size_s).abs() <= moved_s.abs() {
+        let is_half = |ahead_s: f64| (ahead_s - 0.5).abs() < SMEARED_S;
+        let is_smear = is_half(-before_s) && is_half(measure.offset_s);
+        let is_announced = self.engine.series.iter().any(|series| series.inserts);
+        let is_second = self.now().near_leap && (jump.size_s + 1.0).abs() < SECOND_S;
+        let is_leap = is_second && (is_smear || is_announced);
+        if (moved_s + jump.size_s).abs() <= moved_s.abs() && !is_leap {
             return true;
         }
         self.witness.absorb(jump);

@@ -79,19 +79,20 @@ impl Engine {
             !accusable.is_empty() && (votes * 2.0 >= self.votes - 1e-9 || accusable.len() * 2 >= voters.len());
         let look = if is_half && voters.len() >= MIN_SERVERS { Look::Hit(1) } else { Look::Calm };
         self.dirty |= self.torn.look(self.round, look, OPEN_AFTER).is_some();
-        let silenced = self.camps.open || self.torn.open || is_half || stayed || voters.len() < MIN_SERVERS;
+        let (split, few) = (self.smear.is_split(), voters.len() < MIN_SERVERS);
+        let silenced = self.camps.open || self.torn.open || split || is_half || stayed || few;
         let looked_at = if accusable.is_empty() { &[] } else { voters };
         let sides = Sides::of(looked_at.iter().map(|i| &*self.series[*i]));
         let evidence = Evidence { sides, bias_s, spread_s };
         for i in 0..self.series.len() {
             let was_named = self.series[i].finding().is_some_and(|f| f.named);
             // A named server stays named unless the doubt lasts.
-            let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
+            let may = if was_named { !self.camps.open && !self.torn.open && !split } else { !silenced };
             // Nothing is decided about a server that has been silent for long, until it answers again.
             if !self.series[i].has_voice && !self.series[i].is_named_lately(now.t_s) {
                 continue;
             }
-            let may = may && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
+            let may = may && (was_named && self.few_rounds <= KEPT_ROUNDS || !few);
             let (named, confidence) = if may { self.weigh(i, &evidence, now) } else { (false, 0.5) };
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;
@@ -232,6 +233,9 @@ impl Engine {
         }
         let moved_s = series.sighting.map_or(finding.size_s.unwrap_or(series.lean_s), |s| s.size_s);
         let (size_s, score) = (moved_s.abs(), series.sighting.map_or(1.0, |s| s.score));
+        if !finding.named && self.smear.explains(finding, size_s, self.period_s) {
+            return (false, 0.5);
+        }
         let Some(usual) = series.track.usual.filter(|_| finding.named || size_s > self.own.unrest_s) else {
             return (false, 0.5);
         };
@@ -298,7 +302,10 @@ impl Engine {
     }
 
     fn names_own(&self, voters: &[usize], now: &Now, doubtful: bool) -> bool {
-        let Some(finding) = self.own.finding else { return false };
+        let Some(finding) = self.own.finding.filter(|_| !self.smear.is_split()) else { return false };
+        if !finding.named && self.smear.explains(&finding, self.own.lean_s(), self.period_s) {
+            return false;
+        }
         if self.own.missed_leap_s.is_some() {
             return true;
         }

@@ -11,6 +11,7 @@ use super::own::{Now, Own, Shown};
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
+use super::smear::Smear;
 use super::track::{Peers, Scratch, weight};
 use super::watch::Watch;
 use crate::stats::consensus::{Interval, MIN_SERVERS};
@@ -79,6 +80,8 @@ pub(super) struct Engine {
     pub camps: Watch,
     /// Most delays have increased.
     pub congested: Watch,
+    /// Some servers smear a leap second that others insert.
+    pub smear: Smear,
     pub congested_since_s: f64,
     /// When something that was named ended last.
     pub ended_s: Option<f64>,
@@ -121,6 +124,7 @@ impl Engine {
             congested: Watch::default(),
             congested_since_s: 0.0,
             ended_s: None,
+            smear: Smear::default(),
             sigmas: [f64::NAN; 5],
             cuts: Vec::new(),
             dirty: true,
@@ -232,6 +236,7 @@ impl Engine {
         self.look_at_access(now, &voters);
         self.decide(now, &voters, is_silent);
         self.learn(&voters);
+        self.look_at_smear(now, &voters);
     }
 
     /// Computes the common mode of this round; returns the size of a jump that was not predicted, zero if there is
@@ -298,7 +303,7 @@ impl Engine {
             self.majority = None;
         }
         self.compare_two(now, &claims);
-        let silent = self.round < self.silent_until;
+        let silent = self.round < self.silent_until || self.smear.is_split();
         for (i, claim) in voters.iter().zip(&claims) {
             let series = &mut self.series[*i];
             let was_proven = series.is_proven_now();
@@ -371,6 +376,7 @@ impl Engine {
             self.ended_s = Some(end_s);
             self.dirty = true;
         }
+            && self.smear.is_calm()
         // A proven error is stated with a bound, which must be that of this round.
         self.dirty |= was_proven != series.finding().is_some_and(|f| f.proven) || series.is_proven_now();
     }

@@ -148,7 +148,7 @@ impl Attribution {
         let accused = case.servers.iter().any(|s| s.accused);
         match () {
             () if case.heard == 0 => State::Undecidable,
-            () if case.local.undecided.is_some() => State::Undecidable,
+            () if case.local.undecided.is_some() || engine.smear.is_split() => State::Undecidable,
             () if case.local.wrong => State::LocalWrong,
             () if accused => State::ServerWrong,
             () if case.heard < MIN_SERVERS || engine.split.open => State::Undecidable,
@@ -163,6 +163,9 @@ impl Attribution {
     /// onset was.
     fn since(&self, case: &Case, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
         // A clock that was set back has not reached the time of the onset again.
+        if self.engine.smear.is_split() {
+            return it;
+        }
         let set_at = local.since.filter(|_| case.local.witnessed);
         let now = self.when(self.last_s).max(set_at.unwrap_or(When(i64::MIN)));
         let before = &self.verdict;
@@ -227,8 +230,9 @@ impl Attribution {
         it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
         // The onset by the wall clock as it is set now.
         let onset = Some(self.when(finding.since_s));
-        if finding.kind == Kind::Frequency {
-            if self.is_smear(it.rate_ppm, it.since) {
+        let smears = self.engine.smear.is_of_all(&finding, self.engine.period_s);
+        if finding.kind == Kind::Frequency || smears {
+            if smears || self.is_smear(it.rate_ppm, it.since) {
                 it.kind = Some(Kind::Smear);
             }
         } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, onset)) {

@@ -29,6 +29,7 @@ mod robust;
 pub(super) mod saved;
 mod series;
 mod timeline;
+mod smear;
 mod track;
 mod values;
 mod watch;
@@ -237,13 +238,14 @@ impl Attribution {
         self.engine.advance(t_s, &now);
         self.watch_clock(sample, t_s, restarted, i);
         self.engine.polled(i, t_s, sample.poll_s);
-        let moved_s = self.witness.moved_s();
+        let (moved_s, since_noon_s) = (self.witness.moved_s(), self.since_noon_s());
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);
         let was_lost = series.reach.is_lost();
         match (&sample.outcome, &sample.measure) {
             (Outcome::Sample, Some(m)) => {
                 series.answered();
+        series.note_leap(since_noon_s);
                 series.unsynchronised = false;
                 series.authentication = Some(sample.authentication);
                 if let Some(before) = series.latest {
@@ -281,9 +283,14 @@ impl Attribution {
     }
 
     /// The series of a sample. A sample without an address belongs to the first series of its name.
+            since_noon_s: self.since_noon_s(),
     fn find(&self, sample: &Sample) -> Option<usize> {
         let same_name = self.by_name.get(&sample.server.name)?;
         let is_same = |i: &&usize| {
+    fn since_noon_s(&self) -> Option<f64> {
+        crate::stats::leap::since_noon_s(self.last_wall_ns.div_euclid(1_000_000_000)).map(|s| s as f64)
+    }
+
             let series = &self.engine.series[**i];
             series.address == sample.address && series.ident.vantage == sample.server.vantage
         };

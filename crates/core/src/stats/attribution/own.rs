@@ -39,6 +39,8 @@ pub(super) struct Now {
     pub near_leap: bool,
     /// The smallest step that the raw clock would have shown, in seconds.
     pub doubt_s: Option<f64>,
+    /// Seconds since the noon at which a smear of a leap second began, if this may be the day.
+    pub since_noon_s: Option<f64>,
 }
 
 /// All servers moved together although the raw clock shows that this host's clock was not set.
@@ -276,6 +278,14 @@ impl Own {
         self.proof = Some(majority).filter(|_| least_s > 0.0 && least_s >= 1.5 * jump_s.abs());
     }
 
+    /// Nothing that was proven or seen of this host's clock counts any longer.
+    pub fn forget_proof(&mut self) {
+        (self.conflicts, self.proof, self.missed_leap_s, self.unmoved) = (Bits::default(), None, None, None);
+        if let Some(finding) = &mut self.finding {
+            finding.proven = false;
+        }
+    }
+
     pub fn is_proven(&self) -> bool {
         self.conflicts.count(OF_ROUNDS) >= PROOFS
     }
@@ -400,7 +410,8 @@ mod tests {
     fn fastest(seed: u64, times_s: impl Iterator<Item = f64>) -> f64 {
         let (mut own, mut dice, mut fastest) = (Own::default(), Dice::new(seed), 0.0_f64);
         for t_s in times_s {
-            let now = Now { t_s, moved_s: 0.0, has_raw: true, near_leap: false, doubt_s: Some(2e-3) };
+            let now =
+                Now { t_s, moved_s: 0.0, has_raw: true, near_leap: false, doubt_s: Some(2e-3), since_noon_s: None };
             let (common_s, spread_s) = (2e-4 * dice.normal(), 2e-4);
             own.follow(&now, Shown { common_s, spread_s, excess_s: 0.0, by_most: true, period_s: 16.0 }, false);
             fastest = fastest.max(if t_s > 3600.0 { own.rate.abs() } else { 0.0 });

@@ -16,6 +16,9 @@ impl Attribution {
             State::Undecidable => self.undecidable_reason(case),
             State::Path => path_reason(servers, self.engine.congested.open),
             State::Consistent => consistent_reason(case, local),
+            State::LocalWrong if self.engine.own.missed_leap_s.is_some_and(|size_s| size_s > 0.0) => {
+                "this host inserted a leap second and the servers did not".into()
+            }
             State::LocalWrong if self.engine.own.missed_leap_s.is_some() => {
                 "all servers inserted or removed a leap second and this host did not".into()
             }
@@ -36,6 +39,9 @@ impl Attribution {
     fn undecidable_reason(&self, case: &Case) -> String {
         if case.heard == 0 && !self.engine.series.is_empty() {
             return "No server answers, so no clock can be judged.".into();
+        }
+        if self.engine.smear.is_split() {
+            return self.engine.smear_text();
         }
         if let Some(why) = &case.local.undecided {
             return format!("Undecidable: {why}.");

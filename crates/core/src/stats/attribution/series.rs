@@ -71,6 +71,8 @@ pub(super) struct Series {
     silence: Option<Box<(String, String)>>,
     /// The server answers, but calls itself unsynchronised.
     pub unsynchronised: bool,
+    /// It announced a leap second that it inserts.
+    pub inserts: bool,
     /// How its last offset was authenticated.
     pub authentication: Option<Authentication>,
     pub first_s: f64,
@@ -128,6 +130,7 @@ impl Series {
             reach: Reach::new(t_s),
             silence: None,
             unsynchronised: false,
+            inserts: false,
             authentication: None,
             first_s: t_s,
             last_poll_s: f64::NEG_INFINITY,
