@@ -22,7 +22,7 @@ use crate::stats::verdict::{
 /// The raw clock and the servers agree on the size of a step to within this, in seconds.
 const SAME_STEP_S: f64 = 0.005;
 /// The raw clock and the servers may place the same event up to this many rounds apart …
-const NEAR: f64 = 6.0;
+pub(super) const NEAR: f64 = 6.0;
 /// … and if the sizes match, the servers may show a step so many rounds later, because polls can be lost.
 const FOUND_WITHIN: f64 = 32.0;
 /// Free drift that the numbers of a verdict allow for until they are refreshed, in s/s.
@@ -41,6 +41,8 @@ pub(super) struct Local {
     witnessed: bool,
     /// The raw clock shows the same step, and the servers still show the error.
     pub proven_by_raw: bool,
+    /// It began with a restart of the machine, and `since` is true time, which a clock that is behind has not reached.
+    pub after_restart: bool,
     kind: Option<Kind>,
     since: Option<When>,
     rate_ppm: Option<(f64, f64)>,
@@ -76,6 +78,7 @@ pub(super) struct Case {
 }
 
 impl Attribution {
+        self.date_restart();
     pub(super) fn judge(&mut self) {
         self.date_findings();
         let case = self.case();
@@ -225,7 +228,9 @@ impl Attribution {
         let estimate_s = self.estimate().filter(|_| heard >= MIN_SERVERS);
         it.at_least_s = estimate_s.map_or(0.0, |now_s| own.at_least_s(self.witness.moved_s(), now_s));
         it.proven = it.at_least_s != 0.0;
-        it.since = Some(self.onset(&finding));
+        let after_restart = self.onset_of_restart(&finding);
+        it.after_restart = after_restart.is_some();
+        it.since = after_restart.or_else(|| Some(self.onset(&finding)));
         it.kind = Some(finding.kind);
         it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
         // The onset by the wall clock as it is set now.

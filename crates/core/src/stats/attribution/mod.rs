@@ -28,8 +28,8 @@ mod reasons;
 mod robust;
 pub(super) mod saved;
 mod series;
-mod timeline;
 mod smear;
+mod timeline;
 mod track;
 mod values;
 mod watch;
@@ -77,6 +77,8 @@ pub struct Attribution {
     witness: Witness,
     /// A jump of the clocks that may be a suspension or a leap second; the next reply decides.
     pending: Option<Jump>,
+    /// The last restart of the machine.
+    restart: Option<clock::Restart>,
     independence: Independence,
     /// The sources that the votes were counted from.
     #[serde(skip)]
@@ -109,6 +111,7 @@ impl Attribution {
             timeline: Timeline::default(),
             witness: Witness::default(),
             pending: None,
+            restart: None,
             independence: Independence::of(&[]),
             counted: Vec::new(),
             last_s: 0.0,
@@ -241,11 +244,11 @@ impl Attribution {
         let (moved_s, since_noon_s) = (self.witness.moved_s(), self.since_noon_s());
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);
+        series.note_leap(since_noon_s);
         let was_lost = series.reach.is_lost();
         match (&sample.outcome, &sample.measure) {
             (Outcome::Sample, Some(m)) => {
                 series.answered();
-        series.note_leap(since_noon_s);
                 series.unsynchronised = false;
                 series.authentication = Some(sample.authentication);
                 if let Some(before) = series.latest {
@@ -279,18 +282,18 @@ impl Attribution {
             has_raw: self.witness.is_present(),
             near_leap: near_midnight && crate::stats::leap::is_leap_date_near(unix_s),
             doubt_s: self.witness.doubt_s(),
+            since_noon_s: self.since_noon_s(),
         }
     }
 
-    /// The series of a sample. A sample without an address belongs to the first series of its name.
-            since_noon_s: self.since_noon_s(),
-    fn find(&self, sample: &Sample) -> Option<usize> {
-        let same_name = self.by_name.get(&sample.server.name)?;
-        let is_same = |i: &&usize| {
     fn since_noon_s(&self) -> Option<f64> {
         crate::stats::leap::since_noon_s(self.last_wall_ns.div_euclid(1_000_000_000)).map(|s| s as f64)
     }
 
+    /// The series of a sample. A sample without an address belongs to the first series of its name.
+    fn find(&self, sample: &Sample) -> Option<usize> {
+        let same_name = self.by_name.get(&sample.server.name)?;
+        let is_same = |i: &&usize| {
             let series = &self.engine.series[**i];
             series.address == sample.address && series.ident.vantage == sample.server.vantage
         };
