@@ -72,16 +72,18 @@ pub(super) struct Engine {
     /// The error ranges of the only two servers do not overlap, and since when, if they did before.
     pub apart: Watch,
     pub apart_since_s: Option<f64>,
+    /// When they last differed.
+    pub(super) apart_seen_s: f64,
     /// There were only two servers in the last round, and they agreed.
-    two_agreed: bool,
+    pub(super) two_agreed: bool,
     /// Half of the servers moved away from the others.
     pub torn: Watch,
     /// Some servers stayed with this host's clock when the others moved.
     pub camps: Watch,
-    /// Most delays have increased.
-    pub congested: Watch,
     /// Some servers smear a leap second that others insert.
     pub smear: Smear,
+    /// Most delays have increased.
+    pub congested: Watch,
     pub congested_since_s: f64,
     /// When something that was named ended last.
     pub ended_s: Option<f64>,
@@ -118,13 +120,14 @@ impl Engine {
             split: Watch::default(),
             apart: Watch::default(),
             apart_since_s: None,
+            apart_seen_s: 0.0,
             two_agreed: false,
             torn: Watch::default(),
             camps: Watch::default(),
+            smear: Smear::default(),
             congested: Watch::default(),
             congested_since_s: 0.0,
             ended_s: None,
-            smear: Smear::default(),
             sigmas: [f64::NAN; 5],
             cuts: Vec::new(),
             dirty: true,
@@ -233,10 +236,10 @@ impl Engine {
             }
             self.series[*i].fresh = false;
         }
+        self.look_at_smear(now, &voters);
         self.look_at_access(now, &voters);
         self.decide(now, &voters, is_silent);
         self.learn(&voters);
-        self.look_at_smear(now, &voters);
     }
 
     /// Computes the common mode of this round; returns the size of a jump that was not predicted, zero if there is
@@ -325,20 +328,6 @@ impl Engine {
         self.own.prove(majority.filter(|_| !silent), jump_s);
     }
 
-    /// Whether two servers disagree, which is known although neither is known to be wrong.
-    fn compare_two(&mut self, now: &Now, claims: &[Claim]) {
-        let look = match claims {
-            [a, b] if a.range.gap_s(&b.range) != 0.0 => super::watch::Look::Hit(1),
-            [] | [_] => super::watch::Look::Unclear,
-            _ => super::watch::Look::Calm,
-        };
-        if self.apart.is_quiet() {
-            self.apart_since_s = self.two_agreed.then_some(now.t_s - 0.5 * self.period_s);
-        }
-        self.two_agreed = claims.len() == 2 && look == super::watch::Look::Calm;
-        self.dirty |= self.apart.look(self.round, look, super::watch::OPEN_AFTER).is_some();
-    }
-
     /// Whether most of the servers that are polled were heard in this round. Fewer do not show a movement of all.
     pub(super) fn hears_most(&self) -> bool {
         self.voters * 2 > self.live
@@ -376,7 +365,6 @@ impl Engine {
             self.ended_s = Some(end_s);
             self.dirty = true;
         }
-            && self.smear.is_calm()
         // A proven error is stated with a bound, which must be that of this round.
         self.dirty |= was_proven != series.finding().is_some_and(|f| f.proven) || series.is_proven_now();
     }
@@ -388,6 +376,7 @@ impl Engine {
             && !self.torn.open
             && !self.camps.open
             && self.own.unmoved.is_none()
+            && self.smear.is_calm()
     }
 
     fn learn(&mut self, voters: &[usize]) {

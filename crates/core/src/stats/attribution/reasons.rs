@@ -68,28 +68,6 @@ impl Attribution {
         format!("Undecidable: no majority of the servers agrees{}.{shared}", self.groups(by_movement))
     }
 
-    /// By how much the only two servers that are heard differ, if their error ranges do not overlap.
-    fn apart_text(&self) -> Option<String> {
-        let heard: Vec<usize> = (0..self.engine.series.len()).filter(|i| self.is_heard(*i)).collect();
-        let [a, b] = heard[..] else { return None };
-        let offset_s = |i: usize| {
-            self.engine.series[i].offset_at(self.engine.round_s, self.witness.moved_s(), self.engine.own.rate)
-        };
-        let apart_s = (offset_s(a)? - offset_s(b)?).abs();
-        self.engine.apart.open.then(|| {
-            let name = |i: usize| &self.engine.series[i].ident.name;
-            let since = self.engine.apart_since_s.map(|since_s| self.when(since_s));
-            format!(
-                "Undecidable: {} and {} differ by {}{}. At least one of them is wrong, but with 2 servers it cannot be \
-                 identified. Configure at least three, better four.",
-                name(a),
-                name(b),
-                seconds(apart_s),
-                since.map_or_else(String::new, |since| format!(" since {since}"))
-            )
-        })
-    }
-
     /// Lists the groups of servers that agree with each other, by their error ranges or by their movements.
     fn groups(&self, by_movement: bool) -> String {
         let (now_s, moved_s) = (self.engine.round_s, self.witness.moved_s());

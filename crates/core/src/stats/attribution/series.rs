@@ -103,9 +103,9 @@ pub(super) struct Series {
     /// By how much the last of these missed it, in seconds, positive when the server is ahead, and the value of the series
     /// then.
     pub gap_s: f64,
+    gap_value_s: f32,
     sights: Bits,
     odd: Bits,
-    gap_value_s: f32,
     /// Whether the reply was where the server used to be.
     good: Bits,
     first_odd_s: f64,
@@ -148,10 +148,10 @@ impl Series {
             vote: 1.0,
             conflicts: Bits::default(),
             gap_s: 0.0,
+            gap_value_s: 0.0,
             sights: Bits::default(),
             odd: Bits::default(),
             good: Bits::default(),
-            gap_value_s: 0.0,
             first_odd_s: t_s,
             sighting: None,
             value_s: 0.0,
@@ -256,12 +256,12 @@ impl Series {
     /// Notes what the newest reply shows apart from its error range: whether it is a sighting, and whether it alone is
     /// odd. The stamps and the common mode may be off by `doubt_s`.
     pub fn note(&mut self, t_s: f64, value_s: f64, doubt_s: f64) {
-        if self.conflicts.last() {
-            self.gap_value_s = value_s as f32;
-        }
         self.sights.push(self.sighting.is_some());
         let level_s = self.track.level_s().unwrap_or(value_s);
         (self.value_s, self.lean_s) = (value_s, value_s - level_s);
+        if self.conflicts.last() {
+            self.gap_value_s = value_s as f32;
+        }
         self.recent = self.track.recent();
         let size_s = self.finding().and_then(|f| f.size_s).filter(|_| self.track.usual.is_some());
         let is_odd = match size_s {
