@@ -183,6 +183,7 @@ mod tests {
             confidence: 0.9,
             assumption: String::new(),
             sentence: String::new(),
+            differs: false,
         }
     }
 

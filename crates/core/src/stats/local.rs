@@ -103,6 +103,8 @@ const MIN_STEP_S: f64 = 0.002;
 /// Two stamps closer than this are not used to measure a rate, because the noise of reading the clocks dominates. In
 /// seconds.
 const SHORTEST_S: f64 = 1.0;
+/// After a suspension the wall clock is set from the real-time clock, to about so many seconds.
+const RESUMED_S: f64 = 1.0;
 /// Over a longer pause, in seconds, the wander of the oscillator can look like a step.
 const WITNESS_GAP_S: f64 = 4.0 * 3600.0;
 
@@ -154,7 +156,12 @@ impl StepDetector {
         // Elapsed time comes from the raw clock, because the wall clock may be wrong.
         // 128 bits avoid an overflow, because a recording may contain any number.
         let raw = |s: &Stamp| i128::from(s.wall_ns) - i128::from(s.raw_ns);
-        let passed_s = (raw(stamp) - raw(&last)) as f64 / 1e9;
+        let raw_s = (raw(stamp) - raw(&last)) as f64 / 1e9;
+        // The monotonic clock stands still while the machine is suspended, when the kernel steers no clock.
+        let has_mono = stamp.mono_ns != 0 && last.mono_ns != 0;
+        let mono_s = stamp.mono_ns.saturating_sub(last.mono_ns) as f64 / 1e9;
+        let passed_s = if has_mono { raw_s.min(mono_s) } else { raw_s };
+        let has_slept = has_mono && raw_s - mono_s > 1.0;
         let moved_s = (i128::from(stamp.raw_ns) - i128::from(last.raw_ns)) as f64 / 1e9;
         if (0.0..SHORTEST_S).contains(&passed_s) && moved_s.abs() <= MIN_STEP_S {
             return None;
@@ -172,7 +179,8 @@ impl StepDetector {
                     Some(_) => STEER_PPM * passed_s.min(60.0) + LONG_STEER_PPM * (passed_s - 60.0).max(0.0),
                     None => 500.0 * passed_s,
                 };
-        self.doubt_s = tolerance_s.max(self.doubt_s * (-passed_s / DOUBT_TAU_S).exp());
+        let unknown_s = if has_slept { RESUMED_S } else { tolerance_s };
+        self.doubt_s = unknown_s.max(self.doubt_s * (-passed_s / DOUBT_TAU_S).exp());
         if unusual_s.abs() <= tolerance_s {
             self.learn(moved_s / passed_s, passed_s);
             return self.moving.take();
@@ -221,6 +229,19 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].step && (found[0].size_s - 0.06).abs() < 1e-6, "{found:?}");
         assert!(found[0].until_ns - found[0].from_ns < 17_000_000_000);
+    }
+
+    #[test]
+    fn no_clock_is_steered_while_the_machine_is_suspended() {
+        let mut detector = StepDetector::default();
+        // The stamps are corrected for three hours of suspension, in which the monotonic clock stood still.
+        let found = (0..400).filter_map(|k| {
+            let t_s = f64::from(k) * 16.0;
+            let slept_ns = if k < 200 { 0 } else { 10_800_000_000_000_i64 };
+            let it = stamp(t_s, -12e-6 * t_s);
+            detector.observe(&Stamp { wall_ns: it.wall_ns + slept_ns, ..it })
+        });
+        assert_eq!(found.collect::<Vec<_>>(), []);
     }
 
     #[test]

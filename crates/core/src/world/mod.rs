@@ -143,10 +143,33 @@ impl World {
         self.faults.iter().filter(of).count() as f64
     }
 
-    /// The leap indicator that servers announce.
-    fn leap(&self, t_s: f64) -> Leap {
+    /// The leap indicator that a server announces. One that smears a leap second does not announce it.
+    fn leap(&self, which: usize, t_s: f64) -> Leap {
         let soon = |fault: &Fault| matches!(*fault, Fault::Leap { at_s, .. } if (at_s - 86_400.0..at_s).contains(&t_s));
-        if self.faults.iter().any(soon) { Leap::Insert } else { Leap::None }
+        let falsely = |fault: &Fault| {
+            matches!(*fault, Fault::LeapFlag { server, from_s, until_s }
+                if server == which && (from_s..until_s).contains(&t_s))
+        };
+        let smears = |fault: &Fault| matches!(*fault, Fault::Smear { server, .. } if server == which);
+        let announces = self.faults.iter().any(soon) && !self.faults.iter().any(smears);
+        if announces || self.faults.iter().any(falsely) { Leap::Insert } else { Leap::None }
+    }
+
+    /// How long the machine has been running. Its monotonic and raw clocks begin again when it is restarted.
+    fn uptime_s(&self, t_s: f64) -> f64 {
+        let restart = |fault: &Fault| match *fault {
+            Fault::Restart { until_s, .. } if t_s >= until_s => Some(t_s - until_s + 20.0),
+            _ => None,
+        };
+        self.faults.iter().filter_map(restart).fold(86_400.0 + t_s, f64::min)
+    }
+
+    fn poll_interval_s(&self, which: usize, t_s: f64) -> f64 {
+        let of = |fault: &Fault| match *fault {
+            Fault::Interval { from_s, until_s, poll_s } if (from_s..until_s).contains(&t_s) => Some(poll_s),
+            _ => None,
+        };
+        self.faults.iter().find_map(of).unwrap_or(self.servers[which].poll_s)
     }
 
     /// The part of the local clock's error that comes from the oscillator, which the raw clock shares.
@@ -158,7 +181,10 @@ impl World {
         self.faults.iter().map(of).sum()
     }
 
-    fn server_fault_s(&self, which: usize, t_s: f64) -> f64 {
+    /// The error of a server's clock from its steps, drifts, smears and oscillations, in seconds, positive when it is
+    /// ahead of true time.
+    #[must_use]
+    pub fn server_fault_s(&self, which: usize, t_s: f64) -> f64 {
         let of = |fault: &Fault| match *fault {
             Fault::ServerStep { server, at_s, size_s } if server == which && t_s >= at_s => size_s,
             Fault::ServerDrift { server, at_s, ppm } if server == which => ppm * 1e-6 * (t_s - at_s).max(0.0),
@@ -178,6 +204,7 @@ impl World {
         let during = |f: &Fault| match *f {
             Fault::Pause { from_s, until_s }
             | Fault::Suspend { from_s, until_s }
+            | Fault::Restart { from_s, until_s }
             | Fault::Freeze { from_s, until_s } => (from_s..until_s).contains(&t_s),
             _ => false,
         };
@@ -272,7 +299,7 @@ impl Samples<'_> {
             if t_s >= self.world.duration_s {
                 return None;
             }
-            let poll_s = self.world.servers[which].poll_s;
+            let poll_s = self.world.poll_interval_s(which, t_s);
             self.next[which] += poll_s * (1.0 + self.dice.between(-1.0, 1.0) / 32.0);
             if !self.world.is_paused(t_s) && !self.world.is_absent(which, t_s) {
                 return Some((t_s, self.poll(which, t_s)));
@@ -299,7 +326,7 @@ impl Samples<'_> {
         let (stratum, upstream) = self.world.upstream(which, t_s);
         let reply = Reply {
             stratum,
-            leap: self.world.leap(t_s),
+            leap: self.world.leap(which, t_s),
             refid: RefId([10, 0, upstream, 7]),
             precision_log2: -23,
             root_delay_s: server.root_delay_s,
@@ -321,7 +348,7 @@ impl Samples<'_> {
             outcome: if lost { Outcome::Timeout } else { Outcome::Sample },
             reply: (!lost).then_some(reply),
             measure: (!lost).then_some(measure),
-            poll_s: server.poll_s,
+            poll_s: self.world.poll_interval_s(which, t_s),
             timestamping: Some(Timestamping::Kernel),
             authentication: Authentication::None,
             mode: Mode::Basic,
@@ -413,8 +440,8 @@ impl Samples<'_> {
         if !self.world.has_raw {
             return Stamp::new(wall_ns, 0, 0);
         }
-        let uptime_s = 86_400.0 + t_s - still_s;
-        let raw = ns(uptime_s + OSCILLATOR_PPM * 1e-6 * t_s + self.world.local_drift_s(t_s));
+        let uptime_s = self.world.uptime_s(t_s) - still_s;
+        let raw = ns(uptime_s + OSCILLATOR_PPM * 1e-6 * (t_s - still_s) + self.world.local_drift_s(t_s));
         let boot_ns = if self.world.has_boot { ns(suspended_s) } else { 0 };
         Stamp { boot_ns, ..Stamp::new(wall_ns, ns(uptime_s), wall_ns - raw) }
     }

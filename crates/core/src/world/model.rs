@@ -160,6 +160,32 @@ pub enum Fault {
         /// The rate in ppm, positive when the clock gains.
         ppm: f64,
     },
+    /// The machine is off, and its monotonic and raw clocks begin at zero again. `LocalStep` says how far the wall clock
+    /// is wrong afterwards.
+    Restart {
+        /// When the machine is switched off.
+        from_s: f64,
+        /// When it runs again.
+        until_s: f64,
+    },
+    /// All servers are polled at another interval.
+    Interval {
+        /// When it begins.
+        from_s: f64,
+        /// When it ends.
+        until_s: f64,
+        /// The interval.
+        poll_s: f64,
+    },
+    /// A server announces a leap second that does not occur.
+    LeapFlag {
+        /// The index of the server.
+        server: usize,
+        /// When the fault begins.
+        from_s: f64,
+        /// When the fault ends.
+        until_s: f64,
+    },
     /// The machine is suspended. Its real-time clock continues; the monotonic and raw clocks stand still.
     Suspend {
         /// When the machine is suspended.

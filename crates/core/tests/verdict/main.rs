@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test; the table is printed
 
 mod kinds;
+mod record;
 mod score;
 mod yardstick;
 
@@ -32,6 +33,10 @@ fn run(kind: &Kind, verbose: bool) -> (Score, Yardstick) {
                 "{} seed {seed}: delays {:.1?}, overlaps {:.3?}, wrong {:?}, states {:?}",
                 kind.name, one.delays, one.overlaps, one.notes, one.states
             );
+            println!("    bad events {:?}, bad gaps {:?}", one.bad_events, one.bad_gaps);
+            if std::env::var_os("VERDICT_RECORD").is_some() {
+                one.record.iter().for_each(|line| println!("    {line}"));
+            }
         }
         yard.measure(&case, kind.name.starts_with("healthy"));
         add(&mut sum, one);
@@ -51,6 +56,8 @@ fn add(sum: &mut Score, one: Score) {
     sum.bounds = (sum.bounds.0 + one.bounds.0, sum.bounds.1 + one.bounds.1);
     sum.rates.iter_mut().zip(one.rates).for_each(|(sum, one)| *sum = (sum.0 + one.0, sum.1 + one.1));
     sum.stated.extend(one.stated);
+    sum.bad_events.extend(one.bad_events);
+    sum.bad_gaps.extend(one.bad_gaps);
 }
 
 fn quantile(values: &[f64], q: f64) -> String {
@@ -215,6 +222,9 @@ fn verdicts_are_true_in_worlds_of_every_kind() {
         threads.into_iter().flat_map(|thread| thread.join().expect("a panic of a worker is one of ours")).collect()
     });
     results.sort_by_key(|(i, _)| *i);
+    for (i, (sum, _)) in results.iter().filter(|(_, (sum, _))| !sum.bad_events.is_empty() || !sum.bad_gaps.is_empty()) {
+        println!("{}: {} bad events, {} bad gaps", chosen[*i].name, sum.bad_events.len(), sum.bad_gaps.len());
+    }
     println!("seeds 1 to {}\n", seeds());
     println!(
         "| kind | server-years | wrong, inferred | wrong, proven | named | delay, median | p90 | yardstick: 6 σ / as quiet | overlap | calm |"

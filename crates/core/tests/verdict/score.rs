@@ -3,11 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use ntp_monitor_core::stats::attribution::Attribution;
+use ntp_monitor_core::stats::events::Event;
 use ntp_monitor_core::stats::verdict::{Entry, History, Kind, LocalVerdict, Sign, State, Verdict, When};
 
 use ntp_monitor_core::world::Fault;
 
 use super::kinds::{Case, Party};
+use super::record;
 
 /// A verdict may last this many polls longer than the fault: its end must be confirmed.
 const GRACE_POLLS: f64 = 8.0;
@@ -44,6 +46,12 @@ pub struct Score {
     pub notes: Vec<String>,
     /// The states from the first fault on, one for each change.
     pub states: Vec<String>,
+    /// Events of a party that overlap another one of it, or that contradict the truth.
+    pub bad_events: Vec<String>,
+    /// Proven errors of a server that were larger than its true error within the last poll interval.
+    pub bad_gaps: Vec<String>,
+    /// The history and the events, for reading.
+    pub record: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -72,9 +80,10 @@ pub fn score(case: &Case) -> Score {
     let mut open: HashMap<String, Episode> = HashMap::new();
     let mut found: Vec<Option<f64>> = vec![None; case.guilt.len()];
     let (mut changes, mut state) = (0, None);
-    let first_s = case.guilt.iter().map(|g| g.from_s).fold(f64::INFINITY, f64::min);
+    let first_s = case.guilt.iter().map(|g| g.from_s).reduce(f64::min).unwrap_or(0.0);
     let mut errors_s: VecDeque<(f64, f64)> = VecDeque::new();
     let own_poll_s = poll_of(case, Party::Own);
+    let mut events: Vec<Event> = Vec::new();
     while let Some((t_s, sample)) = samples.next_timed() {
         errors_s.push_back((t_s, samples.local_error_s()));
         while errors_s.front().is_some_and(|(at_s, _)| *at_s < t_s - own_poll_s) {
@@ -84,10 +93,13 @@ pub fn score(case: &Case) -> Score {
             score.bounds.0 += 1;
             score.bounds.1 += usize::from(samples.local_error_s().abs() <= within_s);
         }
-        if attribution.observe(&sample) != Ok(true) {
+        let is_judged = attribution.observe(&sample) == Ok(true);
+        attribution.take_events().into_iter().for_each(|event| event.upsert(&mut events));
+        if !is_judged {
             continue;
         }
         let verdict = attribution.verdict();
+        score.bad_gaps.extend(record::false_gap(case, verdict, t_s).map(|text| format!("{t_s:.0} s: {text}")));
         history.record(verdict, When(sample.at.wall_ns));
         let before = state.replace(verdict.state);
         let is_change = before.is_some_and(|before| before != verdict.state) && t_s > first_s + 1.0;
@@ -148,6 +160,8 @@ pub fn score(case: &Case) -> Score {
             score.overlaps.push(overlap(case, guilt.party, (guilt.from_s, guilt.until_s), &entries));
         }
     }
+    score.bad_events = record::bad_events(case, &events);
+    score.record = record::lines(history.entries(), &events);
     score
 }
 

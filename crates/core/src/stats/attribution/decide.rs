@@ -55,6 +55,10 @@ impl Engine {
     pub(super) fn decide(&mut self, now: &Now, voters: &[usize], silent: bool) {
         self.few_rounds = if voters.len() < MIN_SERVERS { self.few_rounds.saturating_add(1) } else { 0 };
         self.forget_repairs(voters);
+        if let Some(end_s) = self.own.returned_s.take() {
+            self.ended_s = Some(end_s);
+            self.dirty = true;
+        }
         let (bias_s, spread_s) = self.levels(voters);
         if !silent {
             let peers = self.own_peers();
@@ -75,19 +79,20 @@ impl Engine {
             !accusable.is_empty() && (votes * 2.0 >= self.votes - 1e-9 || accusable.len() * 2 >= voters.len());
         let look = if is_half && voters.len() >= MIN_SERVERS { Look::Hit(1) } else { Look::Calm };
         self.dirty |= self.torn.look(self.round, look, OPEN_AFTER).is_some();
-        let silenced = self.camps.open || self.torn.open || is_half || stayed || voters.len() < MIN_SERVERS;
+        let (split, few) = (self.smear.is_split(), voters.len() < MIN_SERVERS);
+        let silenced = self.camps.open || self.torn.open || split || is_half || stayed || few;
         let looked_at = if accusable.is_empty() { &[] } else { voters };
         let sides = Sides::of(looked_at.iter().map(|i| &*self.series[*i]));
         let evidence = Evidence { sides, bias_s, spread_s };
         for i in 0..self.series.len() {
             let was_named = self.series[i].finding().is_some_and(|f| f.named);
             // A named server stays named unless the doubt lasts.
-            let may = if was_named { !self.camps.open && !self.torn.open } else { !silenced };
+            let may = if was_named { !self.camps.open && !self.torn.open && !split } else { !silenced };
             // Nothing is decided about a server that has been silent for long, until it answers again.
             if !self.series[i].has_voice && !self.series[i].is_named_lately(now.t_s) {
                 continue;
             }
-            let may = may && (was_named && self.few_rounds <= KEPT_ROUNDS || voters.len() >= MIN_SERVERS);
+            let may = may && (was_named && self.few_rounds <= KEPT_ROUNDS || !few);
             let (named, confidence) = if may { self.weigh(i, &evidence, now) } else { (false, 0.5) };
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;
@@ -123,7 +128,8 @@ impl Engine {
         (bias_s, 1.4826 * robust::median(&mut apart))
     }
 
-    /// Starts the series of a server again that moves to where the others are: it was repaired, which is no fault.
+    /// Starts the series of a server again that moves to where the others are, or back to where it was before its level
+    /// followed a slow drift: it was repaired, which is no fault.
     fn forget_repairs(&mut self, voters: &[usize]) {
         let (bias_s, spread_s) = self.levels(voters);
         for i in voters {
@@ -135,7 +141,9 @@ impl Engine {
             let (before_s, after_s) = (level_s - bias_s, level_s + series.lean_s - bias_s);
             // A level within the root distance may be lasting asymmetry, not an error.
             let usual_s = series.latest.map_or(0.0, |l| l.lambda_s);
-            if before_s.abs() > (3.0 * spread_s).max(usual_s) && after_s.abs() < 0.5 * before_s.abs() {
+            let improves = before_s.abs() > (3.0 * spread_s).max(usual_s) && after_s.abs() < 0.5 * before_s.abs();
+            let size_s = series.sighting.map_or(series.lean_s, |s| s.size_s);
+            if improves || series.track.returns(size_s) {
                 series.start_again();
             }
         }
@@ -225,6 +233,9 @@ impl Engine {
         }
         let moved_s = series.sighting.map_or(finding.size_s.unwrap_or(series.lean_s), |s| s.size_s);
         let (size_s, score) = (moved_s.abs(), series.sighting.map_or(1.0, |s| s.score));
+        if !finding.named && self.smear.explains(finding, size_s, self.period_s) {
+            return (false, 0.5);
+        }
         let Some(usual) = series.track.usual.filter(|_| finding.named || size_s > self.own.unrest_s) else {
             return (false, 0.5);
         };
@@ -291,7 +302,10 @@ impl Engine {
     }
 
     fn names_own(&self, voters: &[usize], now: &Now, doubtful: bool) -> bool {
-        let Some(finding) = self.own.finding else { return false };
+        let Some(finding) = self.own.finding.filter(|_| !self.smear.is_split()) else { return false };
+        if !finding.named && self.smear.explains(&finding, self.own.lean_s(), self.period_s) {
+            return false;
+        }
         if self.own.missed_leap_s.is_some() {
             return true;
         }
@@ -316,7 +330,8 @@ impl Engine {
         if !self.is_large_enough(limit, now) || !finding.named && !self.all_went_along(voters) {
             return false;
         }
-        let enough = voters.len() >= MIN_SERVERS || now.has_raw;
+        let recent = voters.iter().filter(|i| self.series[**i].is_recent(now.t_s, self.period_s)).count();
+        let enough = recent >= MIN_SERVERS || now.has_raw && (voters.len() < MIN_SERVERS || finding.named);
         enough && !by_path && !self.torn.open && (self.own.track.usual.is_some() || finding.named)
     }
 }

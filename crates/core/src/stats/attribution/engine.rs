@@ -11,6 +11,7 @@ use super::own::{Now, Own, Shown};
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
+use super::smear::Smear;
 use super::track::{Peers, Scratch, weight};
 use super::watch::Watch;
 use crate::stats::consensus::{Interval, MIN_SERVERS};
@@ -71,12 +72,16 @@ pub(super) struct Engine {
     /// The error ranges of the only two servers do not overlap, and since when, if they did before.
     pub apart: Watch,
     pub apart_since_s: Option<f64>,
+    /// When they last differed.
+    pub(super) apart_seen_s: f64,
     /// There were only two servers in the last round, and they agreed.
-    two_agreed: bool,
+    pub(super) two_agreed: bool,
     /// Half of the servers moved away from the others.
     pub torn: Watch,
     /// Some servers stayed with this host's clock when the others moved.
     pub camps: Watch,
+    /// Some servers smear a leap second that others insert.
+    pub smear: Smear,
     /// Most delays have increased.
     pub congested: Watch,
     pub congested_since_s: f64,
@@ -115,9 +120,11 @@ impl Engine {
             split: Watch::default(),
             apart: Watch::default(),
             apart_since_s: None,
+            apart_seen_s: 0.0,
             two_agreed: false,
             torn: Watch::default(),
             camps: Watch::default(),
+            smear: Smear::default(),
             congested: Watch::default(),
             congested_since_s: 0.0,
             ended_s: None,
@@ -229,6 +236,7 @@ impl Engine {
             }
             self.series[*i].fresh = false;
         }
+        self.look_at_smear(now, &voters);
         self.look_at_access(now, &voters);
         self.decide(now, &voters, is_silent);
         self.learn(&voters);
@@ -298,7 +306,7 @@ impl Engine {
             self.majority = None;
         }
         self.compare_two(now, &claims);
-        let silent = self.round < self.silent_until;
+        let silent = self.round < self.silent_until || self.smear.is_split();
         for (i, claim) in voters.iter().zip(&claims) {
             let series = &mut self.series[*i];
             let was_proven = series.is_proven_now();
@@ -318,20 +326,6 @@ impl Engine {
             self.dirty |= was_proven != series.is_proven_now();
         }
         self.own.prove(majority.filter(|_| !silent), jump_s);
-    }
-
-    /// Whether two servers disagree, which is known although neither is known to be wrong.
-    fn compare_two(&mut self, now: &Now, claims: &[Claim]) {
-        let look = match claims {
-            [a, b] if a.range.gap_s(&b.range) != 0.0 => super::watch::Look::Hit(1),
-            [] | [_] => super::watch::Look::Unclear,
-            _ => super::watch::Look::Calm,
-        };
-        if self.apart.is_quiet() {
-            self.apart_since_s = self.two_agreed.then_some(now.t_s - 0.5 * self.period_s);
-        }
-        self.two_agreed = claims.len() == 2 && look == super::watch::Look::Calm;
-        self.dirty |= self.apart.look(self.round, look, super::watch::OPEN_AFTER).is_some();
     }
 
     /// Whether most of the servers that are polled were heard in this round. Fewer do not show a movement of all.
@@ -371,7 +365,8 @@ impl Engine {
             self.ended_s = Some(end_s);
             self.dirty = true;
         }
-        self.dirty |= was_proven != series.finding().is_some_and(|f| f.proven);
+        // A proven error is stated with a bound, which must be that of this round.
+        self.dirty |= was_proven != series.finding().is_some_and(|f| f.proven) || series.is_proven_now();
     }
 
     /// Whether values of this round may be used to learn what is usual.
@@ -381,6 +376,7 @@ impl Engine {
             && !self.torn.open
             && !self.camps.open
             && self.own.unmoved.is_none()
+            && self.smear.is_calm()
     }
 
     fn learn(&mut self, voters: &[usize]) {

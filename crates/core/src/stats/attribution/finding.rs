@@ -268,6 +268,9 @@ impl Finding {
     }
 }
 
+/// A step decays if it loses this part of its mean size.
+const DECAYED: f64 = 0.3;
+
 /// The step or slope that was fitted to a series.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
@@ -322,7 +325,8 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> 
     let before_s = if at == 0 { first_s } else { robust[at - 1].0 };
     let before_s = before_s.max(robust[at].0 - 2.0 * span_s / robust.len() as f64);
     if !is_slope {
-        return Some(Shape { onset_s: 0.5 * (before_s + robust[at].0), size_s: value, rate: None, from_start });
+        let size_s = size_at_onset(&points[at..], value, sigma_s);
+        return Some(Shape { onset_s: 0.5 * (before_s + robust[at].0), size_s, rate: None, from_start });
     }
     let onset_s = robust[at].0;
     let late = &robust[at..];
@@ -330,6 +334,16 @@ fn shape(points: &[(f64, f64, f64)], sigma_s: f64, slow_s: f64, whole: bool) -> 
     let variance = rest / robust.len() as f64;
     let half = half(variance, slow_s, spread);
     Some(Shape { onset_s, size_s: value * (last_s - onset_s), rate: Some((value, half)), from_start })
+}
+
+/// The size of a step at its onset, where `mean` is that of all values since: a server that is slewed back is nearer
+/// later.
+fn size_at_onset(since: &[(f64, f64, f64)], mean: f64, sigma_s: f64) -> f64 {
+    let clear: Vec<f64> = since.iter().filter(|(_, _, w)| *w >= 0.5).map(|(_, y, _)| *y).collect();
+    let (Some(first), Some(last)) = (clear.first(), clear.last()) else { return mean };
+    let fallen_s = (first - last) * mean.signum();
+    let decays = fallen_s > DECAYED * mean.abs() && fallen_s > 8.0 * sigma_s && first.abs() > mean.abs();
+    if decays { *first } else { mean }
 }
 
 /// Wander makes the variance of a mean larger than white noise does, for offsets on the Internet by about this factor.
@@ -417,6 +431,15 @@ mod tests {
             let it = shape(&points(seed, |t| if t >= 6400.0 { 2e-3 } else { 0.0 }), 1e-4, 0.0, false).unwrap();
             assert!((it.onset_s - 6400.0).abs() <= 64.0 && (it.size_s - 2e-3).abs() < 1e-4, "{it:?}");
             assert_eq!(it.rate, None);
+        }
+    }
+
+    #[test]
+    fn size_of_a_step_that_decays_is_that_at_its_onset() {
+        for seed in 0..20 {
+            let decay = |t: f64| if t >= 3000.0 { 0.2 * (-(t - 3000.0) / 2400.0).exp() } else { 0.0 };
+            let it = shape(&points(seed, decay), 1e-4, 0.0, false).unwrap();
+            assert!(it.rate.is_none() && (it.size_s - 0.2).abs() < 0.01, "{it:?}");
         }
     }
 

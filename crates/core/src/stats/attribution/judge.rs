@@ -1,7 +1,5 @@
 //! Builds the verdict from what the engine decided. `reasons` writes its reason and assumption.
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::decide::SURE;
@@ -22,7 +20,7 @@ use crate::stats::verdict::{
 /// The raw clock and the servers agree on the size of a step to within this, in seconds.
 const SAME_STEP_S: f64 = 0.005;
 /// The raw clock and the servers may place the same event up to this many rounds apart …
-const NEAR: f64 = 6.0;
+pub(super) const NEAR: f64 = 6.0;
 /// … and if the sizes match, the servers may show a step so many rounds later, because polls can be lost.
 const FOUND_WITHIN: f64 = 32.0;
 /// Free drift that the numbers of a verdict allow for until they are refreshed, in s/s.
@@ -38,15 +36,17 @@ pub(super) struct Local {
     /// By how much at least, in seconds, positive when it is slow.
     at_least_s: f64,
     /// The raw clock shows the same step.
-    witnessed: bool,
+    pub witnessed: bool,
     /// The raw clock shows the same step, and the servers still show the error.
     pub proven_by_raw: bool,
     kind: Option<Kind>,
     since: Option<When>,
+    /// It began with a restart of the machine, and `since` is true time, which a clock that is behind has not reached.
+    pub after_restart: bool,
     rate_ppm: Option<(f64, f64)>,
     /// Why there is no decision although something moved.
     pub undecided: Option<String>,
-    undecided_since: Option<When>,
+    pub undecided_since: Option<When>,
 }
 
 /// What is known of one server.
@@ -78,6 +78,7 @@ pub(super) struct Case {
 impl Attribution {
     pub(super) fn judge(&mut self) {
         self.date_findings();
+        self.date_restart();
         let case = self.case();
         let state = self.state(&case);
         let local = self.local_verdict(&case, state);
@@ -100,6 +101,7 @@ impl Attribution {
             majority: case.majority,
             reason,
             sentence,
+            differs: self.differs(&case, state),
             suspended: state != State::LocalWrong && self.engine.own.is_suspect(),
         };
         let now = When(self.timeline.wall_ns(self.last_s));
@@ -119,7 +121,7 @@ impl Attribution {
         }
     }
 
-    fn onset(&self, finding: &Finding) -> When {
+    pub(super) fn onset(&self, finding: &Finding) -> When {
         finding.since.map_or_else(|| self.when(finding.since_s), |(_, when)| when)
     }
 
@@ -148,7 +150,7 @@ impl Attribution {
         let accused = case.servers.iter().any(|s| s.accused);
         match () {
             () if case.heard == 0 => State::Undecidable,
-            () if case.local.undecided.is_some() => State::Undecidable,
+            () if case.local.undecided.is_some() || engine.smear.is_split() => State::Undecidable,
             () if case.local.wrong => State::LocalWrong,
             () if accused => State::ServerWrong,
             () if case.heard < MIN_SERVERS || engine.split.open => State::Undecidable,
@@ -158,61 +160,12 @@ impl Attribution {
         }
     }
 
-    /// When the verdict began to be true: the latest onset among what it did not name before. If it names nothing new,
-    /// the time at which something ended. If it names the same as before, the time of the last verdict, refined if its
-    /// onset was.
-    fn since(&self, case: &Case, state: State, local: &LocalVerdict, servers: &[ServerVerdict]) -> When {
-        // A clock that was set back has not reached the time of the onset again.
-        let set_at = local.since.filter(|_| case.local.witnessed);
-        let now = self.when(self.last_s).max(set_at.unwrap_or(When(i64::MIN)));
-        let before = &self.verdict;
-        let (was, is) = (accusations(before.state, &before.servers), accusations(state, servers));
-        let was_local = before.state == State::LocalWrong;
-        if before.state == state && was.iter().map(Accusation::subject).eq(is.iter().map(Accusation::subject)) {
-            let kept = before.since.unwrap_or(now);
-            let refined =
-                latest_onset(local, servers).filter(|_| latest_onset(&before.local, &before.servers) == Some(kept));
-            return refined.unwrap_or(kept).min(now);
-        }
-        let named: HashSet<_> = was.iter().map(Accusation::subject).collect();
-        let new = is.iter().filter(|it| !named.contains(&it.subject())).filter_map(|it| it.since);
-        let new = new.chain(local.since.filter(|_| !was_local)).max();
-        let undecided = || case.local.undecided_since.or_else(|| self.parted_since());
-        let began = new.or_else(|| if state == State::Undecidable { undecided() } else { None });
-        let ended = self.engine.ended_s.filter(|_| state != State::Undecidable).map(|t_s| self.when(t_s));
-        let fallback = if before.since.is_none() { self.first_when() } else { now };
-        began.or(ended.filter(|e| before.since.is_some_and(|since| *e > since))).unwrap_or(fallback).min(now)
-    }
-
-    /// When a server fell silent that is no longer named because of that.
-    fn fell_silent_s(&self, state: State, servers: &[ServerVerdict]) -> Option<f64> {
-        let is: Vec<_> = accusations(state, servers).iter().filter(|a| !a.of_path).map(Accusation::subject).collect();
-        let was = accusations(self.verdict.state, &self.verdict.servers);
-        let gone = was.iter().filter(|a| !a.of_path && !is.contains(&a.subject()));
-        let gone: Vec<_> = gone.map(|a| (a.server, a.address)).collect();
-        if gone.is_empty() {
-            return None;
-        }
-        let is_gone = |s: &&Series| s.reach.is_lost() && gone.contains(&(&*s.ident.name, s.address));
-        let series = self.engine.series.iter().map(|series| &**series);
-        series.filter(is_gone).map(|s| s.reach.since_s).reduce(f64::min)
-    }
-
-    /// When the first server of an undecided group moved away.
-    fn parted_since(&self) -> Option<When> {
-        let is_parted = self.engine.torn.open || self.engine.camps.open;
-        let findings = self.engine.series.iter().filter_map(|s| s.finding());
-        findings.map(|f| self.onset(f)).min().filter(|_| is_parted)
-    }
-
-    fn first_when(&self) -> When {
-        let first_s = self.engine.series.iter().map(|s| s.first_s).fold(f64::INFINITY, f64::min);
-        self.when(if first_s.is_finite() { first_s } else { self.last_s })
-    }
-
     fn local(&self, heard: usize) -> Local {
         let own = &self.engine.own;
         let mut it = Local::default();
+        if self.engine.smear.is_split() {
+            return it;
+        }
         if let Some(unmoved) = own.unmoved.filter(|_| self.is_of_all()) {
             it.undecided = Some(unmoved_text(unmoved.size_s, heard));
             it.undecided_since = Some(self.when(unmoved.since_s));
@@ -222,13 +175,16 @@ impl Attribution {
         let estimate_s = self.estimate().filter(|_| heard >= MIN_SERVERS);
         it.at_least_s = estimate_s.map_or(0.0, |now_s| own.at_least_s(self.witness.moved_s(), now_s));
         it.proven = it.at_least_s != 0.0;
-        it.since = Some(self.onset(&finding));
+        let after_restart = self.onset_of_restart(&finding);
+        it.after_restart = after_restart.is_some();
+        it.since = after_restart.or_else(|| Some(self.onset(&finding)));
         it.kind = Some(finding.kind);
         it.rate_ppm = finding.rate.map(|(rate, half)| (rate * 1e6, half * 1e6));
         // The onset by the wall clock as it is set now.
         let onset = Some(self.when(finding.since_s));
-        if finding.kind == Kind::Frequency {
-            if self.is_smear(it.rate_ppm, it.since) {
+        let smears = self.engine.smear.is_of_all(&finding, self.engine.period_s);
+        if finding.kind == Kind::Frequency || smears {
+            if smears || self.is_smear(it.rate_ppm, it.since) {
                 it.kind = Some(Kind::Smear);
             }
         } else if let Some(step) = finding.size_s.and_then(|size_s| self.matching_step(size_s, onset)) {
@@ -397,7 +353,7 @@ impl Attribution {
             server: Arc::clone(&series.ident.name),
             address: series.address,
             class,
-            gap_s: it.proven.then_some(series.gap_s.abs()),
+            gap_s: it.proven.then(|| series.proven_gap_s().abs()),
             size_s: it.size_s,
             rate_ppm: it.rate_ppm,
             since: it.since,
@@ -470,29 +426,4 @@ fn confidence(state: State, case: &Case) -> f64 {
         State::Path | State::Consistent => 0.9,
         State::Undecidable => 0.0,
     }
-}
-
-/// What a verdict blames on one server: its clock is wrong, or only its path is.
-struct Accusation<'a> {
-    server: &'a str,
-    address: Option<SocketAddr>,
-    of_path: bool,
-    since: Option<When>,
-}
-
-impl<'a> Accusation<'a> {
-    /// What is accused, without the onset, which may change.
-    fn subject(&self) -> (&'a str, Option<SocketAddr>, bool) {
-        (self.server, self.address, self.of_path)
-    }
-}
-
-fn accusations(state: State, servers: &[ServerVerdict]) -> Vec<Accusation<'_>> {
-    let blamed = servers.iter().filter(|s| s.blamed);
-    let of_path = |s: &ServerVerdict| state == State::Path || s.kind == Some(Kind::Unreachable);
-    blamed.map(|s| Accusation { server: &s.server, address: s.address, of_path: of_path(s), since: s.since }).collect()
-}
-
-fn latest_onset(local: &LocalVerdict, servers: &[ServerVerdict]) -> Option<When> {
-    servers.iter().filter(|s| s.blamed).filter_map(|s| s.since).chain(local.since).max()
 }

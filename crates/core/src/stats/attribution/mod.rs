@@ -20,13 +20,17 @@ mod finding;
 mod grain;
 mod journal;
 mod judge;
+mod means;
 mod noise;
 mod own;
+mod pair;
 mod proof;
 mod reasons;
 mod robust;
 pub(super) mod saved;
 mod series;
+mod since;
+mod smear;
 mod timeline;
 mod track;
 mod values;
@@ -75,6 +79,8 @@ pub struct Attribution {
     witness: Witness,
     /// A jump of the clocks that may be a suspension or a leap second; the next reply decides.
     pending: Option<Jump>,
+    /// The last restart of the machine.
+    restart: Option<clock::Restart>,
     independence: Independence,
     /// The sources that the votes were counted from.
     #[serde(skip)]
@@ -107,6 +113,7 @@ impl Attribution {
             timeline: Timeline::default(),
             witness: Witness::default(),
             pending: None,
+            restart: None,
             independence: Independence::of(&[]),
             counted: Vec::new(),
             last_s: 0.0,
@@ -236,9 +243,10 @@ impl Attribution {
         self.engine.advance(t_s, &now);
         self.watch_clock(sample, t_s, restarted, i);
         self.engine.polled(i, t_s, sample.poll_s);
-        let moved_s = self.witness.moved_s();
+        let (moved_s, since_noon_s) = (self.witness.moved_s(), self.since_noon_s());
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);
+        series.note_leap(since_noon_s);
         let was_lost = series.reach.is_lost();
         match (&sample.outcome, &sample.measure) {
             (Outcome::Sample, Some(m)) => {
@@ -276,7 +284,12 @@ impl Attribution {
             has_raw: self.witness.is_present(),
             near_leap: near_midnight && crate::stats::leap::is_leap_date_near(unix_s),
             doubt_s: self.witness.doubt_s(),
+            since_noon_s: self.since_noon_s(),
         }
+    }
+
+    fn since_noon_s(&self) -> Option<f64> {
+        crate::stats::leap::since_noon_s(self.last_wall_ns.div_euclid(1_000_000_000)).map(|s| s as f64)
     }
 
     /// The series of a sample. A sample without an address belongs to the first series of its name.

@@ -39,6 +39,8 @@ pub(super) struct Now {
     pub near_leap: bool,
     /// The smallest step that the raw clock would have shown, in seconds.
     pub doubt_s: Option<f64>,
+    /// Seconds since the noon at which a smear of a leap second began, if this may be the day.
+    pub since_noon_s: Option<f64>,
 }
 
 /// All servers moved together although the raw clock shows that this host's clock was not set.
@@ -100,6 +102,9 @@ pub(super) struct Own {
     pub proof: Option<Interval>,
     pub finding: Option<Finding>,
     pub unmoved: Option<Unmoved>,
+    /// When an undecided jump was over, in this round.
+    #[serde(skip)]
+    pub returned_s: Option<f64>,
     /// A leap second that this host missed, as a movement of the common mode.
     pub missed_leap_s: Option<f64>,
     /// The machine was restarted since the last round. Its raw clock began again, so it does not show how far this
@@ -131,6 +136,7 @@ impl Default for Own {
             proof: None,
             finding: None,
             unmoved: None,
+            returned_s: None,
             missed_leap_s: None,
             restarted: false,
         }
@@ -189,7 +195,7 @@ impl Own {
         if is_jump && !silent && !restarted && by_most {
             self.note_jump(now, unusual_s, before_s, passed_s);
         }
-        self.end_jump(common_s);
+        self.end_jump(common_s, now.t_s - 0.5 * passed_s);
         // The same twice in a row is a rate and no jump.
         let unusual = unusual_s / passed_s;
         let repeats = loose > 0.0 && (0.6..1.6).contains(&(unusual / self.last_unusual));
@@ -240,7 +246,7 @@ impl Own {
     }
 
     /// Ends an undecided jump once the common mode is back where it was or where it usually is, or goes on drifting.
-    fn end_jump(&mut self, common_s: f64) {
+    fn end_jump(&mut self, common_s: f64, at_s: f64) {
         let usual_s = self.track.usual.map(|usual| usual.level_s);
         if let Some(unmoved) = &mut self.unmoved {
             let is_at = |place_s: f64| (common_s - place_s).abs() < 0.3 * unmoved.size_s.abs();
@@ -249,7 +255,12 @@ impl Own {
             let drifts = (common_s - unmoved.before_s).abs() > 2.0 * unmoved.first_s.abs();
             if back || drifts {
                 self.unmoved = None;
-            } else {
+            }
+            if back && self.finding.is_none_or(|f| !f.named) {
+                // The movement that was undecided is over, and with it what it looked like.
+                (self.finding, self.sights, self.conflicts) = (None, Bits::default(), Bits::default());
+                self.returned_s = Some(at_s);
+            } else if let Some(unmoved) = &mut self.unmoved {
                 unmoved.size_s = common_s - unmoved.before_s;
             }
         }
@@ -265,6 +276,14 @@ impl Own {
         self.conflicts.push(least_s > 0.0);
         // Some replies may be older than a jump of this round, so that the proof must be clearly larger than it.
         self.proof = Some(majority).filter(|_| least_s > 0.0 && least_s >= 1.5 * jump_s.abs());
+    }
+
+    /// Nothing that was proven or seen of this host's clock counts any longer.
+    pub fn forget_proof(&mut self) {
+        (self.conflicts, self.proof, self.missed_leap_s, self.unmoved) = (Bits::default(), None, None, None);
+        if let Some(finding) = &mut self.finding {
+            finding.proven = false;
+        }
     }
 
     pub fn is_proven(&self) -> bool {
@@ -391,7 +410,8 @@ mod tests {
     fn fastest(seed: u64, times_s: impl Iterator<Item = f64>) -> f64 {
         let (mut own, mut dice, mut fastest) = (Own::default(), Dice::new(seed), 0.0_f64);
         for t_s in times_s {
-            let now = Now { t_s, moved_s: 0.0, has_raw: true, near_leap: false, doubt_s: Some(2e-3) };
+            let now =
+                Now { t_s, moved_s: 0.0, has_raw: true, near_leap: false, doubt_s: Some(2e-3), since_noon_s: None };
             let (common_s, spread_s) = (2e-4 * dice.normal(), 2e-4);
             own.follow(&now, Shown { common_s, spread_s, excess_s: 0.0, by_most: true, period_s: 16.0 }, false);
             fastest = fastest.max(if t_s > 3600.0 { own.rate.abs() } else { 0.0 });

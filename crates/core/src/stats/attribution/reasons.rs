@@ -16,6 +16,9 @@ impl Attribution {
             State::Undecidable => self.undecidable_reason(case),
             State::Path => path_reason(servers, self.engine.congested.open),
             State::Consistent => consistent_reason(case, local),
+            State::LocalWrong if self.engine.own.missed_leap_s.is_some_and(|size_s| size_s > 0.0) => {
+                "this host inserted a leap second and the servers did not".into()
+            }
             State::LocalWrong if self.engine.own.missed_leap_s.is_some() => {
                 "all servers inserted or removed a leap second and this host did not".into()
             }
@@ -36,6 +39,9 @@ impl Attribution {
     fn undecidable_reason(&self, case: &Case) -> String {
         if case.heard == 0 && !self.engine.series.is_empty() {
             return "No server answers, so no clock can be judged.".into();
+        }
+        if self.engine.smear.is_split() {
+            return self.engine.smear_text();
         }
         if let Some(why) = &case.local.undecided {
             return format!("Undecidable: {why}.");
@@ -60,28 +66,6 @@ impl Attribution {
         }
         let by_movement = !self.engine.split.open;
         format!("Undecidable: no majority of the servers agrees{}.{shared}", self.groups(by_movement))
-    }
-
-    /// By how much the only two servers that are heard differ, if their error ranges do not overlap.
-    fn apart_text(&self) -> Option<String> {
-        let heard: Vec<usize> = (0..self.engine.series.len()).filter(|i| self.is_heard(*i)).collect();
-        let [a, b] = heard[..] else { return None };
-        let offset_s = |i: usize| {
-            self.engine.series[i].offset_at(self.engine.round_s, self.witness.moved_s(), self.engine.own.rate)
-        };
-        let apart_s = (offset_s(a)? - offset_s(b)?).abs();
-        self.engine.apart.open.then(|| {
-            let name = |i: usize| &self.engine.series[i].ident.name;
-            let since = self.engine.apart_since_s.map(|since_s| self.when(since_s));
-            format!(
-                "Undecidable: {} and {} differ by {}{}. At least one of them is wrong, but with 2 servers it cannot be \
-                 identified. Configure at least three, better four.",
-                name(a),
-                name(b),
-                seconds(apart_s),
-                since.map_or_else(String::new, |since| format!(" since {since}"))
-            )
-        })
     }
 
     /// Lists the groups of servers that agree with each other, by their error ranges or by their movements.

@@ -19,6 +19,7 @@ use crate::sample::{Authentication, Outcome, ServerIdent};
 use crate::stats::consensus::Interval;
 use crate::stats::events::ServerWatch;
 use crate::stats::independence::Witness;
+use crate::stats::verdict::Kind;
 
 /// Replies over which odd ones are counted: two proofs, or four that stand out, are a finding.
 const OF_REPLIES: u32 = 14;
@@ -70,6 +71,8 @@ pub(super) struct Series {
     silence: Option<Box<(String, String)>>,
     /// The server answers, but calls itself unsynchronised.
     pub unsynchronised: bool,
+    /// It announced a leap second that it inserts.
+    pub inserts: bool,
     /// How its last offset was authenticated.
     pub authentication: Option<Authentication>,
     pub first_s: f64,
@@ -97,8 +100,10 @@ pub(super) struct Series {
     pub vote: f64,
     /// Whether the reply's error range missed the majority's.
     pub conflicts: Bits,
-    /// By how much the last of these missed it, in seconds, positive when the server is ahead.
+    /// By how much the last of these missed it, in seconds, positive when the server is ahead, and the value of the series
+    /// then.
     pub gap_s: f64,
+    gap_value_s: f32,
     sights: Bits,
     odd: Bits,
     /// Whether the reply was where the server used to be.
@@ -125,6 +130,7 @@ impl Series {
             reach: Reach::new(t_s),
             silence: None,
             unsynchronised: false,
+            inserts: false,
             authentication: None,
             first_s: t_s,
             last_poll_s: f64::NEG_INFINITY,
@@ -142,6 +148,7 @@ impl Series {
             vote: 1.0,
             conflicts: Bits::default(),
             gap_s: 0.0,
+            gap_value_s: 0.0,
             sights: Bits::default(),
             odd: Bits::default(),
             good: Bits::default(),
@@ -228,12 +235,6 @@ impl Series {
         }
     }
 
-    /// Whether it was measured recently enough to take part in a round.
-    pub fn votes(&self, t_s: f64, period_s: f64) -> bool {
-        let patience_s = 6.0 * self.interval_s().unwrap_or(4.0 * period_s).max(period_s);
-        !self.reach.is_lost() && !self.unsynchronised && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
-    }
-
     /// The offset as it is now, in seconds: the last one corrected by how far this host's clock was set and steered
     /// since, and by `rate` s/s of free drift.
     pub fn offset_at(&self, t_s: f64, moved_s: f64, rate: f64) -> Option<f64> {
@@ -258,6 +259,9 @@ impl Series {
         self.sights.push(self.sighting.is_some());
         let level_s = self.track.level_s().unwrap_or(value_s);
         (self.value_s, self.lean_s) = (value_s, value_s - level_s);
+        if self.conflicts.last() {
+            self.gap_value_s = value_s as f32;
+        }
         self.recent = self.track.recent();
         let size_s = self.finding().and_then(|f| f.size_s).filter(|_| self.track.usual.is_some());
         let is_odd = match size_s {
@@ -301,11 +305,23 @@ impl Series {
         self.conflicts.count(OF_REPLIES) >= PROOFS
     }
 
-    /// Whether a proof still holds: a steady fault must show it in the newest replies, an intermittent one among the
-    /// last [`OF_REPLIES`].
+    /// Whether a proof still holds: a steady fault must show it in the newest replies and not have gone away since, an
+    /// intermittent one among the last [`OF_REPLIES`].
     pub fn is_proven_now(&self) -> bool {
         let lasts = |f: &Finding| f.proven && (f.bad_share.is_some() || self.conflicts.count(NEWEST_REPLIES) > 0);
-        self.is_proven() && self.finding().is_some_and(lasts)
+        self.is_proven() && self.finding().is_some_and(lasts) && self.proven_gap_s() != 0.0
+    }
+
+    /// By how much the server is proven wrong now, in seconds, positive when it is ahead: what the last proof showed less
+    /// what the newest reply has come back since, in which a queue can hide half of itself. Bad replies that come and go
+    /// are off by what they proved.
+    pub fn proven_gap_s(&self) -> f64 {
+        if self.finding().is_some_and(|f| f.kind == Kind::Intermittent) || self.conflicts.last() {
+            return self.gap_s;
+        }
+        let hidden_s = self.excess_s().max(0.0) / 2.0;
+        let back_s = ((f64::from(self.gap_value_s) - self.value_s) * self.gap_s.signum() + hidden_s).max(0.0);
+        self.gap_s.signum() * (self.gap_s.abs() - back_s).max(0.0)
     }
 
     /// Whether the newest reply shows nothing wrong: only such replies teach.
@@ -379,7 +395,8 @@ impl Series {
     /// What was wrong with it when it was last compared with the others.
     pub fn last_seen(&self) -> Option<LastSeen> {
         let finding = self.finding().filter(|f| f.told)?;
-        let (size_s, is_least) = if self.is_proven_now() { (Some(self.gap_s), true) } else { (finding.size_s, false) };
+        let (size_s, is_least) =
+            if self.is_proven_now() { (Some(self.proven_gap_s()), true) } else { (finding.size_s, false) };
         let ahead_s = size_s.filter(|_| !finding.comes_back());
         Some(LastSeen { ahead_s, is_least, at_s: self.track.newest_at_s()? })
     }

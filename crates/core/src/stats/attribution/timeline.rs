@@ -30,8 +30,10 @@ const TOLERATED_S: f64 = 30.0;
 const LEAP_AHEAD_S: f64 = 3600.0;
 /// A sample may be later than the last one by this many poll intervals without confirmation, because polls can be lost.
 const INTERVALS_AHEAD: f64 = 4.0;
-/// So many samples in a row that are behind show that the wall clock was set back; the last of them is taken.
+/// So many samples in a row that are behind show that the wall clock was set back; the last of them is taken. If the
+/// monotonic clock began again too, fewer suffice: late samples of the same boot are behind on both clocks by the same.
 const GIVE_IN: u32 = 8;
+const GIVE_IN_RESTARTED: u32 = 2;
 
 /// Where a sample belongs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +89,9 @@ impl Timeline {
         let (passed_s, restarted) = passed(&last, stamp, wall_s);
         if passed_s < -TOLERATED_S {
             self.behind_in_row += 1;
-            if self.behind_in_row < GIVE_IN {
+            let mono_s = stamp.mono_ns.saturating_sub(last.mono_ns) as f64 / 1e9;
+            let is_restart = last.mono_ns != 0 && stamp.mono_ns != 0 && (wall_s - mono_s).abs() > TOLERATED_S;
+            if self.behind_in_row < if is_restart { GIVE_IN_RESTARTED } else { GIVE_IN } {
                 return Place::Behind;
             }
             // All samples are behind: the clock was set back, so continue from here.
@@ -152,6 +156,16 @@ mod tests {
         let mut line = Timeline::default();
         line.place(&stamp(1e6, 5000.0), 64.0);
         assert_eq!(line.place(&stamp(1e6 + 90.0, 20.0), 64.0), Place::At { t_s: 90.0, restarted: true });
+    }
+
+    #[test]
+    fn another_boot_with_an_earlier_wall_clock_is_a_restart() {
+        let mut line = Timeline::default();
+        line.place(&stamp(1e6, 5000.0), 64.0);
+        assert_eq!(line.place(&stamp(1e6 - 100.0, 4900.0), 64.0), Place::Behind, "a late sample of the same boot");
+        assert_eq!(line.place(&stamp(1e6 + 20.0, 5020.0), 64.0), at(20.0));
+        assert_eq!(line.place(&stamp(1e6 - 3500.0, 20.0), 64.0), Place::Behind);
+        assert_eq!(line.place(&stamp(1e6 - 3490.0, 30.0), 64.0), Place::At { t_s: 21.0, restarted: true });
     }
 
     #[test]

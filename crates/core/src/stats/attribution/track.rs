@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bits::{self, Bits};
+use super::means::{Bound, mean};
 use super::noise::{self, Sigmas, WINDOWS};
 use super::robust;
 use super::values::{KEPT, Value, Values};
@@ -22,6 +23,10 @@ const LEAST_AFTER_TROUBLE: usize = 64;
 const SIGMAS: f64 = 8.0;
 /// A movement this many times larger than what a single value shows is over if the newest value does not show it.
 const CLEAR: f64 = 2.5;
+/// A movement leads back if at most this part of it is missing or too much.
+const BACK: f64 = 0.3;
+/// The first level is that of so many values.
+const KNOWN: usize = 64;
 /// A level of fewer values than this is trusted less.
 const YOUNG: f64 = 64.0;
 /// A movement within so many times what the level usually moves is wander.
@@ -93,6 +98,8 @@ pub(super) struct Track {
     /// How far the level moves in half of [`KEPT`] values, root mean square, and the count and the level when that was
     /// last measured.
     wander_s: f32,
+    /// The level that was known first, not a number before. It stays while the level follows a slow drift.
+    home_s: f32,
     waypoint: Option<(u32, f64)>,
 }
 
@@ -132,6 +139,7 @@ impl Track {
             troubled: false,
             ended_s: f64::NEG_INFINITY,
             wander_s: 0.0,
+            home_s: f32::NAN,
             waypoint: None,
         }
     }
@@ -290,7 +298,17 @@ impl Track {
             sigmas,
             values: count,
         });
+        if count >= KNOWN && self.home_s.is_nan() {
+            self.home_s = (self.anchor_s + level) as f32;
+        }
         self.note_wander(self.anchor_s + level);
+    }
+
+    /// Whether a movement by `size_s` leads back to where the series was at first, before its level followed a drift.
+    pub fn returns(&self, size_s: f64) -> bool {
+        // False while the first level is not known, which is not a number.
+        let is_home = |usual: Usual| (usual.level_s + size_s - f64::from(self.home_s)).abs() < BACK * size_s.abs();
+        self.usual.is_some_and(is_home)
     }
 
     /// Learns how far the level moves by itself.
@@ -415,7 +433,7 @@ impl Track {
         all.reverse();
         let is_beyond = |y_s: f64, limit_s: f64| y_s * size_s.signum() > limit_s;
         let mut last = all.iter().rposition(|(_, y_s)| is_beyond(*y_s, 0.5 * size_s.abs()))?;
-        let least_s = (4.0 * self.sigma_s()).max(0.02 * size_s.abs());
+        let least_s = (0.02 * size_s.abs()).clamp(4.0 * self.sigma_s(), 8.0 * self.sigma_s());
         let is_rest = |(t_s, y_s): &(f64, f64)| *t_s <= seen_s && is_beyond(*y_s, least_s);
         if let Some(end) = all.iter().rposition(is_rest).filter(|end| *end >= last + SLOWLY) {
             let rest = all[last + 1..=end].iter().filter(|it| is_rest(it)).count();
@@ -442,53 +460,6 @@ fn reduced(y: f64, x_s: f64, excess_s: f64) -> f64 {
 pub(super) fn weight(x_s: f64, excess_s: f64) -> f64 {
     let ratio = x_s.max(0.0) / (0.7 * excess_s);
     1.0 / (1.0 + ratio * ratio)
-}
-
-/// The weighted mean of the newest values, with the largest and the smallest limited. Of two values, the smaller one if
-/// both have the same sign, otherwise zero.
-fn mean(values: &[f64], weights: &[f64]) -> f64 {
-    if let [a, b] = *values {
-        return if a * b <= 0.0 { 0.0 } else { a.signum() * a.abs().min(b.abs()) };
-    }
-    let mut sorted = [0.0; 32];
-    let sorted = &mut sorted[..values.len()];
-    sorted.copy_from_slice(values);
-    sorted.sort_unstable_by(f64::total_cmp);
-    let spare = (values.len() / 8).max(1);
-    let (low, high) = (sorted[spare], sorted[values.len() - 1 - spare]);
-    let (sum, of) =
-        values.iter().zip(weights).fold((0.0, 0.0), |(sum, of), (v, w)| (sum + w * v.clamp(low, high), of + w));
-    sum / of
-}
-
-/// An upper bound of the magnitude of [`mean`], without sorting.
-#[derive(Default)]
-struct Bound {
-    values: usize,
-    /// How many are below zero.
-    negative: usize,
-    /// Sums of the weights, and of the weighted magnitudes.
-    weight: f64,
-    magnitude: f64,
-}
-
-impl Bound {
-    /// Takes the values that have been added since the last call.
-    fn extend(&mut self, values: &[f64], weights: &[f64]) {
-        for (value, weight) in values.iter().zip(weights).skip(self.values) {
-            self.negative += usize::from(*value < 0.0);
-            self.weight += weight;
-            self.magnitude += weight * value.abs();
-        }
-        self.values = values.len();
-    }
-
-    fn of_mean(&self) -> f64 {
-        let spare = (self.values / 8).max(1);
-        // With enough values on both sides of zero, limiting the extremes makes no magnitude larger.
-        let is_mixed = self.negative > spare && self.values - self.negative > spare;
-        if is_mixed { self.magnitude / self.weight } else { f64::INFINITY }
-    }
 }
 
 /// Whether the newest values of a long window still show the movement that its mean shows.

@@ -35,10 +35,15 @@ pub(in crate::stats) struct Times {
     pub ended: When,
 }
 
+/// No finding is dated back by more than this, in nanoseconds. Findings that ended earlier are forgotten.
+const REOPENED_WITHIN_NS: i64 = 4 * 86_400_000_000_000;
+
 /// The findings that have begun and not ended.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::stats) struct Tracker {
     open: Vec<Open>,
+    /// The last one that ended, of each subject, and its end. A finding that begins before it may be the same.
+    closed: Vec<(Open, When)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,7 +66,7 @@ impl Tracker {
         }
         for finding in current {
             let known = before.get_mut(&matter(&finding.event)).and_then(Vec::pop);
-            self.open.push(match known {
+            let open = match known {
                 // An onset before the first report refines the known finding.
                 Some(mut open) if finding.event.start <= open.seen => {
                     open.refine(finding, events);
@@ -70,17 +75,56 @@ impl Tracker {
                 known => {
                     // A later onset is another finding.
                     events.extend(known.map(|open| open.end(finding.event.start)));
-                    events.push(finding.event.clone());
-                    let peak_s = finding.error_s;
-                    Open { reported: finding.clone(), latest: finding, seen: times.now, peak_s }
+                    self.reopen(&finding, events).unwrap_or_else(|| {
+                        events.push(finding.event.clone());
+                        Open::new(finding, times.now)
+                    })
                 }
-            });
+            };
+            self.open.push(open);
         }
-        events.extend(before.into_values().flatten().map(|open| open.end(times.ended)));
+        for open in before.into_values().flatten() {
+            self.close(open, times, events);
+        }
+    }
+
+    fn close(&mut self, open: Open, times: Times, events: &mut Vec<Event>) {
+        let subject = matter(&open.latest.event);
+        let is_recent = |end: When| times.now.0.saturating_sub(end.0) < REOPENED_WITHIN_NS;
+        self.closed.retain(|(other, end)| is_recent(*end) && matter(&other.latest.event) != subject);
+        let event = open.end(times.ended);
+        let reported = open.latest.clone();
+        self.closed.push((Open { reported, ..open }, event.end.unwrap_or(times.ended)));
+        events.push(event);
+    }
+
+    /// The finding that has ended and that `finding` continues: its onset is before the first report of that one. A
+    /// later onset before its end shows that it ended then.
+    fn reopen(&mut self, finding: &Finding, events: &mut Vec<Event>) -> Option<Open> {
+        let (subject, start) = (matter(&finding.event), finding.event.start);
+        let is_it = |(open, end): &(Open, When)| matter(&open.latest.event) == subject && *end > start;
+        let i = self.closed.iter().position(is_it)?;
+        let (mut open, _) = self.closed.swap_remove(i);
+        if start > open.seen {
+            events.push(open.end(start));
+            return None;
+        }
+        open.latest = finding.clone();
+        events.push(Event { replaces: open.replaced(), ..finding.event.clone() });
+        open.reported = open.latest.clone();
+        open.peak_s = open.peak_s.max(finding.error_s);
+        Some(open)
     }
 }
 
 impl Open {
+    fn new(finding: Finding, now: When) -> Self {
+        // A clock that is behind has not reached the onset yet.
+        let seen = now.max(finding.event.start);
+        let peak_s = finding.error_s;
+        Self { reported: finding.clone(), latest: finding, seen, peak_s }
+    }
+
     fn refine(&mut self, finding: Finding, events: &mut Vec<Event>) {
         if finding.error_s < ENDING_BELOW * self.peak_s {
             return;
@@ -108,9 +152,9 @@ impl Open {
         Some(key(&self.reported)).filter(|reported| *reported != key(&self.latest))
     }
 
-    fn end(self, at: When) -> Event {
+    fn end(&self, at: When) -> Event {
         let end = Some(at.max(self.latest.event.start));
-        Event { end, replaces: self.replaced(), ..self.latest.event }
+        Event { end, replaces: self.replaced(), ..self.latest.event.clone() }
     }
 }
 
@@ -184,6 +228,19 @@ mod tests {
         ]);
         let spans: Vec<_> = kept.iter().map(|event| (event.start, event.end)).collect();
         assert_eq!(spans, [(When(95), Some(When(480))), (When(480), None)]);
+    }
+
+    #[test]
+    fn finding_that_begins_before_the_end_of_the_last_one_continues_it() {
+        let step = |start, size| Some(finding(EventKind::ServerStep, start, Some(size)));
+        let drift = |start| Some(finding(EventKind::ServerDrift, start, Some(2.0)));
+        let spans = |steps: &[_]| followed(steps).1.iter().map(|it| (it.start, it.end)).collect::<Vec<_>>();
+        let same = spans(&[(100, step(95, 0.1)), (200, None), (300, drift(80)), (400, None)]);
+        assert_eq!(same, [(When(80), Some(When(399)))], "dated back, as a drift");
+        let other = spans(&[(100, step(95, 0.1)), (200, None), (210, step(190, 0.3))]);
+        assert_eq!(other, [(When(95), Some(When(190))), (When(190), None)], "began after the first was reported");
+        let later = spans(&[(100, step(95, 0.1)), (200, None), (300, step(250, 0.1))]);
+        assert_eq!(later, [(When(95), Some(When(199))), (When(250), None)]);
     }
 
     #[test]

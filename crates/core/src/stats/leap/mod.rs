@@ -6,7 +6,7 @@ mod truth;
 mod watch;
 
 pub use list::{LeapList, LeapListError, LeapSecond};
-pub use smear::{is_leap_date_near, looks_like_smear, smeared_minus_utc_s};
+pub use smear::{is_leap_date_near, looks_like_smear, since_noon_s, smear_at_s, smeared_minus_utc_s};
 pub use truth::{LeapKeeper, LeapSource, LeapTruth, ListFacts};
 pub use watch::{LeapFinding, judge_announcements};
 

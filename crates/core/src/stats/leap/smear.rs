@@ -12,6 +12,7 @@ pub const SMEAR_PPM: f64 = -1e6 / 86_401.0;
 /// more, but by no more than 2.5 ppm.
 const TOLERANCE_PPM: f64 = 1.0;
 const HALF_DAY_S: i64 = DAY_S / 2;
+const SPARE_S: i64 = 3600;
 
 /// How far a smearing server is ahead of UTC, `since_noon_s` SI seconds after the noon before an inserted leap second.
 /// `None` outside of the smear and during the leap second itself, which has no number in Unix time.
@@ -29,8 +30,26 @@ pub fn smeared_minus_utc_s(since_noon_s: f64) -> Option<f64> {
 #[must_use]
 pub fn is_leap_date_near(unix_s: i64) -> bool {
     // Shift so that the window noon..noon becomes one day.
-    let spare_s = 3600;
-    [-spare_s, spare_s].iter().any(|s| is_leap_day((unix_s + s - HALF_DAY_S).div_euclid(DAY_S)))
+    [-SPARE_S, SPARE_S].iter().any(|s| is_leap_day((unix_s + s - HALF_DAY_S).div_euclid(DAY_S)))
+}
+
+/// Seconds since the noon at which a smear begins, if a leap second could be smeared at this Unix time: until noon of
+/// the next day, with an hour to spare.
+#[must_use]
+pub fn since_noon_s(unix_s: i64) -> Option<i64> {
+    let shifted_s = unix_s - HALF_DAY_S;
+    [0, SPARE_S].into_iter().find_map(|spare_s| {
+        let day = (shifted_s - spare_s).div_euclid(DAY_S);
+        is_leap_day(day).then_some(shifted_s - day * DAY_S)
+    })
+}
+
+/// How far a server that smears is ahead of UTC, `since_noon_s` Unix seconds after the noon before an inserted second.
+#[must_use]
+pub fn smear_at_s(since_noon_s: f64) -> f64 {
+    // Unix time does not count the inserted second.
+    let leaped_s = if since_noon_s < HALF_DAY_S as f64 { 0.0 } else { 1.0 };
+    smeared_minus_utc_s(since_noon_s + leaped_s).unwrap_or(0.0)
 }
 
 /// Whether a drift against the majority is a smear: its rate fits that of an inserted or deleted second, near a date on
@@ -73,6 +92,15 @@ mod tests {
         assert!(is_leap_date_near(midnight - 11 * 3600) && is_leap_date_near(midnight + 11 * 3600));
         assert!(!is_leap_date_near(midnight - 14 * 3600) && !is_leap_date_near(midnight + 14 * 3600));
         assert!(!is_leap_date_near(midnight + 31 * 86_400));
+    }
+
+    #[test]
+    fn smear_is_a_function_of_unix_time() {
+        let midnight = 1_483_228_800;
+        let at = |unix_s: i64| since_noon_s(unix_s).map(|s| (smear_at_s(s as f64) * 1e3).round());
+        assert_eq!((at(midnight - 43_201), at(midnight - 43_200)), (None, Some(0.0)));
+        assert_eq!((at(midnight - 1), at(midnight), at(midnight + 21_600)), (Some(-500.0), Some(500.0), Some(250.0)));
+        assert_eq!((at(midnight + 45_000), at(midnight + 46_801)), (Some(0.0), None));
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Entry {
     pub assumption: String,
     /// The verdict as a sentence.
     pub sentence: String,
+    /// See [`Verdict::differs`].
+    #[serde(skip)]
+    pub differs: bool,
 }
 
 /// This host's clock within an [`Entry`].
@@ -68,6 +71,7 @@ impl Entry {
             confidence: 0.0,
             assumption: String::new(),
             sentence: String::new(),
+            differs: verdict.differs,
         };
         entry.update(verdict, peak_s);
         entry
@@ -129,7 +133,7 @@ impl Entry {
 
     fn is_like(&self, other: &Self) -> bool {
         let names = |e: &Self| e.blamed.iter().map(|b| b.server.clone()).collect::<Vec<_>>();
-        self.state == other.state && names(self) == names(other)
+        self.state == other.state && self.differs == other.differs && names(self) == names(other)
     }
 
     /// Whether `newer` starts no later and blames at least the same servers. Then this entry is dropped.
@@ -151,7 +155,7 @@ impl Entry {
 
     /// Whether `verdict` is the same verdict as this entry, possibly with newer numbers.
     fn continues(&self, verdict: &Verdict) -> bool {
-        if self.state != verdict.state {
+        if self.state != verdict.state || self.differs != verdict.differs {
             return false;
         }
         let was_shared = self.blamed.iter().any(|b| is_shared(b.kind));
@@ -342,6 +346,17 @@ mod tests {
         assert_eq!((entries[1].since, entries[1].until), (When(90), Some(When(500))));
         assert_eq!(entries[1].blamed[0].gap_s, Some(0.3));
         assert_eq!(entries[2].until, None);
+    }
+
+    #[test]
+    fn difference_of_two_servers_has_its_own_entry() {
+        let mut history = History::new(10);
+        for (since, differs) in [(0, false), (100, true), (500, false)] {
+            history.record(&Verdict { differs, ..verdict(State::Undecidable, since, &[]) }, When(since));
+        }
+        let spans: Vec<_> = history.entries().map(|it| (it.since, it.until, it.differs)).collect();
+        let until = |ns| Some(When(ns));
+        assert_eq!(spans, [(When(0), until(100), false), (When(100), until(500), true), (When(500), None, false)]);
     }
 
     #[test]

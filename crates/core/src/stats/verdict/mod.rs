@@ -246,6 +246,9 @@ pub struct Verdict {
     /// verdict.
     #[serde(skip)]
     pub suspended: bool,
+    /// Whether it says that the only two servers differ, which is another verdict than that two servers are too few.
+    #[serde(skip)]
+    pub differs: bool,
 }
 
 /// The reason of the verdict before the first comparison.
@@ -276,6 +279,7 @@ impl Verdict {
             independence: None,
             sentence: "No verdict yet: no server has answered.".into(),
             suspended: false,
+            differs: false,
         }
     }
 

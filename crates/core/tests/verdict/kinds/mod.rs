@@ -11,10 +11,13 @@ macro_rules! kinds {
     };
 }
 
+mod clocks;
+mod leaps;
 mod mixed;
 mod odd;
 mod own;
 mod paths;
+mod sequels;
 mod servers;
 
 /// A party that can be at fault.
@@ -202,7 +205,8 @@ fn own(seed: u64, faults: Vec<Fault>, until_s: f64) -> Case {
 
 /// Every kind of world.
 pub fn all() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS).chain(mixed::KINDS).chain(odd::KINDS)
+    let first = KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS).chain(mixed::KINDS);
+    first.chain(odd::KINDS).chain(leaps::KINDS).chain(clocks::KINDS).chain(sequels::KINDS)
 }
 
 const KINDS: &[Kind] = kinds! {

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Series;
+
+/// A reply is recent for so many poll intervals.
+const RECENT: f64 = 6.0;
 /// Failed polls in a row that make a server unreachable, at least.
 const LEAST: u32 = 5;
 /// The same, at most.
@@ -9,7 +13,9 @@ const MOST: u32 = 32;
 /// A server is unreachable when a row of losses is less likely than this at its usual loss.
 const CHANCE: f64 = 1e-6;
 /// The usual loss is averaged over about so many polls.
-const MEMORY_POLLS: f64 = 64.0;
+const MEMORY_POLLS: u8 = 64;
+/// Answered polls that are assumed before the first one.
+const FIRST_POLLS: u8 = 8;
 
 /// Failed polls, and how many of them are usual.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -19,20 +25,27 @@ pub(in super::super) struct Reach {
     pub since_s: f64,
     /// The share of polls that are lost, from 0 to 1, without the present failures.
     usual_loss: f64,
+    /// Polls that it was learned from, at most [`MEMORY_POLLS`].
+    polls: u8,
 }
 
 impl Reach {
     pub fn new(t_s: f64) -> Self {
-        Self { failures: 0, since_s: t_s, usual_loss: 0.0 }
+        Self { failures: 0, since_s: t_s, usual_loss: 0.0, polls: FIRST_POLLS }
     }
 
     pub fn answered(&mut self) {
         // Only the first polls of an outage count, so that a long one does not become usual.
         for _ in 0..self.failures.min(LEAST) {
-            self.usual_loss += (1.0 - self.usual_loss) / MEMORY_POLLS;
+            self.learn(1.0);
         }
-        self.usual_loss -= self.usual_loss / MEMORY_POLLS;
+        self.learn(0.0);
         self.failures = 0;
+    }
+
+    fn learn(&mut self, lost: f64) {
+        self.polls = self.polls.saturating_add(1).min(MEMORY_POLLS);
+        self.usual_loss += (lost - self.usual_loss) / f64::from(self.polls);
     }
 
     /// The poll that ended at `t_s` failed.
@@ -51,6 +64,24 @@ impl Reach {
 
     pub fn is_lost(&self) -> bool {
         self.failures >= self.patience()
+    }
+}
+
+impl Series {
+    /// Whether it was measured recently enough to take part in a round: if many polls are usually lost, longer ago.
+    pub fn votes(&self, t_s: f64, period_s: f64) -> bool {
+        let patience = f64::from(self.reach.patience()).max(RECENT);
+        self.is_heard_within(patience, t_s, period_s)
+    }
+
+    /// Whether its last reply is recent, whatever its losses.
+    pub fn is_recent(&self, t_s: f64, period_s: f64) -> bool {
+        self.is_heard_within(RECENT, t_s, period_s)
+    }
+
+    fn is_heard_within(&self, polls: f64, t_s: f64, period_s: f64) -> bool {
+        let patience_s = polls * self.interval_s().unwrap_or(4.0 * period_s).max(period_s);
+        !self.reach.is_lost() && !self.unsynchronised && self.latest.is_some_and(|l| t_s - l.t_s <= patience_s)
     }
 }
 
@@ -74,6 +105,11 @@ mod tests {
         assert_eq!(after((1..1000).map(|k| k % 3 == 0)).patience(), 32);
         let lossy = |failures| after((1..999).map(|k| k % 3 != 0).chain(std::iter::repeat_n(false, failures)));
         assert_eq!((lossy(12).is_lost(), lossy(13).is_lost()), (false, true));
+    }
+
+    #[test]
+    fn losses_of_the_first_polls_are_soon_known_as_usual() {
+        assert!(after((0..40).map(|k| k % 2 != 0)).patience() >= 14);
     }
 
     #[test]

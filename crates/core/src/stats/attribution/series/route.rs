@@ -116,8 +116,13 @@ impl Route {
         let edge = self.watch.look(round, look, ROUTE_AFTER);
         if self.watch.open {
             let (delay_s, scatter_s) = track.steady_delay(7);
-            self.steady = scatter_s <= (0.35 * (delay_s - usual.delay_s).abs()).max(3.0 * usual.delay_noise_s);
-            self.size_s = moved_s;
+            // A queue makes delays longer: shorter ones show another route, however much they scatter.
+            let is_shorter = delay_s < usual.delay_s;
+            self.steady =
+                is_shorter || scatter_s <= (0.35 * (delay_s - usual.delay_s).abs()).max(3.0 * usual.delay_noise_s);
+            if look == Look::Hit(1) {
+                self.size_s = moved_s;
+            }
         }
         matches!(edge, Some(Edge::Opened | Edge::Closed))
     }
@@ -168,6 +173,26 @@ mod tests {
         let mut route = Route::new(0.0);
         route.came_and_went();
         assert_eq!((route.record(0.0), route.whole_record(0.0)), ((0.0, 0.0), (2.0, 0.0)));
+    }
+
+    #[test]
+    fn shorter_delays_that_scatter_are_no_queue() {
+        let steady = |way: f64| {
+            let (mut track, mut route, mut scratch) = (Track::new(0.0), Route::new(0.0), Scratch::default());
+            for k in 0..220_u32 {
+                let t_s = f64::from(k) * 64.0;
+                let more_s =
+                    if k >= 200 { way * [0.008, 0.02, 0.012][k as usize % 3] } else { 1e-4 * f64::from(k % 5) };
+                track.push(t_s, 0.5 * more_s, 0.05 + more_s, k < 200);
+                if k < 200 && track.is_due() {
+                    track.learn(&PEERS, &mut scratch);
+                }
+                let _ = route.look(t_s, u64::from(k), 0.5 * more_s, more_s, 1e-3, &track);
+            }
+            assert!(route.watch.open);
+            route.steady
+        };
+        assert_eq!((steady(1.0), steady(-1.0)), (false, true));
     }
 
     #[test]
