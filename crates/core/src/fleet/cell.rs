@@ -59,22 +59,23 @@ impl Reading {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     readings: VecDeque<Reading>,
-    /// The correction of the last offset, in seconds, because the vantage's clock was set or slewed since.
-    shift_s: f64,
+    /// By how much the clock of the vantage had been moved at the last reading, in seconds.
+    moved_s: f64,
     /// The usual time between two readings, in seconds.
     spacing_s: f64,
 }
 
 impl Cell {
-    /// Adds a reading; one that is not newer than the last is refused.
-    pub fn add(&mut self, reading: Reading) -> bool {
+    /// Adds a reading; one that is not newer than the last is refused. `moved_s` is by how much the clock of the vantage
+    /// was set and slewed so far.
+    pub fn add(&mut self, reading: Reading, moved_s: f64) -> bool {
         if self.readings.back().is_some_and(|last| last.at_ns >= reading.at_ns) {
             return false;
         }
         if self.readings.len() == KEPT {
             self.readings.pop_front();
         }
-        self.shift_s = 0.0;
+        self.moved_s = moved_s;
         self.readings.push_back(reading);
         self.spacing_s = spacing_s(&self.readings);
         true
@@ -89,19 +90,14 @@ impl Cell {
         self.readings.back()
     }
 
-    /// Notes that the clock of the vantage was moved by `moved_s` after the last reading, so the next one is less by it.
-    pub fn shift(&mut self, moved_s: f64) {
-        self.shift_s -= moved_s;
+    /// By how much the clock of the vantage was moved since the last reading, in seconds, if it is `moved_s` in all.
+    pub fn moved_since_s(&self, moved_s: f64) -> f64 {
+        moved_s - self.moved_s
     }
 
     /// The last offset, as it would be read now.
-    pub fn offset_s(&self) -> Option<f64> {
-        self.last().map(|last| last.offset_s + self.shift_s)
-    }
-
-    /// By how much the last reading is corrected.
-    pub fn moved_s(&self) -> f64 {
-        self.shift_s.abs()
+    pub fn offset_s(&self, moved_s: f64) -> Option<f64> {
+        self.last().map(|last| last.offset_s - self.moved_since_s(moved_s))
     }
 
     /// The usual time between two readings in seconds: their median, or the poll interval before there are two.

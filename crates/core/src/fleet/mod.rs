@@ -94,6 +94,8 @@ struct Vantage {
     /// Cells by server.
     cells: BTreeMap<usize, Cell>,
     clock: raw::RawClock,
+    /// By how much its clock was set and slewed so far, in seconds.
+    moved_s: f64,
     /// How many servers it was the first to see.
     brought: usize,
 }
@@ -179,10 +181,10 @@ impl Fleet {
         let vantage = &mut self.vantages[vantage];
         let Vantage { cells, clock, .. } = vantage;
         if let Some(moved_s) = clock.moved_s(sample.at, at_ns, || leap_s(cells)) {
-            vantage.cells.values_mut().for_each(|cell| cell.shift(moved_s));
+            vantage.moved_s += moved_s;
         }
         if let Some(reading) = Reading::of(sample, at_ns) {
-            vantage.cells.entry(server).or_default().add(reading);
+            vantage.cells.entry(server).or_default().add(reading, vantage.moved_s);
         }
     }
 
@@ -263,7 +265,7 @@ impl Fleet {
         self.by_name.insert(Arc::clone(&name), index);
         self.names.push(name);
         let (weight, clock) = (Weight::default(), raw::RawClock::default());
-        self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock, brought: 0 });
+        self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock, moved_s: 0.0, brought: 0 });
         index
     }
 

@@ -45,9 +45,9 @@ pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_
         let spacing_s = spacing_s(vantage).unwrap_or(round_s);
         grid.rounds[at] = ((spacing_s / round_s).ceil() as usize).clamp(1, SLOWEST);
         for (&server, cell) in vantage.cells.iter().filter(|(_, cell)| cell.is_current(now_ns, round_s)) {
-            let (Some(offset_s), Some(last)) = (cell.offset_s(), cell.last()) else { continue };
+            let (Some(offset_s), Some(last)) = (cell.offset_s(vantage.moved_s), cell.last()) else { continue };
             let age_s = cell.age_s(now_ns);
-            let set_s = cell.moved_s();
+            let set_s = cell.moved_since_s(vantage.moved_s).abs();
             let half_s = cell.half_s(now_ns, rate) + 0.05 * set_s + set_s.min(5e-5);
             let is_fresh = age_s <= 1.1 * cell.spacing_s().max(round_s);
             grid.set(at, server, Some(View { offset_s, half_s, is_fresh }));

@@ -90,7 +90,7 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
 /// Takes the sightings of the round, but for inferences about contested parties. Returns these parties.
 fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>) -> Vec<Party> {
     let contest = findings.contested();
-    let since_ns = contest.map_or(i64::MAX, |contest| contest.since_ns - 4 * round.round_ns());
+    let since_ns = contest.map_or(i64::MAX, |contest| contest.since_ns.saturating_sub(4 * round.round_ns()));
     let contested: Vec<Party> =
         contest.into_iter().flat_map(|contest| contest.alternatives.iter().flatten().copied()).collect();
     // A path of a contested party may have moved with it.

@@ -86,7 +86,7 @@ impl Movement {
                 // Cells are read at different times, so clocks that drift have moved further since.
                 let drift = drift(&self.servers[server]) - drift(&self.vantages[at]);
                 let age_s = (now_ns - last.at_ns) as f64 / 1e9;
-                let shift_s = cell.offset_s().unwrap_or(last.offset_s) + drift * age_s;
+                let shift_s = cell.offset_s(vantage.moved_s).unwrap_or(last.offset_s) + drift * age_s;
                 let offset_s = shift_s - self.servers[server].position_s + self.vantages[at].position_s;
                 match path.beyond_s(offset_s, last.delay_s) {
                     None if is_new => path.warm_up(offset_s, last.delay_s),

@@ -55,7 +55,7 @@ fn few(seed: u64, servers: usize, loss: f64) -> World {
 }
 
 fn noisy(mut world: World, noise_s: f64) -> World {
-    world.servers.iter_mut().for_each(|it| (it.noise_s, it.queue_s) = (0.3 * noise_s, noise_s));
+    world.servers.iter_mut().for_each(|it| it.queue_s = noise_s);
     world
 }
 
