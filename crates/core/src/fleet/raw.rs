@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::movement::median;
+use super::median::median;
 use crate::clock::Stamp;
 
 /// A jump of REALTIME − MONOTONIC_RAW below this is not distinguished from jitter, in seconds.

@@ -2,7 +2,7 @@
 
 use super::findings::Finding;
 use super::grid::{Grid, View};
-use super::movement::median;
+use super::median::median;
 
 fn size_of(finding: &Finding) -> f64 {
     finding.size_s.map_or(finding.gap_s.unwrap_or(0.0), |(size_s, _)| size_s).abs()

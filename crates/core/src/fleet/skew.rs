@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::bounds::Bounds;
 use super::grid::Grid;
-use super::movement::median;
+use super::median::median;
 
 /// The difference of two vantages' clocks, found without any packet between them.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

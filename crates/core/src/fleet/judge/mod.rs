@@ -14,6 +14,7 @@ use super::claims::{Proof, Proofs};
 use super::conflict::Conflict;
 use super::findings::{Finding, Findings, Sighting};
 use super::grid::{Grid, Readers};
+use super::median::median;
 use super::movement::{MoveKind, Moved, Movement, Testimony, Track};
 use super::party::Party;
 use super::sight;
@@ -113,7 +114,7 @@ fn contradiction(grid: &Grid, party: Party) -> usize {
 
 /// Finds movements that bring a clock nearer to the others: they are repairs, not faults.
 fn repairs(round: &Round, movement: &mut Movement) {
-    let middle = |values: Vec<f64>| (!values.is_empty()).then(|| super::movement::median(values));
+    let middle = |values: Vec<f64>| (!values.is_empty()).then(|| median(values));
     let grid = round.grid;
     let clocks: Vec<Option<f64>> =
         (0..grid.vantages).map(|v| middle(grid.seen_by(v).map(|(_, view)| -view.offset_s).collect())).collect();

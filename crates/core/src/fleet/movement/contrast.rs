@@ -2,7 +2,8 @@
 //! of what each round shows, so they can be off by a sum of small errors; the contrast is not.
 
 use super::super::grid::Grid;
-use super::{Movement, Track, median};
+use super::super::median::median;
+use super::{Movement, Track};
 
 impl Movement {
     /// By how much a server's clock is displaced, in seconds: the middle over the vantages that read it and servers that

@@ -1,6 +1,6 @@
 //! Explains the movements that all cells show by as few moving servers and vantages as possible.
 
-use super::track::median;
+use super::super::median::median;
 
 /// The movement that one cell shows: how far the server gained on the vantage, beyond what its delay explains.
 #[derive(Debug, Clone, Copy, PartialEq)]

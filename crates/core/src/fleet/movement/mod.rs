@@ -13,10 +13,11 @@ mod track;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(super) use path::{Changed, Path};
-pub(super) use track::{MoveKind, Moved, Track, median};
+pub(super) use track::{MoveKind, Moved, Track};
 
 use super::Vantage;
 use super::grid::Grid;
+use super::median::median;
 use super::raw::RawStep;
 use fit::{Shown, explain};
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::track::median;
+use super::super::median::median;
 
 /// Readings until the usual offset and delay of a cell are known.
 const WARM: usize = 8;

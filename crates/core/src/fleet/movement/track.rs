@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::grid::PHI;
+use super::super::median::median;
 
 /// Points that are kept.
 const KEPT: usize = 96;
@@ -334,18 +335,6 @@ fn limit_s(usual: &VecDeque<f64>, scale: usize, grain_s: f64) -> Option<f64> {
     // The scatter of few differences is uncertain.
     let sigmas = SIGMAS * (1.0 + UNSURE / usual.len() as f64);
     Some((sigmas * tenth / FROM_TENTH).max(GRAINS * grain_s).max(SMALLEST_S))
-}
-
-/// The median; the mean of the middle two for an even number, zero for none.
-pub(in crate::fleet) fn median(mut values: Vec<f64>) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let (middle, is_odd) = (values.len() / 2, values.len() % 2 == 1);
-    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    let upper = *upper;
-    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if is_odd { upper } else { (lower + upper) / 2.0 }
 }
 
 #[cfg(test)]
