@@ -15,7 +15,7 @@ use super::alerts;
 use super::args::parse_duration;
 use super::local_rows::{self, LocalRows};
 use super::recorded::{Faults, Recording};
-use super::report;
+use super::report::{self, printable};
 use super::table::Terminal;
 use crate::app::run::Inputs;
 use crate::store::StoreError;
@@ -24,6 +24,7 @@ use ntp_monitor_core::alert::engine::Rulebook;
 use ntp_monitor_core::alert::replay::{AlertReplay, AlertReport};
 use ntp_monitor_core::fleet::replay::FleetReplay;
 use ntp_monitor_core::fleet::verdict::FleetReport;
+use ntp_monitor_core::fleet::witness::VantageGroups;
 use ntp_monitor_core::sample::{Sample, ServerIdent};
 use ntp_monitor_core::stats::leap::LeapSource;
 use ntp_monitor_core::stats::replay::{Replay, Report};
@@ -33,6 +34,8 @@ const BATCH: usize = 4096;
 /// Maximum number of batches in the queue between the threads.
 const BATCHES: usize = 8;
 const PROGRESS_EVERY: u64 = 500_000;
+/// Private addresses that are named in a message.
+const ADDRESSES_SHOWN: usize = 4;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,6 +43,7 @@ Examples:
   ntp-monitor replay --alerts --config servers.toml --since 7d  alerts of the last week
   ntp-monitor replay --json --taus 64,1024,65536 a.csv  one JSON object, three averaging times
   ntp-monitor replay ams.csv lon.csv nyc.csv            several vantages, judged together
+  ntp-monitor replay --group ams,lon *.csv              ams and lon share a private network
 
 Required columns: time, server, outcome, offset_s, delay_s, root_delay_s, root_dispersion_s, stratum, leap, in any order.
 Files local-*.csv next to the sample files are read too; they record the state of the monitor's clock.
@@ -59,6 +63,10 @@ pub struct ReplayArgs {
     /// Show which alerts would have fired, by the rules of --config or the built-in ones.
     #[arg(long)]
     pub alerts: bool,
+    /// Vantages for which the same private address is the same server, as with one value of `[fleet] groups`.
+    /// Repeat it for each network. Otherwise, a private address is another server for each vantage.
+    #[arg(long = "group", value_name = "VANTAGE,…")]
+    pub groups: Vec<String>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -156,7 +164,7 @@ pub fn run(
     let keep_list = args.leap_list.is_some();
     let mut work = Work::new(leap, recipe.rules, recipe.servers);
     let (work, faults) = match (recipe.store, args.since) {
-        (Some(store), Some(since)) => match from_store(&store, since, work, keep_list) {
+        (Some(store), Some(since)) => match from_store(&store, since, work, args) {
             Ok(work) => (work, Faults::default()),
             Err(why) => {
                 writeln!(complaints, "ntp-monitor: {why}")?;
@@ -166,6 +174,7 @@ pub fn run(
         _ => {
             let (samples, local) = local_rows::divide(&args.files);
             work.local = LocalRows::new(local_rows::read(&local, complaints), keep_list);
+            work.group(VantageGroups::default(), &args.groups);
             feed(args.progress, &samples, work, complaints)
         }
     };
@@ -187,6 +196,7 @@ pub fn run(
             "ntp-monitor: {refused} of them are not part of the statistics: duplicate, out of order or impossible"
         )?;
     }
+    done.explain_groups(args, complaints)?;
     if args.json {
         done.write_json(out)?
     } else {
@@ -222,9 +232,17 @@ impl Work {
             rules,
             servers,
             vantages: BTreeMap::new(),
-            fleet: FleetReplay::new(),
+            fleet: FleetReplay::new(VantageGroups::default()),
             count: 0,
         }
+    }
+
+    /// Must be called before the first sample. Each of `shared` names the vantages that share a private network.
+    fn group(&mut self, mut groups: VantageGroups, shared: &[String]) {
+        for group in shared {
+            group.split(',').for_each(|vantage| _ = groups.set(vantage.trim(), Some(group)));
+        }
+        self.fleet = FleetReplay::new(groups);
     }
 
     fn take(&mut self, sample: Arc<Sample>) {
@@ -285,6 +303,25 @@ struct Done {
 }
 
 impl Done {
+    /// Says what the groups of vantages lack.
+    fn explain_groups(&self, args: &ReplayArgs, complaints: &mut impl Write) -> io::Result<()> {
+        let names = args.groups.iter().flat_map(|group| group.split(',')).map(str::trim);
+        for name in names.filter(|name| !self.vantages.contains_key(*name)) {
+            writeln!(complaints, "ntp-monitor: --group names {}, of which there are no samples", printable(name))?;
+        }
+        let twice = self.fleet.iter().flat_map(|fleet| &fleet.private_twice);
+        let addresses: Vec<String> = twice.take(ADDRESSES_SHOWN).map(ToString::to_string).collect();
+        if args.groups.is_empty() && !addresses.is_empty() {
+            writeln!(
+                complaints,
+                "ntp-monitor: several vantages poll the private address {}, each another server unless --group names \
+                 those that share a network",
+                addresses.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         match &self.fleet {
             Some(fleet) => {
@@ -303,7 +340,7 @@ impl Done {
     fn write(&self, out: &mut impl Write, with_stability: bool, terminal: Terminal) -> io::Result<()> {
         for (name, (report, alerts)) in &self.vantages {
             if self.fleet.is_some() {
-                report::heading(out, &format!("Vantage {}", report::printable(name)), terminal.color)?;
+                report::heading(out, &format!("Vantage {}", printable(name)), terminal.color)?;
             }
             report::write(out, report, with_stability, terminal)?;
             if let Some(alerts) = alerts {
@@ -315,11 +352,17 @@ impl Done {
 }
 
 /// Feeds the samples of the store of the last `since`.
-fn from_store(store: &Path, since: Duration, mut work: Work, keep_list: bool) -> Result<Work, StoreError> {
+fn from_store(store: &Path, since: Duration, mut work: Work, args: &ReplayArgs) -> Result<Work, StoreError> {
     let since_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     let from_ns = crate::clock::now().wall_ns.saturating_sub(since_ns);
     let reader = Reader::open(store)?;
-    work.local = LocalRows::new(reader.local_rows(from_ns, i64::MAX, usize::MAX)?, keep_list);
+    work.local = LocalRows::new(reader.local_rows(from_ns, i64::MAX, usize::MAX)?, args.leap_list.is_some());
+    let mut groups = reader.fleet_groups()?;
+    if let Some(here) = reader.vantage()?.map(Arc::from) {
+        // Samples of this host have no vantage in the store.
+        groups.set("", Some(&groups.of(&here)));
+    }
+    work.group(groups, &args.groups);
     for stored in reader.since(from_ns) {
         work.take(Arc::new(stored?.sample));
     }

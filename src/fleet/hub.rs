@@ -99,20 +99,27 @@ impl Hub {
         let old = bucket.stream.cached_info().state.last_sequence;
         let watch = bucket.watch_with_history(">").await;
         let mut watch = watch.map_err(|why| link.fault("follow the announcements", &why))?;
+        let groups = self.store.read(|reader| reader.fleet_groups()).await;
+        let mut groups = groups.map_err(|why| LinkError(why.to_string()))?;
         while let Some(entry) = watch.next().await {
             let entry = entry.map_err(|why| link.fault("follow the announcements", &why))?;
-            self.announced(&entry.key, &entry.value, entry.revision > old);
+            let said = self.announced(&entry.key, &entry.value, entry.revision > old);
+            if said.is_some_and(|said| groups.set(&entry.key, said.groups.first().map(String::as_str))) {
+                self.store.keep_fleet_groups(&groups).await.map_err(|why| LinkError(why.to_string()))?;
+            }
         }
         Err(LinkError("the announcements of the fleet ended".to_owned()))
     }
 
-    fn announced(&self, vantage: &str, bytes: &[u8], is_new: bool) {
+    /// Takes what a vantage says of itself, and returns it.
+    fn announced(&self, vantage: &str, bytes: &[u8], is_new: bool) -> Option<Arc<Presence>> {
         // The key has expired.
         if bytes.is_empty() {
-            return;
+            return None;
         }
         match Presence::parse(bytes) {
             Ok(presence) => {
+                let presence = Arc::new(presence);
                 let ahead_ns = presence.wall_ns.saturating_sub(crate::clock::now().wall_ns);
                 let mut view = self.state.lock();
                 let known = view.vantages.entry(vantage.to_owned()).or_default();
@@ -122,16 +129,18 @@ impl Hub {
                 if is_new {
                     known.clock_ahead_ns = Some(ahead_ns);
                 }
-                let before = known.presence.replace(Arc::new(presence));
+                let before = known.presence.replace(Arc::clone(&presence));
                 let said = |it: &Presence| (it.session.clone(), it.follows);
                 if before.as_deref().map(said) != known.presence.as_deref().map(said) {
                     self.news.notify_one();
                 }
+                Some(presence)
             }
             Err(why) => {
                 if let Some(log) = self.log.of(vantage, "announcement") {
                     warn!(log, "ignored what a vantage says of itself"; "vantage" => vantage, "reason" => why);
                 }
+                None
             }
         }
     }

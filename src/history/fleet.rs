@@ -81,7 +81,7 @@ pub fn survey(
     }
     let Some(from_ns) = first_judged_ns(reader, span)? else { return Ok(None) };
     let here = reader.vantage()?.filter(|name| !name.is_empty()).unwrap_or_else(|| THIS_HOST.to_owned());
-    let (mut replay, mut tally, mut count) = (FleetReplay::new(), Tally::new(&here), 0_u64);
+    let (mut replay, mut tally, mut count) = (FleetReplay::new(reader.fleet_groups()?), Tally::new(&here), 0_u64);
     for stored in reader.since(from_ns) {
         let sample = stored?.sample;
         if sample.at.wall_ns >= span.to_ns {

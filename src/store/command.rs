@@ -64,8 +64,8 @@ pub enum Command {
         /// Replies with the number of rows deleted.
         reply: Reply<u64>,
     },
-    /// Keeps the latest plan of the fleet.
-    FleetPlan { plan: Vec<u8>, reply: Reply<()> },
+    /// Keeps a value of the fleet for the next process, by its key in `meta`.
+    FleetKeep { key: &'static str, value: Vec<u8>, reply: Reply<()> },
     /// Stores the samples of other vantages, with the position in the stream, in one transaction.
     FleetReceive {
         batch: Batch,

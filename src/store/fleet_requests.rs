@@ -7,6 +7,7 @@ use super::handle::StoreHandle;
 use super::meta;
 use super::read::{Reader, Series, SeriesCounts};
 use super::record::StoredSample;
+use ntp_monitor_core::fleet::witness::VantageGroups;
 
 impl StoreHandle {
     /// Deletes rows of the journal whose samples a hub has stored; returns their number.
@@ -22,7 +23,16 @@ impl StoreHandle {
     /// # Errors
     /// When the store cannot be written.
     pub async fn keep_fleet_plan(&self, plan: Vec<u8>) -> Result<(), StoreError> {
-        self.ask(|reply| Command::FleetPlan { plan, reply }).await
+        self.ask(|reply| Command::FleetKeep { key: meta::FLEET_PLAN, value: plan, reply }).await
+    }
+
+    /// Stores the groups of all vantages, which their samples do not contain.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn keep_fleet_groups(&self, groups: &VantageGroups) -> Result<(), StoreError> {
+        let value = serde_json::to_vec(groups).unwrap_or_default();
+        self.ask(|reply| Command::FleetKeep { key: meta::FLEET_GROUPS, value, reply }).await
     }
 
     /// Stores the samples of other vantages, with the position in the stream, in one transaction.
@@ -91,6 +101,15 @@ impl Reader {
     /// When the store cannot be read.
     pub fn fleet_plan(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.run("read the plan of the fleet", |conn| meta::bytes(conn, meta::FLEET_PLAN))
+    }
+
+    /// The groups of the vantages that announced themselves to this hub; none where they are not known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn fleet_groups(&self) -> Result<VantageGroups, StoreError> {
+        let groups = self.run("read the groups of the fleet", |conn| meta::bytes(conn, meta::FLEET_GROUPS))?;
+        Ok(groups.and_then(|groups| serde_json::from_slice(&groups).ok()).unwrap_or_default())
     }
 
     /// The last row of the journal; 0 if it is empty.

@@ -16,6 +16,8 @@ pub(super) const PACKED_PAGE: &str = "packed_page";
 pub(super) const PACKED_SERIES: &str = "packed_series";
 /// The latest plan of the fleet, as it was received.
 pub(super) const FLEET_PLAN: &str = "fleet_plan";
+/// The groups of the vantages, as JSON.
+pub(super) const FLEET_GROUPS: &str = "fleet_groups";
 /// When the store was created.
 const CREATED_NS: &str = "created_ns";
 /// 0 or absent after a clean shutdown; [`NO_DOUBT`] while a service runs that started after one. Otherwise the last

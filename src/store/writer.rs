@@ -312,8 +312,8 @@ impl BatchWriter for Writer {
                 let result = self.remove_committed(&ranges);
                 self.send(reply, "delete what a hub has stored", result);
             }
-            Command::FleetPlan { plan, reply } => {
-                self.answer(reply, "keep the plan of the fleet", |conn, _| meta::set(conn, meta::FLEET_PLAN, plan));
+            Command::FleetKeep { key, value, reply } => {
+                self.answer(reply, "keep what the fleet said", |conn, _| meta::set(conn, key, value));
             }
             Command::FleetReceive { batch, reply } => {
                 let result = self.receive(&batch);

@@ -1,9 +1,12 @@
 //! `ntp-monitor replay` over recordings of several vantages whose truth is known (tests/fixtures/fleet).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 /// The poll interval of the recordings, in seconds.
@@ -140,4 +143,52 @@ fn report_of_several_vantages_says_who_is_wrong_in_a_sentence() {
     assert!(text.contains("Vantage v1") && text.contains("Fleet"), "{text}");
     let line = text.lines().find(|line| line.contains("n3 jumped and is")).unwrap_or_else(|| panic!("{text}"));
     assert!(line.contains("server_wrong") && line.contains("ahead") && line.contains("places"), "{line}");
+}
+
+/// A recording in which two sites have a server `gw` each at the same private address. That of v4 and v5 is 60 ms ahead.
+fn two_sites(to: &Path) {
+    let archive = File::open(fixtures().join("server_step_20ms.csv.gz")).unwrap();
+    let mut text = String::new();
+    GzDecoder::new(archive).read_to_string(&mut text).unwrap();
+    let mut rows = text.lines();
+    let mut out = rows.next().unwrap().to_owned() + "\n";
+    for row in rows {
+        let mut fields: Vec<String> = row.split(',').map(str::to_owned).collect();
+        match &*fields[2] {
+            // The server that steps is left out.
+            "n3" => continue,
+            "n6" => {
+                fields[2..4].clone_from_slice(&["gw".to_owned(), "192.168.1.1:123".to_owned()]);
+                if fields[1] == "v4" || fields[1] == "v5" {
+                    fields[5] = fields[5].parse::<f64>().map_or_else(|_| String::new(), |s| (s + 0.06).to_string());
+                }
+            }
+            _ => {}
+        }
+        out += &(fields.join(",") + "\n");
+    }
+    std::fs::write(to, out).unwrap();
+}
+
+#[test]
+fn private_address_of_two_sites_is_not_a_split_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sites.csv");
+    two_sites(&file);
+    let file = file.to_str().unwrap();
+    let wrong = |arguments: &[&str]| {
+        let output = replay(&[arguments, &["--json", file]].concat());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let all = report["fleet"]["verdicts"].as_array().unwrap().iter().map(named);
+        let all: BTreeSet<String> = all.flat_map(|(all, _)| all).collect();
+        (all, String::from_utf8(output.stderr).unwrap())
+    };
+    let (all, said) = wrong(&[]);
+    assert_eq!(all, ["v4", "v5"].map(|v| format!("server:gw@192.168.1.1:123 of {v}")).into());
+    assert!(said.contains("192.168.1.1:123") && said.contains("--group"), "{said}");
+    let (all, said) = wrong(&["--group", "v1,v2,v3", "--group", "v4,v5"]);
+    assert_eq!(all, ["server:gw@192.168.1.1:123 of v4,v5".to_owned()].into());
+    assert!(!said.contains("--group"), "{said}");
+    let (_, said) = wrong(&["--group", "v1,v9"]);
+    assert!(said.contains("--group names v9, of which there are no samples"), "{said}");
 }

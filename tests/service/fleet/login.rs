@@ -6,6 +6,7 @@ use std::path::Path;
 use data_encoding::BASE64URL_NOPAD;
 use nkeys::KeyPair;
 use ntp_monitor::sim::Script;
+use ntp_monitor::store::read::Reader;
 use rcgen::SanType;
 use serde_json::{Value, json};
 
@@ -58,6 +59,8 @@ fn generated_accounts_carry_a_fleet_and_stop_an_impostor() {
     });
     until("a common view", || hub.get("/api/v1/fleet/skew").1["skew"].as_array().is_some_and(|pairs| pairs.len() == 1));
     until("a verdict", || hub.get("/api/v1/fleet/verdict").1["state"] == "consistent");
+    let groups = Reader::open(&hub_home.store()).unwrap().fleet_groups().unwrap();
+    assert_eq!(["ams", "ber-2", "lon"].map(|name| groups.of(&name.into())), ["here", "here", "lon"].map(Into::into));
     let plans = hub.get("/api/v1/fleet/plan").1;
     assert_eq!(plans["plans"].as_array().map(Vec::len), Some(2), "{plans}");
     assert_eq!(hub.get("/api/v1/fleet/matrix").1["cells"].as_array().map(Vec::len), Some(6));

@@ -38,6 +38,7 @@ mod votes;
 pub mod witness;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::ntp::Leap;
@@ -252,10 +253,22 @@ impl Fleet {
         &self.names
     }
 
+    fn private_twice(&self) -> Vec<SocketAddr> {
+        let private = self.servers.iter().filter(|server| matches!(server.witness, Witness::Private { .. }));
+        let mut addresses: Vec<SocketAddr> = private.filter_map(|server| server.witness.address()).collect();
+        addresses.sort_unstable();
+        let twice = addresses.chunk_by(PartialEq::eq).filter(|same| same.len() > 1);
+        twice.map(|same| same[0]).collect()
+    }
+
     /// Verdicts and skew, as `replay --json` prints them.
     #[must_use]
     pub fn report(&self) -> FleetReport {
-        FleetReport { verdicts: self.history.entries().cloned().collect(), skew: self.skew.pairs().to_vec() }
+        FleetReport {
+            verdicts: self.history.entries().cloned().collect(),
+            skew: self.skew.pairs().to_vec(),
+            private_twice: self.private_twice(),
+        }
     }
 
     fn vantage(&mut self, name: &str) -> usize {

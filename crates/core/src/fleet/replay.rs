@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::verdict::{FleetReport, FleetVerdict};
-use super::witness::Witness;
+use super::witness::{VantageGroups, Witness};
 use super::{Fleet, FleetConfig};
 use crate::sample::Sample;
 
@@ -25,23 +25,25 @@ const TIMES_NS: std::ops::RangeInclusive<i64> = 0..=i64::MAX / 2;
 #[derive(Debug)]
 pub struct FleetReplay {
     fleet: Fleet,
+    groups: VantageGroups,
     waiting: Vec<(i64, Arc<Sample>)>,
     /// The last offsets of each vantage.
     offsets: Vec<(Arc<str>, Vec<f64>)>,
     next_ns: Option<i64>,
 }
 
-impl Default for FleetReplay {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl FleetReplay {
-    /// A replay without samples.
+    /// A replay without samples. Recordings do not say within which `groups` of vantages a private address is the same
+    /// server.
     #[must_use]
-    pub fn new() -> Self {
-        Self { fleet: Fleet::new(FleetConfig::default()), waiting: Vec::new(), offsets: Vec::new(), next_ns: None }
+    pub fn new(groups: VantageGroups) -> Self {
+        Self {
+            fleet: Fleet::new(FleetConfig::default()),
+            groups,
+            waiting: Vec::new(),
+            offsets: Vec::new(),
+            next_ns: None,
+        }
     }
 
     /// Takes the next sample; the samples of one vantage must be in order.
@@ -103,8 +105,7 @@ impl FleetReplay {
                 }
                 Some(_) => {}
             }
-            // Recordings have no groups of vantages, so a private address is the same server if it has the same name.
-            let witness = Witness::of(&sample, &sample.server.name);
+            let witness = Witness::of(&sample, &self.groups.of(&sample.server.vantage));
             self.fleet.observe(&sample.server.vantage, &witness, &sample, at_ns);
         }
     }
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn recordings_of_any_times_are_judged() {
-        let mut replay = FleetReplay::new();
+        let mut replay = FleetReplay::new(VantageGroups::default());
         for n in 0..200_i64 {
             let wall_ns = [i64::MIN, -1, 0, 1_800_000_000_000_000_000 + n * 64_000_000_000, i64::MAX][n as usize % 5];
             for vantage in ["ams", "ber", "fra"] {

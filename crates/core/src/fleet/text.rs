@@ -1,6 +1,7 @@
 //! The verdict in sentences for people.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Server;
@@ -9,6 +10,7 @@ use super::grid::Grid;
 use super::party::Party;
 use super::sight::{Sight, sights};
 use super::verdict::{FleetKind, FleetState, FleetVerdict};
+use super::witness::Witness;
 use crate::text::units::{seconds, signed_seconds};
 
 /// The most parties that a sentence names; the others are counted.
@@ -20,7 +22,8 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// The name that most vantages call each server, with its address if several have the same name.
+    /// The name that most vantages call each server, with its address if several have the same name, and with its group
+    /// if they have the same private address too.
     pub fn new(vantages: &[Arc<str>], servers: &[Server]) -> Self {
         let name = |server: &Server| {
             let mut callers = BTreeMap::<&Arc<str>, usize>::new();
@@ -30,12 +33,21 @@ impl Labels {
         };
         let names: Vec<Arc<str>> = servers.iter().map(name).collect();
         let mut counts = HashMap::new();
-        names.iter().for_each(|name| *counts.entry(Arc::clone(name)).or_insert(0usize) += 1);
-        let label = |(name, server): (&Arc<str>, &Server)| match server.witness.address() {
-            Some(address) if counts[name] > 1 => format!("{name}@{address}"),
-            _ => name.to_string(),
+        let keys = || names.iter().zip(servers).map(|(name, server)| (name, server.witness.address()));
+        for (name, address) in keys() {
+            *counts.entry((name, None)).or_insert(0usize) += 1;
+            if address.is_some() {
+                *counts.entry((name, address)).or_default() += 1;
+            }
+        }
+        let label = |(key, server): ((&Arc<str>, Option<SocketAddr>), &Server)| match (key, &server.witness) {
+            ((name, Some(address)), Witness::Private { group, .. }) if counts[&key] > 1 => {
+                format!("{name}@{address} of {group}")
+            }
+            ((name, Some(address)), _) if counts[&(name, None)] > 1 => format!("{name}@{address}"),
+            ((name, _), _) => name.to_string(),
         };
-        Self { vantages: vantages.to_vec(), servers: names.iter().zip(servers).map(label).collect() }
+        Self { vantages: vantages.to_vec(), servers: keys().zip(servers).map(label).collect() }
     }
 
     pub fn server(&self, at: usize) -> String {

@@ -1,5 +1,7 @@
 //! The types of the fleet's verdict, as JSON shows them.
 
+use std::net::SocketAddr;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -167,4 +169,7 @@ pub struct FleetReport {
     pub verdicts: Vec<FleetVerdict>,
     /// The clock of each vantage less the clock of each other one at the end of the span.
     pub skew: Vec<Skew>,
+    /// The private addresses that count as a server of its own in each of several groups of vantages, in order.
+    #[serde(skip)]
+    pub private_twice: Vec<SocketAddr>,
 }

@@ -1,7 +1,10 @@
 //! The identity of a server across vantages, which may call it by different names.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::sample::Sample;
 use crate::stats::independence::is_local;
@@ -50,6 +53,36 @@ impl Witness {
     }
 }
 
+/// The most vantages whose groups are kept.
+const MOST_VANTAGES: usize = 1000;
+
+/// The group of each vantage within which its private addresses are unique. Vantages beyond 1000 are in no group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VantageGroups(BTreeMap<Arc<str>, Arc<str>>);
+
+impl VantageGroups {
+    /// Puts `vantage` into `group`, or into none; whether that is new.
+    pub fn set(&mut self, vantage: &str, group: Option<&str>) -> bool {
+        if self.0.get(vantage).map(|known| &**known) == group {
+            return false;
+        }
+        match group {
+            Some(group) if self.0.len() < MOST_VANTAGES || self.0.contains_key(vantage) => {
+                self.0.insert(vantage.into(), group.into());
+                true
+            }
+            Some(_) => false,
+            None => self.0.remove(vantage).is_some(),
+        }
+    }
+
+    /// The group of `vantage`: itself, unless it was put into one.
+    #[must_use]
+    pub fn of(&self, vantage: &Arc<str>) -> Arc<str> {
+        Arc::clone(self.0.get(vantage).unwrap_or(vantage))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +96,21 @@ mod tests {
         assert_eq!(at("192.0.2.1:123", "ams"), at("192.0.2.1:123", "lon"));
         assert_eq!(at("[::ffff:192.0.2.1]:123", "ams"), at("192.0.2.1:123", "ams"));
         assert_ne!(at("192.0.2.1:123", "ams"), at("192.0.2.1:1123", "ams"));
+    }
+
+    #[test]
+    fn vantage_is_a_group_of_its_own_until_it_joins_one() {
+        let mut groups = VantageGroups::default();
+        assert_eq!(&*groups.of(&"ams".into()), "ams");
+        assert!(groups.set("ams", Some("site")) && !groups.set("ams", Some("site")));
+        assert_eq!(&*groups.of(&"ams".into()), "site");
+        assert!(groups.set("ams", None) && !groups.set("ams", None));
+        assert_eq!(&*groups.of(&"ams".into()), "ams");
+        for n in 0..2 * MOST_VANTAGES {
+            groups.set(&n.to_string(), Some("site"));
+        }
+        assert_eq!(groups.0.len(), MOST_VANTAGES);
+        assert!(groups.set("0", Some("other")), "a known one may move");
     }
 
     #[test]

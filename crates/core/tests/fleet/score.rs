@@ -5,6 +5,7 @@ use std::fmt;
 
 use ntp_monitor_core::fleet::replay::FleetReplay;
 use ntp_monitor_core::fleet::verdict::{FleetReport, FleetState, FleetVerdict};
+use ntp_monitor_core::fleet::witness::VantageGroups;
 
 use super::kinds::Case;
 use super::truth::is_true;
@@ -70,7 +71,7 @@ fn is_allowed(party: &str, allowed: &[&String]) -> bool {
 
 pub fn judge(case: &Case) -> Score {
     let (samples, clocks) = case.world.run();
-    let mut replay = FleetReplay::new();
+    let mut replay = FleetReplay::new(VantageGroups::default());
     samples.iter().for_each(|it| replay.observe(&it.sample));
     let mut named_s = vec![None; case.must.len()];
     let report = replay.finish_with(&mut |_| {}, &mut |at_ns, verdict| {
