@@ -185,6 +185,7 @@ fn server(at: usize, finding: &Finding, told: &Told, proof: &str) -> String {
     let (name, state) = (told.labels.server(at), state_of(finding));
     if seeing == 0 || all < 2 {
         let where_from = match sights.as_slice() {
+            [] => "no place reads it now, ".to_owned(),
             [(only, _)] => format!("seen from {} only, ", told.labels.vantage(*only)),
             all => format!("seen from {} together, ", count(all.len(), "place")),
         };
