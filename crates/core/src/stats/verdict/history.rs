@@ -95,6 +95,8 @@ impl Entry {
             };
             self.local = EntryLocal { estimate_s, bound_s, kind: local.kind };
         }
+        // What was proven stays proven, so the sentence of the proof stays too.
+        let loses_proof = self.blamed.iter().any(|b| b.proven) && !verdict.blamed().any(|s| s.proven);
         let before = std::mem::take(&mut self.blamed);
         // In reverse, so that the first of a name counts.
         let known: HashMap<&str, &Blame> = before.iter().rev().map(|b| (b.server.as_str(), b)).collect();
@@ -104,8 +106,10 @@ impl Entry {
         let gone = before.into_iter().filter(|b| is_shared(b.kind) && !named.contains(b.server.as_str()));
         self.blamed.extend(gone);
         self.confidence = self.confidence.max(verdict.confidence);
-        self.assumption.clone_from(&verdict.assumption);
-        if numbers_hold || self.sentence.is_empty() {
+        if !loses_proof {
+            self.assumption.clone_from(&verdict.assumption);
+        }
+        if numbers_hold && !loses_proof || self.sentence.is_empty() {
             self.sentence.clone_from(&verdict.sentence);
         }
     }
@@ -397,6 +401,19 @@ mod tests {
         }
         let entry = history.entries().next().unwrap();
         assert_eq!((entry.local.estimate_s, entry.sentence.as_str()), (Some(0.07), "70 ms"));
+    }
+
+    #[test]
+    fn entry_that_was_proven_keeps_the_sentence_of_its_proof() {
+        let mut history = History::new(10);
+        for (proven, sentence) in [(true, "wrong by at least 2 ms"), (true, "at least 3 ms"), (false, "not proven")] {
+            let mut wrong = verdict(State::ServerWrong, 100, &[("a", 0.1)]);
+            Arc::make_mut(&mut wrong.servers)[0].proven = proven;
+            wrong.sentence = sentence.to_owned();
+            history.record(&wrong, When(200));
+        }
+        let entry = history.entries().next().unwrap();
+        assert_eq!((entry.blamed[0].proven, entry.sentence.as_str()), (true, "at least 3 ms"));
     }
 
     #[test]
