@@ -88,7 +88,7 @@ pub struct ClockMove {
     pub until_ns: i64,
     /// The size of the movement in seconds, positive when the clock was set forward.
     pub size_s: f64,
-    /// Whether the movement happened between two successive stamps (a step) or over several (a slew).
+    /// Whether most of the movement happened between two successive stamps, faster than clocks are slewed.
     pub step: bool,
 }
 
@@ -96,6 +96,15 @@ pub struct ClockMove {
 const STEER_PPM: f64 = 50.0;
 /// The same for the part of a pause beyond one minute, over which the usual correction is known better.
 const LONG_STEER_PPM: f64 = 5.0;
+/// No usual correction is faster than this: oscillators are rarely off by more than 100 ppm, and clocks that are slewed
+/// move by 500 ppm and more.
+const USUAL_PPM: f64 = 200.0;
+/// The fastest rate at which the kernel slews a clock for `adjtime`, unless it is told otherwise.
+const SLEW_PPM: f64 = 500.0;
+/// A movement is a step if this part of it happened between two stamps.
+const MOST: f64 = 0.8;
+/// A movement at a usual rate that lasts longer than this is a new usual correction, in seconds.
+const LASTING_S: f64 = 1800.0;
 /// The time constant with which the uncertainty after a pause without stamps decays, in seconds.
 const DOUBT_TAU_S: f64 = 3600.0;
 /// Smaller steps are not reported, because under load the clocks of one stamp can be read that far apart. In seconds.
@@ -115,6 +124,10 @@ pub struct StepDetector {
     /// The usual rate of `raw_ns`: the applied frequency correction, in seconds per second.
     rate: Option<f64>,
     moving: Option<ClockMove>,
+    /// For how long the movement has lasted, in seconds.
+    moving_s: f64,
+    /// The largest part of the movement between two stamps that was faster than slewing, in seconds.
+    jump_s: f64,
     /// The largest recent step that could have gone undetected, in seconds.
     doubt_s: f64,
 }
@@ -136,6 +149,12 @@ impl StepDetector {
     #[must_use]
     pub fn moving(&self) -> Option<&ClockMove> {
         self.moving.as_ref()
+    }
+
+    /// The usual frequency correction of the wall clock, in seconds per second; zero while it is not known.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.rate.unwrap_or(0.0)
     }
 
     /// The largest recent step that could have gone undetected, in seconds; `None` if the rate is not known yet.
@@ -177,7 +196,7 @@ impl StepDetector {
             + 1e-6
                 * match self.rate {
                     Some(_) => STEER_PPM * passed_s.min(60.0) + LONG_STEER_PPM * (passed_s - 60.0).max(0.0),
-                    None => 500.0 * passed_s,
+                    None => SLEW_PPM * passed_s,
                 };
         let unknown_s = if has_slept { RESUMED_S } else { tolerance_s };
         self.doubt_s = unknown_s.max(self.doubt_s * (-passed_s / DOUBT_TAU_S).exp());
@@ -188,19 +207,30 @@ impl StepDetector {
         if passed_s > WITNESS_GAP_S && unusual_s.abs() < 1.0 {
             return self.moving.take();
         }
-        let moving = self.moving.get_or_insert(ClockMove {
-            from_ns: last.wall_ns,
-            until_ns: stamp.wall_ns,
-            size_s: 0.0,
-            step: true,
-        });
-        moving.step = moving.size_s == 0.0;
+        self.moving_s = if self.moving.is_some() { self.moving_s + passed_s } else { passed_s };
+        let rate = moved_s / passed_s;
+        if self.moving_s - passed_s > LASTING_S && rate.abs() < 1e-6 * USUAL_PPM {
+            (self.rate, self.moving) = (Some(rate), None);
+            return None;
+        }
+        if self.moving.is_none() {
+            self.jump_s = 0.0;
+        }
+        if unusual_s.abs() > (1e-6 * SLEW_PPM * passed_s).max(self.jump_s.abs()) {
+            self.jump_s = unusual_s;
+        }
+        let (from_ns, until_ns) = (last.wall_ns, stamp.wall_ns);
+        let moving = self.moving.get_or_insert(ClockMove { from_ns, until_ns, size_s: 0.0, step: false });
         moving.size_s += unusual_s;
-        moving.until_ns = stamp.wall_ns;
+        moving.step = self.jump_s * moving.size_s.signum() > MOST * moving.size_s.abs();
+        moving.until_ns = until_ns;
         None
     }
 
     fn learn(&mut self, rate: f64, passed_s: f64) {
+        if self.rate.is_none() && rate.abs() > 1e-6 * USUAL_PPM {
+            return;
+        }
         let weight = (passed_s / 600.0).min(0.5);
         self.rate = Some(self.rate.map_or(rate, |old| old + weight * (rate - old)));
     }
@@ -282,6 +312,38 @@ mod tests {
         assert!((found[0].size_s + 0.06).abs() < 1e-3);
         let doubt_s = detector.doubt_s().unwrap();
         assert!((0.002..0.02).contains(&doubt_s), "{doubt_s}");
+    }
+
+    #[test]
+    fn slew_at_the_start_is_not_the_usual_correction() {
+        let mut detector = StepDetector::default();
+        let moved_s = |t_s: f64| 500e-6 * t_s.min(600.0) + 45e-6 * t_s;
+        let found: Vec<_> = (0..500)
+            .filter_map(|n| detector.observe(&stamp(16.0 * f64::from(n), moved_s(16.0 * f64::from(n)))))
+            .collect();
+        assert!(found.is_empty(), "{found:?}");
+        assert!((detector.rate() - 45e-6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rate_that_lasts_becomes_the_usual_correction() {
+        let mut detector = StepDetector::default();
+        let moved_s = |t_s: f64| 150e-6 * t_s.min(600.0) + 10e-6 * t_s;
+        for n in 0..500 {
+            detector.observe(&stamp(16.0 * f64::from(n), moved_s(16.0 * f64::from(n))));
+        }
+        assert!((detector.rate() - 10e-6).abs() < 1e-9 && detector.moving().is_none());
+    }
+
+    #[test]
+    fn movement_slower_than_a_slew_is_no_step() {
+        let mut detector = StepDetector::default();
+        let moved_s = |t_s: f64| if t_s < 64_000.0 { 0.0 } else { 0.013 };
+        let found: Vec<_> = (0..200)
+            .filter_map(|n| detector.observe(&stamp(1024.0 * f64::from(n), moved_s(1024.0 * f64::from(n)))))
+            .collect();
+        assert_eq!(found.len(), 1);
+        assert!(!found[0].step, "{found:?}");
     }
 
     #[test]

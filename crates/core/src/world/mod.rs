@@ -37,10 +37,10 @@ pub struct World {
     pub has_boot: bool,
     /// The wander of the disciplined local clock (one standard deviation), in seconds.
     pub wander_s: f64,
+    /// The frequency error of the raw clock in ppm, positive when it gains. The wall clock is corrected for it.
+    pub oscillator_ppm: f64,
 }
 
-/// The frequency error of the raw clock in ppm, positive when it gains. The wall clock is corrected for it.
-const OSCILLATOR_PPM: f64 = 12.0;
 /// The time constant of the local clock's wander, in seconds.
 const WANDER_TAU_S: f64 = 2000.0;
 
@@ -80,6 +80,7 @@ impl World {
             has_raw: true,
             has_boot: false,
             wander_s: 2e-4,
+            oscillator_ppm: 12.0,
         }
     }
 
@@ -441,7 +442,7 @@ impl Samples<'_> {
             return Stamp::new(wall_ns, 0, 0);
         }
         let uptime_s = self.world.uptime_s(t_s) - still_s;
-        let raw = ns(uptime_s + OSCILLATOR_PPM * 1e-6 * (t_s - still_s) + self.world.local_drift_s(t_s));
+        let raw = ns(uptime_s + self.world.oscillator_ppm * 1e-6 * (t_s - still_s) + self.world.local_drift_s(t_s));
         let boot_ns = if self.world.has_boot { ns(suspended_s) } else { 0 };
         Stamp { boot_ns, ..Stamp::new(wall_ns, ns(uptime_s), wall_ns - raw) }
     }

@@ -80,8 +80,8 @@ impl Attribution {
 
     /// Whether this sample shows what a jump was. If it was no step, it no longer counts as a difference of the clocks.
     fn is_decided(&mut self, jump: &Jump, sample: &Sample, i: usize) -> bool {
-        let before = self.engine.series[i].latest.map(|l| l.theta_s);
-        let Some((before_s, measure)) = before.zip(sample.measure) else { return false };
+        let before_s = self.engine.series[i].last_offset_s();
+        let Some((before_s, measure)) = before_s.zip(sample.measure) else { return false };
         // A step changes the offset by its size, with the opposite sign. So does a leap second that this host inserts and
         // the server does not: one that smears it is half a second behind before and half a second ahead after.
         let moved_s = measure.offset_s - before_s;

@@ -41,7 +41,7 @@ const SAID: f64 = 0.55;
 const KEPT: f64 = 0.35;
 /// Least and largest stated confidence of an accusation that is not proven. In simulated worlds about nine in ten of
 /// them were right, nearly independent of the computed probability. See "How well it works" in docs/ANALYSIS.md.
-pub(super) const SURE: (f64, f64) = (0.84, 0.89);
+pub(super) const SURE: (f64, f64) = (0.83, 0.87);
 /// Onsets within so many rounds of each other count as simultaneous.
 const TOGETHER: f64 = 8.0;
 /// Sizes that differ by less than this part are the same.
@@ -176,7 +176,7 @@ impl Engine {
         let groups = Independence::groups(&sources);
         let group_of = |i: usize| voters.iter().position(|v| *v == i).map(|at| groups[at]);
         let members = |group: usize| voters.iter().zip(&groups).filter(move |(_, g)| **g == group).map(|(i, _)| *i);
-        let range = |i: usize| self.series[i].range_at(now.t_s, now.moved_s, self.own.loose);
+        let range = |i: usize| self.series[i].range_at(now.t_s, now.moved_s, self.own.drift());
         let agrees = |i: usize, group: usize| {
             let claim = |k| Some(Claim { range: range(k)?, vote: 1.0 });
             let others: Vec<Claim> = members(group).filter(|k| *k != i).filter_map(claim).collect();
@@ -203,7 +203,7 @@ impl Engine {
         let few = (1.0 + 1e-9..MIN_SERVERS as f64 - 1e-9).contains(&self.votes);
         let agrees = |i: &&usize| {
             let series = &self.series[**i];
-            let range = series.range_at(now.t_s, now.moved_s, self.own.loose);
+            let range = series.range_at(now.t_s, now.moved_s, self.own.drift());
             (few || series.is_proven()) && range.is_some_and(|r| r.contains(0.0))
         };
         let votes: f64 = if few { voters } else { suspects }.iter().filter(agrees).map(|i| self.series[*i].vote).sum();

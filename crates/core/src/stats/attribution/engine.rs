@@ -269,8 +269,8 @@ impl Engine {
             words.push(Word { y_s, weight: say * trust.max(0.7) / (1.0 + 0.1 * age) });
             excesses.push(x_s / 2.0);
         }
-        // If only named servers are heard, the prediction replaces what they show.
-        if let Some(predicted_s) = predicted_s.filter(|_| only_named && !words.is_empty()) {
+        // If only named servers are heard, or servers whose paths have just changed, the prediction replaces what they show.
+        if let Some(predicted_s) = predicted_s.filter(|_| only_named) {
             self.own.assume(now, predicted_s);
             return Some(0.0);
         }
@@ -289,10 +289,10 @@ impl Engine {
 
     /// Finds what the error ranges prove. `jump_s` is the unpredicted jump of the common mode in this round.
     fn prove(&mut self, now: &Now, voters: &[usize], jump_s: f64) {
-        let loose = self.own.loose;
+        let drift = self.own.drift();
         let claim = |i: &usize| {
             let series = &self.series[*i];
-            Some(Claim { range: series.range_at(now.t_s, now.moved_s, loose)?, vote: series.vote })
+            Some(Claim { range: series.range_at(now.t_s, now.moved_s, drift)?, vote: series.vote })
         };
         let claims: Vec<Claim> = voters.iter().filter_map(claim).collect();
         let enough = voters.len() >= MIN_SERVERS;
@@ -481,7 +481,7 @@ impl Engine {
     /// Drops the newest replies, which are older than they look: the machine was restarted or suspended, or a leap
     /// second was inserted.
     pub fn forget_replies(&mut self) {
-        self.series.iter_mut().for_each(|s| (s.latest, s.fresh) = (None, false));
+        self.series.iter_mut().for_each(|s| s.forget_reply());
         self.own.proof = None;
         self.silent_until = self.round + SILENT_ROUNDS;
     }

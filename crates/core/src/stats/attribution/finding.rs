@@ -128,6 +128,7 @@ impl Finding {
         if self.swings > 0 {
             return false;
         }
+        self.cross(track);
         if DATED_AT.contains(&self.sightings) || (steadied && self.sightings < DATED_AT[9]) {
             self.date(track);
         } else if self.sightings.is_multiple_of(16) {
@@ -243,6 +244,14 @@ impl Finding {
             let is_known = |line: &Line| half_width(&points, line, track.slow_s()) < 0.25 * rate.abs();
             line(&points).filter(is_known).is_some_and(|line| line.rate * rate.signum() < 0.5 * rate.abs())
         })
+    }
+
+    /// Corrects the size of a clock that was set from one side of the others to the other side.
+    fn cross(&mut self, track: &Track) {
+        let Some((size_s, (now_s, _))) = self.size_s.zip(track.recent()) else { return };
+        if self.rate.is_none() && now_s * size_s.signum() < -0.5 * size_s.abs() {
+            self.size_s = Some(now_s);
+        }
     }
 
     /// Updates size and rate of a drift that goes on.

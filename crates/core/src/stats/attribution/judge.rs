@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::decide::SURE;
-use super::engine::Engine;
 use super::finding::Finding;
 use super::series::Series;
 use super::{Attribution, robust};
@@ -173,7 +172,7 @@ impl Attribution {
         }
         let Some(finding) = own.finding.filter(|_| own.unmoved.is_none()) else { return it };
         let estimate_s = self.estimate().filter(|_| heard >= MIN_SERVERS);
-        it.at_least_s = estimate_s.map_or(0.0, |now_s| own.at_least_s(self.witness.moved_s(), now_s));
+        it.at_least_s = estimate_s.map_or(0.0, |now_s| own.at_least_s(&self.now(), now_s));
         it.proven = it.at_least_s != 0.0;
         let after_restart = self.onset_of_restart(&finding);
         it.after_restart = after_restart.is_some();
@@ -321,12 +320,10 @@ impl Attribution {
 
     /// The median offset of the half with the smallest root distances (at least three), without named servers.
     fn estimate(&self) -> Option<f64> {
-        let Engine { series, round_s, .. } = &self.engine;
-        let moved_s = self.witness.moved_s();
+        let (series, moved_s) = (&self.engine.series, self.witness.moved_s());
         let is_trusted = |i: &usize| self.is_heard(*i) && series[*i].finding().is_none_or(|f| !f.named);
         let offset = |i: usize| {
-            let now_s = round_s.max(series[i].latest?.t_s);
-            Some((series[i].latest?.lambda_s, series[i].offset_at(now_s, moved_s, self.engine.own.rate)?))
+            Some((series[i].latest?.lambda_s, series[i].offset_at(self.last_s, moved_s, self.engine.own.rate)?))
         };
         let mut now: Vec<_> = (0..series.len()).filter(is_trusted).filter_map(offset).collect();
         now.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));

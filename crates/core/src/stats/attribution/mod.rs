@@ -246,6 +246,7 @@ impl Attribution {
         self.watch_clock(sample, t_s, restarted, i);
         self.engine.polled(i, t_s, sample.poll_s);
         let (moved_s, since_noon_s) = (self.witness.moved_s(), self.since_noon_s());
+        let period_s = self.engine.period_s;
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);
         series.note_leap(since_noon_s);
@@ -260,7 +261,7 @@ impl Attribution {
                     series.grain.note(before.theta_s, m.offset_s);
                 }
                 let (theta_s, delay_s, lambda_s) = (m.offset_s, m.delay_s.max(0.0), m.root_distance_s);
-                series.accept(Reply { t_s, theta_s, delay_s, lambda_s, moved_s });
+                series.accept(Reply { t_s, theta_s, delay_s, lambda_s, moved_s }, period_s);
             }
             (Outcome::Unsynchronised(_), _) => {
                 series.answered();
@@ -284,6 +285,7 @@ impl Attribution {
             t_s: self.last_s,
             moved_s: self.witness.moved_s(),
             has_raw: self.witness.is_present(),
+            steered: self.witness.steered(),
             near_leap: near_midnight && crate::stats::leap::is_leap_date_near(unix_s),
             doubt_s: self.witness.doubt_s(),
             since_noon_s: self.since_noon_s(),

@@ -35,6 +35,8 @@ pub(super) struct Now {
     pub moved_s: f64,
     /// Whether there is a raw clock.
     pub has_raw: bool,
+    /// The usual rate at which this host's clock is steered, in s/s; zero if it is not known.
+    pub steered: f64,
     /// A leap second may have been inserted or removed about now.
     pub near_leap: bool,
     /// The smallest step that the raw clock would have shown, in seconds.
@@ -78,6 +80,8 @@ pub(super) struct Own {
     moved_s: f64,
     /// The usual rate of the common mode beyond what was set and steered, in s/s.
     pub rate: f64,
+    /// By how much it may be off because of its first guess, in s/s.
+    rate_doubt: f64,
     /// Rounds that it was learned from.
     rounds: u32,
     /// How fast it moved unpredictedly in this round or the last, in s/s.
@@ -121,6 +125,7 @@ impl Default for Own {
             moved_s: 0.0,
             rate: 0.0,
             rounds: 0,
+            rate_doubt: 0.0,
             loose: 0.0,
             last_loose: 0.0,
             last_unusual: 0.0,
@@ -149,6 +154,12 @@ impl Own {
         (self.moved_s, self.restarted) = (0.0, true);
     }
 
+    /// The free rate of this host's clock, and by how much it may be off, with how fast the common mode moved
+    /// unpredictedly, in s/s.
+    pub fn drift(&self) -> (f64, f64) {
+        (self.rate, self.loose + self.rate_doubt)
+    }
+
     /// Where the common mode should be now.
     pub fn predict(&self, now: &Now) -> Option<f64> {
         let before_s = self.common_s?;
@@ -169,11 +180,13 @@ impl Own {
         let before_s = self.common_s.replace(common_s);
         let moved_s = now.moved_s - self.moved_s;
         (self.at_s, self.moved_s, self.excess_s) = (now.t_s, now.moved_s, excess_s);
-        let Some((predicted_s, before_s)) = predicted_s.zip(before_s) else { return 0.0 };
         if self.rounds == 0 {
-            // A steered clock is assumed to keep time, so that its free rate is the rate at which it is steered.
-            self.rate = (moved_s / passed_s).clamp(-FASTEST, FASTEST);
+            // A steered clock is assumed to keep time, so that its free rate is the rate at which it is steered, unless it
+            // is being corrected just now.
+            self.rate = now.steered.clamp(-FASTEST, FASTEST);
+            self.rate_doubt = self.rate.abs();
         }
+        let Some((predicted_s, before_s)) = predicted_s.zip(before_s) else { return 0.0 };
         self.rounds = self.rounds.saturating_add(1);
         let predicted_s = if self.rounds == 1 { before_s - moved_s + self.rate * passed_s } else { predicted_s };
         let unusual_s = common_s - predicted_s;
@@ -209,6 +222,7 @@ impl Own {
             let free = (common_s - before_s + moved_s) / passed_s;
             let weight = if lasts { FAST_RATE_WEIGHT } else { RATE_WEIGHT }.max(1.0 / (f64::from(self.rounds) + 4.0));
             self.rate += weight * (free.clamp(-FASTEST, FASTEST) - self.rate);
+            self.rate_doubt *= 1.0 - weight;
         }
         let teaches = !is_jump && !silent && self.unmoved.is_none() && self.finding.is_none_or(|f| !f.named);
         self.track.push(
@@ -296,12 +310,12 @@ impl Own {
     }
 
     /// By how much the error ranges of this round prove this host's clock wrong, in seconds, positive when it is slow;
-    /// zero if they do not. `moved_s` is how far the clock was set and steered by now; what it moved since the round is
-    /// taken off the bound. `estimate_s` is the error as it is now; a bound that contradicts it is dropped.
-    pub fn at_least_s(&self, moved_s: f64, estimate_s: f64) -> f64 {
+    /// zero if they do not. What the clock was moved since the round, beyond its free rate, is taken off the bound.
+    /// `estimate_s` is the error as it is now; a bound that contradicts it is dropped.
+    pub fn at_least_s(&self, now: &Now, estimate_s: f64) -> f64 {
         let is_named = self.finding.is_some_and(|f| f.named && f.proven);
         let Some(proof) = self.proof.filter(|_| is_named) else { return 0.0 };
-        let since_s = moved_s - self.moved_s;
+        let since_s = now.moved_s - self.moved_s - self.rate * (now.t_s - self.at_s);
         let least_s = if proof.low_s > since_s { proof.low_s - since_s } else { (proof.high_s - since_s).min(0.0) };
         if estimate_s * least_s.signum() >= least_s.abs() { least_s } else { 0.0 }
     }
@@ -410,8 +424,15 @@ mod tests {
     fn fastest(seed: u64, times_s: impl Iterator<Item = f64>) -> f64 {
         let (mut own, mut dice, mut fastest) = (Own::default(), Dice::new(seed), 0.0_f64);
         for t_s in times_s {
-            let now =
-                Now { t_s, moved_s: 0.0, has_raw: true, near_leap: false, doubt_s: Some(2e-3), since_noon_s: None };
+            let now = Now {
+                t_s,
+                moved_s: 0.0,
+                has_raw: true,
+                steered: 0.0,
+                near_leap: false,
+                doubt_s: Some(2e-3),
+                since_noon_s: None,
+            };
             let (common_s, spread_s) = (2e-4 * dice.normal(), 2e-4);
             own.follow(&now, Shown { common_s, spread_s, excess_s: 0.0, by_most: true, period_s: 16.0 }, false);
             fastest = fastest.max(if t_s > 3600.0 { own.rate.abs() } else { 0.0 });

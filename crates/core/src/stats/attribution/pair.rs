@@ -36,9 +36,8 @@ impl Attribution {
     pub(super) fn apart_text(&self) -> Option<String> {
         let heard: Vec<usize> = (0..self.engine.series.len()).filter(|i| self.is_heard(*i)).collect();
         let [a, b] = heard[..] else { return None };
-        let offset_s = |i: usize| {
-            self.engine.series[i].offset_at(self.engine.round_s, self.witness.moved_s(), self.engine.own.rate)
-        };
+        let offset_s =
+            |i: usize| self.engine.series[i].offset_at(self.last_s, self.witness.moved_s(), self.engine.own.rate);
         let apart_s = (offset_s(a)? - offset_s(b)?).abs();
         self.engine.apart.open.then(|| {
             let name = |i: usize| &self.engine.series[i].ident.name;

@@ -70,7 +70,7 @@ impl Attribution {
 
     /// Lists the groups of servers that agree with each other, by their error ranges or by their movements.
     fn groups(&self, by_movement: bool) -> String {
-        let (now_s, moved_s) = (self.engine.round_s, self.witness.moved_s());
+        let (now_s, moved_s) = (self.last_s, self.witness.moved_s());
         let range = |i: usize| {
             let series = &self.engine.series[i];
             if by_movement {
@@ -78,7 +78,7 @@ impl Attribution {
                 let lean_s = series.sighting.map_or(series.lean_s, |s| s.size_s);
                 Interval::around(lean_s, noise_s.min(0.4 * lean_s.abs().max(noise_s)))
             } else {
-                series.range_at(now_s, moved_s, 0.0)
+                series.range_at(now_s, moved_s, (self.engine.own.rate, 0.0))
             }
         };
         let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));

@@ -85,6 +85,8 @@ pub(super) struct Series {
     #[serde(skip)]
     pub poll_s: f64,
     pub latest: Option<Reply>,
+    /// The offset of a reply that was dropped, until the next one; then NaN.
+    forgotten_s: f32,
     /// The newest reply is not judged yet.
     pub fresh: bool,
     /// It took part in the newest round.
@@ -138,6 +140,7 @@ impl Series {
             gaps_s: [f64::INFINITY; 4],
             poll_s: 0.0,
             latest: None,
+            forgotten_s: f32::NAN,
             fresh: false,
             has_voice: false,
             returns: false,
@@ -206,18 +209,31 @@ impl Series {
         shortest.is_finite().then_some(shortest)
     }
 
-    /// Keeps an accepted measurement. Of several in one round, the one with the least delay is judged.
-    pub fn accept(&mut self, reply: Reply) {
+    /// Keeps an accepted measurement. Of several in one round of `period_s`, the one with the least delay is judged.
+    pub fn accept(&mut self, reply: Reply, period_s: f64) {
         let weight = if self.latest.is_none() { 1.0 } else { 0.1 };
         if self.latest.is_none() {
             self.track.begin(reply.t_s);
         }
         self.claim_s += weight * ((reply.lambda_s - reply.delay_s / 2.0).max(0.0) - self.claim_s);
-        let is_worse = self.fresh && self.latest.is_some_and(|l| reply.delay_s > l.delay_s);
+        let is_worse = |l: Reply| reply.delay_s > l.delay_s && reply.t_s - l.t_s < period_s;
+        let is_worse = self.fresh && self.latest.is_some_and(is_worse);
         if !is_worse {
             self.latest = Some(reply);
         }
-        self.fresh = true;
+        (self.fresh, self.forgotten_s) = (true, f32::NAN);
+    }
+
+    /// Drops the newest reply, but keeps its offset until the next one.
+    pub fn forget_reply(&mut self) {
+        self.forgotten_s = self.latest.map_or(self.forgotten_s, |reply| reply.theta_s as f32);
+        (self.latest, self.fresh) = (None, false);
+    }
+
+    /// The offset that was measured last, in seconds.
+    pub fn last_offset_s(&self) -> Option<f64> {
+        let forgotten_s = Some(f64::from(self.forgotten_s)).filter(|theta_s| theta_s.is_finite());
+        self.latest.map(|reply| reply.theta_s).or(forgotten_s)
     }
 
     /// What is wrong with it, or was found and may be its path.
@@ -241,11 +257,11 @@ impl Series {
         self.latest.map(|l| l.theta_s - (moved_s - l.moved_s) + rate * (t_s - l.t_s))
     }
 
-    /// The error range now; `loose` is how fast the common mode moved unpredictedly, in s/s.
-    pub fn range_at(&self, t_s: f64, moved_s: f64, loose: f64) -> Option<Interval> {
+    /// The error range now. This host's clock drifts freely by `rate` and moved unpredictedly by `loose`, both in s/s.
+    pub fn range_at(&self, t_s: f64, moved_s: f64, (rate, loose): (f64, f64)) -> Option<Interval> {
         let reply = self.latest?;
         let age_s = (t_s - reply.t_s).max(0.0);
-        Interval::around(self.offset_at(t_s, moved_s, 0.0)?, reply.lambda_s + (PHI + loose) * age_s)
+        Interval::around(self.offset_at(t_s, moved_s, rate)?, reply.lambda_s + (PHI + loose) * age_s)
     }
 
     /// The delay of the newest reply above the usual one, in seconds; zero while no level is known.

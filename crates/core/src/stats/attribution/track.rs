@@ -432,7 +432,12 @@ impl Track {
         let mut all: Vec<_> = self.values.newest_first().map(|(t_s, v)| (t_s, v.value - level_s)).collect();
         all.reverse();
         let is_beyond = |y_s: f64, limit_s: f64| y_s * size_s.signum() > limit_s;
-        let mut last = all.iter().rposition(|(_, y_s)| is_beyond(*y_s, 0.5 * size_s.abs()))?;
+        // The clock may have been set to the other side of the others before.
+        let is_wrong = |(t_s, y_s): &(f64, f64)| {
+            let limit_s = 0.5 * size_s.abs();
+            is_beyond(*y_s, limit_s) || (*t_s <= seen_s && y_s.abs() > limit_s)
+        };
+        let mut last = all.iter().rposition(is_wrong)?;
         let least_s = (0.02 * size_s.abs()).clamp(4.0 * self.sigma_s(), 8.0 * self.sigma_s());
         let is_rest = |(t_s, y_s): &(f64, f64)| *t_s <= seen_s && is_beyond(*y_s, least_s);
         if let Some(end) = all.iter().rposition(is_rest).filter(|end| *end >= last + SLOWLY) {

@@ -30,6 +30,8 @@ pub(super) struct Witness {
     /// Nanoseconds of jumps that were no steps (leap seconds, and suspensions that CLOCK_BOOTTIME does not show). They
     /// are subtracted from the difference of the clocks.
     absorbed_ns: i64,
+    /// CLOCK_BOOTTIME less CLOCK_MONOTONIC at the newest stamp.
+    slept_ns: Option<i64>,
     /// The difference at the first stamp.
     base_ns: Option<i64>,
     steps: StepDetector,
@@ -48,6 +50,11 @@ impl Witness {
         (self.corrected(&last).raw_ns.saturating_sub(base_ns)) as f64 / 1e9
     }
 
+    /// The usual rate at which the wall clock is steered, in s/s; zero while it is not known.
+    pub fn steered(&self) -> f64 {
+        self.steps.rate()
+    }
+
     /// The largest recent step that can have gone unnoticed, in seconds.
     pub fn doubt_s(&self) -> Option<f64> {
         self.steps.doubt_s().filter(|_| self.is_present())
@@ -60,7 +67,7 @@ impl Witness {
 
     pub fn restart(&mut self) {
         self.steps.restart();
-        (self.last, self.base_ns, self.absorbed_ns) = (None, None, 0);
+        (self.last, self.base_ns, self.absorbed_ns, self.slept_ns) = (None, None, 0, None);
     }
 
     /// A jump that may be a suspension or a leap second. Call [`Self::observe`] only once it is known which it was.
@@ -94,9 +101,10 @@ impl Witness {
         Some(ended)
     }
 
-    /// Seconds for which the machine was suspended since the last stamp, by CLOCK_BOOTTIME.
-    pub fn suspended_s(&self, stamp: &Stamp) -> f64 {
-        self.last.map_or(0.0, |last| stamp.boot_ns.saturating_sub(last.boot_ns) as f64 / 1e9)
+    /// Seconds for which the machine was suspended since this was asked last, by CLOCK_BOOTTIME.
+    pub fn suspended_s(&mut self, stamp: &Stamp) -> f64 {
+        let before_ns = self.slept_ns.replace(stamp.boot_ns);
+        before_ns.map_or(0.0, |before_ns| stamp.boot_ns.saturating_sub(before_ns) as f64 / 1e9)
     }
 
     fn corrected(&self, stamp: &Stamp) -> Stamp {
@@ -126,6 +134,16 @@ mod tests {
             assert_eq!(witness.observe(&it), None);
         }
         assert!(witness.moved_s().abs() < 1e-6);
+    }
+
+    #[test]
+    fn suspension_counts_once_while_a_jump_is_undecided() {
+        let mut witness = Witness::default();
+        let resumed = stamp(200.0, 0.4, 3600.0);
+        assert!(witness.suspended_s(&stamp(100.0, 0.0, 0.0)) == 0.0);
+        witness.observe(&stamp(100.0, 0.0, 0.0));
+        assert!(witness.suspended_s(&resumed) == 3600.0 && witness.ambiguous(&resumed).is_some());
+        assert!(witness.suspended_s(&stamp(216.0, 0.4, 3600.0)) == 0.0);
     }
 
     #[test]

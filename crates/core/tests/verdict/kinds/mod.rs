@@ -19,6 +19,7 @@ mod own;
 mod paths;
 mod sequels;
 mod servers;
+mod steered;
 
 /// A party that can be at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,15 +61,20 @@ fn onset(seed: u64, poll_s: f64) -> f64 {
     150.0 * poll_s + 17.0 * (seed % 11) as f64
 }
 
+/// Quartz oscillators are off by up to 100 ppm, most by less than 50.
+fn oscillator_ppm(seed: u64) -> f64 {
+    [12.0, -45.0, 28.0, 0.0, 80.0, -20.0, 5.0][(seed % 7) as usize]
+}
+
 fn internet(seed: u64, poll_s: f64, polls: f64, faults: Vec<Fault>) -> World {
     let mut world = World::ordinary(seed, [5, 4, 7, 5, 9][(seed % 5) as usize], poll_s, polls * poll_s);
-    (world.faults, world.has_raw) = (faults, !seed.is_multiple_of(3));
+    (world.faults, world.has_raw, world.oscillator_ppm) = (faults, !seed.is_multiple_of(3), oscillator_ppm(seed));
     world
 }
 
 fn lan(seed: u64, poll_s: f64, polls: f64, faults: Vec<Fault>) -> World {
     let mut world = World::lan(seed, [4, 5, 3, 6][(seed % 4) as usize], poll_s, polls * poll_s);
-    (world.faults, world.has_raw) = (faults, !seed.is_multiple_of(3));
+    (world.faults, world.has_raw, world.oscillator_ppm) = (faults, !seed.is_multiple_of(3), oscillator_ppm(seed));
     world
 }
 
@@ -206,7 +212,7 @@ fn own(seed: u64, faults: Vec<Fault>, until_s: f64) -> Case {
 /// Every kind of world.
 pub fn all() -> impl Iterator<Item = &'static Kind> {
     let first = KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS).chain(mixed::KINDS);
-    first.chain(odd::KINDS).chain(leaps::KINDS).chain(clocks::KINDS).chain(sequels::KINDS)
+    first.chain(odd::KINDS).chain(leaps::KINDS).chain(clocks::KINDS).chain(sequels::KINDS).chain(steered::KINDS)
 }
 
 const KINDS: &[Kind] = kinds! {

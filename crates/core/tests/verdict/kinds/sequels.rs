@@ -209,6 +209,13 @@ pub const KINDS: &[Kind] = kinds! {
             ],
         }
     };
+    false "server step 60 ms, 3 h later as far on the other side" |s| {
+        let at_s = onset(s, 64.0);
+        let (to_s, until_s) = (at_s + 3.0 * HOUR_S, at_s + 6.0 * HOUR_S);
+        let size_s = 0.06 * sign(s);
+        let faults = vec![step(1, at_s, size_s), step(1, to_s, -2.0 * size_s), step(1, until_s, size_s)];
+        guilty(internet(s, 64.0, 700.0, faults), Party::Server(1), at_s, until_s)
+    };
     true "intervals change from 64 to 16 to 256 s, a server steps by 30 ms" |s| {
         let at_s = 40_000.0;
         let every = |from_s, until_s, poll_s| Fault::Interval { from_s, until_s, poll_s };

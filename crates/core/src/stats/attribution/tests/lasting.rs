@@ -94,5 +94,5 @@ fn server_that_swings_from_the_start_does_not_become_consistent() {
         entries.iter().filter(|e| is_late(e)).all(|e| e.state == State::ServerWrong)
     };
     let named: Vec<_> = (1..9).filter(is_named_to_the_end).collect();
-    assert!(named.len() >= 5, "{named:?}");
+    assert!(named.len() >= 4, "{named:?}");
 }
