@@ -159,7 +159,10 @@ impl Engine {
         let opposite = (series.lean_s + moved_s).abs() < SAME * moved_s.abs();
         let own_since_s = self.own.finding.map(|f| f.since_s).or(self.own.unmoved.map(|u| u.since_s));
         let since_s = series.finding().map_or(f64::INFINITY, |f| f.since_s);
-        let together = own_since_s.is_none_or(|own_s| (own_s - since_s).abs() <= TOGETHER * self.period_s);
+        // The onsets of slow drifts are known to many rounds only.
+        let drifts = |finding: Option<&Finding>| finding.is_some_and(|f| f.kind == Kind::Frequency);
+        let together = own_since_s.is_none_or(|own_s| (own_s - since_s).abs() <= TOGETHER * self.period_s)
+            || drifts(self.own.finding.as_ref()) && drifts(series.finding());
         is_move && opposite && together && series.track.usual.is_some()
     }
 

@@ -239,9 +239,13 @@ impl History {
     /// Records the verdict of `now`. Call it whenever the verdict may have changed; an unchanged verdict updates the last
     /// entry.
     pub fn record(&mut self, verdict: &Verdict, now: When) {
-        let Some(since) = verdict.since else { return };
+        let Some(mut since) = verdict.since else { return };
         let mut newest = match self.entries.pop_back_if(|last| last.continues(verdict)) {
             Some(mut last) => {
+                // Errors that come and go are dated by the bad replies that are still remembered.
+                if verdict.blamed().any(|s| s.bad_share.is_some()) {
+                    since = since.min(last.since);
+                }
                 last.update(verdict, &mut self.peak_s);
                 last
             }
@@ -414,6 +418,18 @@ mod tests {
         }
         let entry = history.entries().next().unwrap();
         assert_eq!((entry.blamed[0].proven, entry.sentence.as_str()), (true, "at least 3 ms"));
+    }
+
+    #[test]
+    fn entry_of_an_error_that_comes_and_goes_keeps_its_onset() {
+        let mut history = History::new(10);
+        history.record(&verdict(State::Consistent, 0, &[]), When(0));
+        for since in [100, 500, 90] {
+            let mut wrong = verdict(State::ServerWrong, since, &[("a", 0.1)]);
+            Arc::make_mut(&mut wrong.servers)[0].bad_share = Some(0.2);
+            history.record(&wrong, When(600));
+            assert_eq!(history.entries().last().unwrap().since, When(since.min(100)));
+        }
     }
 
     #[test]
