@@ -23,6 +23,7 @@ mod grid;
 mod groups;
 mod history;
 mod judge;
+mod majority;
 mod median;
 mod movement;
 mod party;

@@ -10,6 +10,7 @@ mod hard;
 mod kinds;
 mod paces;
 mod score;
+mod sides;
 mod truth;
 
 use score::Total;
@@ -32,6 +33,7 @@ fn worlds_are_judged_right(part: usize) {
         .chain(hard::KINDS)
         .chain(paces::KINDS)
         .chain(follow::KINDS)
+        .chain(sides::KINDS)
         .enumerate()
         .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {

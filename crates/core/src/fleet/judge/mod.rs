@@ -30,6 +30,9 @@ const CONTRADICTION: usize = 3;
 /// A movement below so many times its noise does not count.
 const NOTED: f64 = 4.0;
 
+/// A movement by this share of the largest proven error may have caused it.
+const SHARE: f64 = 0.3;
+
 /// The readings must show at least this share of a movement.
 const SHOWN: f64 = 0.5;
 
@@ -51,12 +54,18 @@ impl Round<'_> {
     fn round_ns(&self) -> i64 {
         (self.round_s * 1e9) as i64
     }
+
+    /// Whether this is one of the first rounds of the fleet.
+    fn is_first(&self) -> bool {
+        self.now_ns - self.first_ns <= 4 * self.round_ns()
+    }
 }
 
 pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movement, labels: &Labels) -> FleetVerdict {
     repairs(round, movement);
     reliance::end_unconfirmed(round, findings, movement);
     let mut sightings = conflicts(round);
+    let unmoved: Vec<Party> = still_wrong(findings, movement).collect();
     let parts = Gauge::of_parts(round.grid, movement);
     let since_ns = parts.iter().filter_map(Gauge::since_ns).max();
     let mut alternatives = round.conflict.alternatives.clone();
@@ -64,8 +73,8 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
     let mut needed = contested.unwrap_or(PROOF);
     let mut contest_ns = round.now_ns - round.round_ns();
     let undecided: Vec<_> = parts.iter().filter_map(|part| Some((part, part.undecidable()?))).collect();
-    if let Some(sides) = broken_majority(round, movement) {
-        alternatives = sides;
+    if let Some(sides) = broken_majority(round, movement, &unmoved) {
+        alternatives = if round.proofs.undecided.is_empty() { sides } else { round.proofs.undecided.clone() };
         contest_ns = since_ns.unwrap_or(contest_ns);
         needed = PROOF;
     } else {
@@ -79,17 +88,21 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
                 contest_ns = part.since_ns().unwrap_or(contest_ns);
             }
             alternatives.clone_from(sides);
+        } else if alternatives.is_empty() && !round.proofs.undecided.is_empty() {
+            alternatives.clone_from(&round.proofs.undecided);
+            contest_ns = if round.is_first() { round.first_ns } else { contest_ns };
         }
     }
     sightings.extend(paths::changed(movement, round.grid, stirred_s(round, movement)));
     let sightings = specific(sightings);
     findings.contest(alternatives, contest_ns, round.now_ns, needed);
-    let contested = settle(round, findings, sightings);
+    let contested = settle(round, findings, sightings, &unmoved);
     verdict(round, findings, &contested, labels)
 }
 
 /// Takes the sightings of the round, but for inferences about contested parties. Returns these parties.
-fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>) -> Vec<Party> {
+/// Of `unmoved` parties that were proven wrong, the contested ones stay so.
+fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>, unmoved: &[Party]) -> Vec<Party> {
     let contest = findings.contested();
     let since_ns = contest.map_or(i64::MAX, |contest| contest.since_ns.saturating_sub(4 * round.round_ns()));
     let contested: Vec<Party> =
@@ -98,8 +111,22 @@ fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>) 
     let is_contested = |party: Party| contested.iter().any(|it| *it == party || it.has_path(party));
     findings.drop_explained(is_contested, since_ns);
     sightings.retain(|sighting| sighting.gap_s.is_some() || !is_contested(sighting.party));
-    findings.update(&sightings, round.now_ns);
+    let held: Vec<Party> = unmoved.iter().copied().filter(|party| contested.contains(party)).collect();
+    findings.update(&sightings, &held, round.now_ns);
     contested
+}
+
+/// The parties that were proven wrong by claims and whose clocks were not repaired since.
+fn still_wrong<'a>(findings: &'a Findings, movement: &'a Movement) -> impl Iterator<Item = Party> + 'a {
+    let is_repaired = |party: Party, gap_s: f64| {
+        let track = match party {
+            Party::Server(server) => movement.servers.get(server),
+            Party::Vantage(vantage) => movement.vantages.get(vantage),
+            _ => None,
+        };
+        track.is_some_and(|track| track.is_repaired(SHARE * gap_s))
+    };
+    findings.proven().filter(move |(party, gap_s)| !is_repaired(*party, *gap_s)).map(|(party, _)| party)
 }
 
 /// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer.
@@ -154,7 +181,7 @@ fn onset(round: &Round, track: Option<&Track>) -> (FleetKind, i64, bool) {
     if let Some(moved) = track.and_then(|track| track.moved.as_ref()).filter(|moved| !moved.is_repair()) {
         return (kind_of(moved), moved.since_ns, true);
     }
-    if round.now_ns - round.first_ns <= 4 * round.round_ns() {
+    if round.is_first() {
         return (FleetKind::Constant, round.first_ns, true);
     }
     let is_jump = track.is_some_and(|track| {
@@ -246,27 +273,29 @@ fn is_half(round: &Round, side: &[Party]) -> bool {
 }
 
 /// The two sides, if at least half of the independent servers moved: then a majority proves nothing about the others.
-fn broken_majority(round: &Round, movement: &Movement) -> Option<Vec<Vec<Party>>> {
-    let accused = |proof: &Option<Proof>| proof.map(|proof| proof.gap_s);
+/// Servers that were proven wrong and that the majority acquits although they did not move count as well.
+fn broken_majority(round: &Round, movement: &Movement, unmoved: &[Party]) -> Option<Vec<Vec<Party>>> {
     let (servers, vantages) = (&round.proofs.servers, &round.proofs.vantages);
-    let largest_s = servers.iter().chain(vantages).filter_map(accused).fold(0.0, f64::max);
+    let largest_s = round.proofs.gap_s;
     if largest_s <= 0.0 {
         return None;
     }
     let has_moved = |track: Option<&Track>| {
         let Some(track) = track else { return false };
         let by_s = track.jump_s().abs();
-        by_s > 0.3 * largest_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
+        by_s > SHARE * largest_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
     };
-    let moved: Vec<usize> = (0..round.grid.servers).filter(|server| has_moved(movement.servers.get(*server))).collect();
+    let is_acquitted = |server: usize| servers[server].is_none() && unmoved.contains(&Party::Server(server));
+    let is_moved = |server: &usize| has_moved(movement.servers.get(*server)) || is_acquitted(*server);
+    let moved: Vec<usize> = (0..round.grid.servers).filter(is_moved).collect();
     let side: Vec<Party> = moved.iter().copied().map(Party::Server).collect();
     if moved.is_empty() || !is_half(round, &side) {
         return all_vantages(round, movement, &has_moved);
     }
     let is_claimant = |server: &usize| round.grid.claims_s[*server].is_some() && !moved.contains(server);
     let mut others: Vec<Party> = (0..round.grid.servers).filter(is_claimant).map(Party::Server).collect();
-    let unmoved = |at: &usize| vantages[*at].is_some() && !has_moved(movement.vantages.get(*at));
-    others.extend((0..round.grid.vantages).filter(unmoved).map(Party::Vantage));
+    let is_accused = |at: &usize| vantages[*at].is_some() && !has_moved(movement.vantages.get(*at));
+    others.extend((0..round.grid.vantages).filter(is_accused).map(Party::Vantage));
     Some(vec![side, others])
 }
 

@@ -180,6 +180,14 @@ impl Track {
         if last.is_empty() { 0.0 } else { self.position_s - median(last) }
     }
 
+    /// Whether the clock moved back, or by more than `least_s` just now without having moved before.
+    pub fn is_repaired(&self, least_s: f64) -> bool {
+        match &self.moved {
+            Some(moved) => moved.is_returning() || moved.by_s.abs() < 0.5 * moved.peak_s,
+            None => self.jump_s().abs() > least_s,
+        }
+    }
+
     /// The usual rate of change in seconds a second, robust against steps.
     pub fn rate(&self) -> f64 {
         let newest = self.points.iter().rev().take(9);

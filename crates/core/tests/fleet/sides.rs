@@ -1,0 +1,61 @@
+//! Worlds in which no majority of the servers is right, and worlds in which a majority turns.
+
+use ntp_monitor_core::world::fleet::{FleetWorld, What};
+
+use super::kinds::{Case, Drawn, END, Make, drawn, of, server, small, undecidable};
+
+pub const KINDS: &[(&str, Make)] = &[
+    ("half_wrong_apart", |seed| no_majority(drawn(seed), 3)),
+    ("three_of_five_wrong_apart", |seed| no_majority(small(seed, 4, 5), 3)),
+    ("two_of_four_wrong_two_vantages", |seed| no_majority(small(seed, 2, 4), 2)),
+    ("two_of_three_wrong_apart", |seed| no_majority(small(seed, 3, 3), 2)),
+    ("right_server_dies_half_is_left", |seed| dying(seed, 1)),
+    ("right_servers_die_minority_is_left", |seed| dying(seed, 2)),
+    ("step_joins_servers_wrong_all_along", joining),
+];
+
+fn wrong(world: FleetWorld, from_s: f64, s: usize, by_s: f64) -> FleetWorld {
+    world.with(from_s, END, What::Server(s, by_s, vec![]))
+}
+
+/// `count` servers are wrong by different amounts from the beginning, and the others are half or fewer.
+fn no_majority(d: Drawn, count: usize) -> Case {
+    let (mut world, servers) = (d.world.clone(), d.world.servers.len());
+    let off: Vec<usize> = (0..count).map(|k| (d.s + k) % servers).collect();
+    for (k, s) in off.iter().enumerate() {
+        let sign = if k == 1 { -1.6 } else { 1.0 + k as f64 };
+        world = wrong(world, -1.0, *s, d.sign * sign * 0.06);
+    }
+    let case = Case::new(world).must(&[undecidable()]).undecidable_ok();
+    off.into_iter().fold(case, |case, s| case.may(&[server(s)]))
+}
+
+/// Two of five servers are wrong by the same amount from the beginning, and `count` of the right ones die.
+fn dying(seed: u64, count: usize) -> Case {
+    let d = small(seed, 5, 5);
+    let mut world = d.world.clone();
+    for k in 0..2 {
+        world = wrong(world, -1.0, (d.s + k) % 5, d.sign * 0.06);
+    }
+    for k in 0..count {
+        world = world.with(d.at_s + 900.0 * k as f64, END, What::Dead((d.s + 2 + k) % 5));
+    }
+    Case::new(world)
+        .must(&[server(d.s)])
+        .must(&[server((d.s + 1) % 5)])
+        .must(&[undecidable()])
+        .within(200.0)
+        .undecidable_ok()
+}
+
+/// Two of five servers are wrong from the beginning; a third one steps to where they are.
+fn joining(seed: u64) -> Case {
+    let d = of(seed, FleetWorld::internet(seed, 5, 5));
+    let mut world = d.world.clone();
+    for k in 0..3 {
+        let from_s = if k == 2 { d.at_s } else { -1.0 };
+        world = wrong(world, from_s, (d.s + k) % 5, d.sign * 0.06);
+    }
+    let case = Case::new(world).must(&[server((d.s + 2) % 5), undecidable()]).within(200.0).undecidable_ok();
+    (0..2).fold(case, |case, k| case.must(&[server((d.s + k) % 5)]))
+}
