@@ -23,6 +23,8 @@ pub struct Case {
     pub undecidable_ok: bool,
     /// By how many polls the stated onset may differ from the true one.
     pub polls: f64,
+    /// Whether the samples are replayed in the order of the vantages' clocks, as recordings are sorted.
+    pub by_clock: bool,
     /// Whether bounds hold without exception: no server shows two clocks, no report is false, no clock was set.
     pub is_strict: bool,
 }
@@ -43,6 +45,7 @@ impl Case {
             until_read: Vec::new(),
             undecidable_ok: false,
             polls: 12.0,
+            by_clock: false,
             is_strict: true,
         }
     }

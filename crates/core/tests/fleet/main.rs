@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
+mod far;
 mod follow;
 mod hard;
 mod kinds;
@@ -34,6 +35,7 @@ fn worlds_are_judged_right(part: usize) {
         .chain(paces::KINDS)
         .chain(follow::KINDS)
         .chain(sides::KINDS)
+        .chain(far::KINDS)
         .enumerate()
         .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {

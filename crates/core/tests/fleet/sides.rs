@@ -2,7 +2,7 @@
 
 use ntp_monitor_core::world::fleet::{FleetWorld, What};
 
-use super::kinds::{Case, Drawn, END, Make, drawn, of, server, small, undecidable};
+use super::kinds::{Case, Drawn, END, Make, drawn, of, server, small, undecidable, vantage};
 
 pub const KINDS: &[(&str, Make)] = &[
     ("half_wrong_apart", |seed| no_majority(drawn(seed), 3)),
@@ -12,6 +12,13 @@ pub const KINDS: &[(&str, Make)] = &[
     ("right_server_dies_half_is_left", |seed| dying(seed, 1)),
     ("right_servers_die_minority_is_left", |seed| dying(seed, 2)),
     ("step_joins_servers_wrong_all_along", joining),
+    ("majority_drifts_together_5ppm", |seed| drifting(drawn(seed), 4, 5e-6)),
+    ("majority_drifts_together_20ppm", |seed| drifting(drawn(seed), 4, 20e-6)),
+    ("majority_of_seven_drifts_10ppm", |seed| drifting(small(seed, 4, 7), 4, 10e-6)),
+    ("all_vantages_drift_together", all_drift),
+    ("three_vantages_run_free", |seed| run_free(small(seed, 3, 4), 0.0)),
+    ("five_vantages_run_free", |seed| run_free(drawn(seed), 0.0)),
+    ("five_vantages_run_free_server_step", |seed| run_free(drawn(seed), 0.04)),
 ];
 
 fn wrong(world: FleetWorld, from_s: f64, s: usize, by_s: f64) -> FleetWorld {
@@ -58,4 +65,39 @@ fn joining(seed: u64) -> Case {
     }
     let case = Case::new(world).must(&[server((d.s + 2) % 5), undecidable()]).within(200.0).undecidable_ok();
     (0..2).fold(case, |case, k| case.must(&[server((d.s + k) % 5)]))
+}
+
+/// `count` servers, which are a majority, drift together.
+fn drifting(d: Drawn, count: usize, rate: f64) -> Case {
+    let (mut world, servers) = (d.world.clone(), d.world.servers.len());
+    let moved: Vec<String> = (0..count).map(|k| server((d.s + k) % servers)).collect();
+    for k in 0..count {
+        world = world.with(d.at_s, END, What::ServerDrift((d.s + k) % servers, d.sign * rate));
+    }
+    let case = Case::new(world).must(&[vec![undecidable()], moved.clone()].concat()).may(&moved).undecidable_ok();
+    Case { never_proven: moved, ..case.from(d.at_s).within(80.0) }
+}
+
+/// The oscillators of all vantages change alike, as those of one hypervisor do.
+fn all_drift(seed: u64) -> Case {
+    let d = drawn(seed);
+    let all: Vec<String> = (0..5).map(vantage).collect();
+    let world = (0..5).fold(d.world, |world, v| world.with(d.at_s, END, What::Drift(v, d.sign * 15e-6)));
+    let case = Case::new(world).must(&[vec![undecidable()], all.clone()].concat()).may(&all).undecidable_ok();
+    Case { never_proven: (0..6).map(server).collect(), ..case.from(d.at_s).within(40.0) }
+}
+
+/// No vantage has a time daemon; a server steps by `by_s`.
+fn run_free(d: Drawn, by_s: f64) -> Case {
+    let mut world = d.world.clone();
+    for v in 0..world.sees.len() {
+        let rate = [-15e-6, 18e-6, 16e-6, -12e-6, 17e-6][v];
+        world = world.with(-1.0, END, What::Drift(v, rate));
+    }
+    let all: Vec<String> = (0..world.sees.len()).map(vantage).collect();
+    if by_s == 0.0 {
+        return Case::new(world).may(&all).within(200.0);
+    }
+    let world = world.with(d.at_s, END, What::Server(d.s, d.sign * by_s, vec![]));
+    Case::new(world).must(&[server(d.s)]).may(&all).within(200.0)
 }

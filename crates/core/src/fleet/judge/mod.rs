@@ -66,7 +66,7 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
     reliance::end_unconfirmed(round, findings, movement);
     let mut sightings = conflicts(round);
     let unmoved: Vec<Party> = still_wrong(findings, movement).collect();
-    let parts = Gauge::of_parts(round.grid, movement);
+    let parts = Gauge::of_parts(round.grid, movement, round.round_s);
     let since_ns = parts.iter().filter_map(Gauge::since_ns).max();
     let mut alternatives = round.conflict.alternatives.clone();
     let contested = alternatives.iter().flatten().map(|party| contradiction(round.grid, *party)).max();
@@ -231,7 +231,8 @@ fn movements(round: &Round, movement: &Movement) -> Vec<Sighting> {
         if moved.by_s.abs() < stirred_s && STIRRED * track.drift_s(round.round_s) < stirred_s {
             return None;
         }
-        let is_shown = contrast().is_none_or(|by_s| by_s * moved.by_s.signum() >= SHOWN * moved.by_s.abs());
+        let is_shown = contrast()
+            .map_or(!matches!(party, Party::Server(_)), |by_s| by_s * moved.by_s.signum() >= SHOWN * moved.by_s.abs());
         is_shown.then(|| Sighting {
             party,
             kind: kind_of(moved),
@@ -280,10 +281,14 @@ fn broken_majority(round: &Round, movement: &Movement, unmoved: &[Party]) -> Opt
     if largest_s <= 0.0 {
         return None;
     }
+    // What is small beside the movement of most vantages may be an error of the explanation.
+    let heard = (0..round.grid.vantages).filter(|vantage| round.grid.seen_by(*vantage).next().is_some());
+    let jumps_s: Vec<f64> = heard.filter_map(|v| Some(movement.vantages.get(v)?.jump_s().abs())).collect();
+    let least_s = SHARE * if jumps_s.is_empty() { largest_s } else { largest_s.max(median(jumps_s)) };
     let has_moved = |track: Option<&Track>| {
         let Some(track) = track else { return false };
         let by_s = track.jump_s().abs();
-        by_s > SHARE * largest_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
+        by_s > least_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
     };
     let is_acquitted = |server: usize| servers[server].is_none() && unmoved.contains(&Party::Server(server));
     let is_moved = |server: &usize| has_moved(movement.servers.get(*server)) || is_acquitted(*server);
@@ -294,8 +299,13 @@ fn broken_majority(round: &Round, movement: &Movement, unmoved: &[Party]) -> Opt
     }
     let is_claimant = |server: &usize| round.grid.claims_s[*server].is_some() && !moved.contains(server);
     let mut others: Vec<Party> = (0..round.grid.servers).filter(is_claimant).map(Party::Server).collect();
-    let is_accused = |at: &usize| vantages[*at].is_some() && !has_moved(movement.vantages.get(*at));
-    others.extend((0..round.grid.vantages).filter(is_accused).map(Party::Vantage));
+    // If all servers moved, the vantages moved instead.
+    let is_other = |at: &usize| match others.is_empty() {
+        true => round.grid.seen_by(*at).next().is_some(),
+        false => vantages[*at].is_some() && !has_moved(movement.vantages.get(*at)),
+    };
+    let also: Vec<Party> = (0..round.grid.vantages).filter(is_other).map(Party::Vantage).collect();
+    others.extend(also);
     Some(vec![side, others])
 }
 
@@ -364,7 +374,7 @@ fn verdict(round: &Round, findings: &Findings, contested: &[Party], labels: &Lab
         let (kind, gap_s) = (finding.kind, finding.gap_s);
         match *party {
             Party::Server(at) => {
-                let (wrong_from, seen_from) = sight::places(at, finding, round.grid);
+                let (wrong_from, seen_from) = sight::places(at, finding, round.grid, &all);
                 let server = labels.server(at);
                 let blamed = BlamedServer { server, kind, gap_s, proven, size_s, bound_s, wrong_from, seen_from };
                 verdict.servers.push(blamed);
