@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::sample::Sample;
 
-/// The samples before and after a sample that show its time, in recorded order.
+/// The samples before and after a sample that show its time, by the monotonic clock.
 const AROUND: usize = 9;
 /// A recorded time that is off by more than this is corrected, and differences within this are none, in nanoseconds.
 const FAR_OFF_NS: i128 = 500_000_000;
@@ -50,7 +50,11 @@ fn clamped(at_ns: i128) -> i64 {
 }
 
 /// The samples of one vantage with their times. A recorded time is kept unless it is far off.
-fn corrected(rows: Vec<Arc<Sample>>) -> Vec<(i64, Arc<Sample>)> {
+fn corrected(mut rows: Vec<Arc<Sample>>) -> Vec<(i64, Arc<Sample>)> {
+    // Where no monotonic clock was recorded, the wall clock takes its place, and the recorded order is better.
+    if rows.iter().any(|sample| sample.at.mono_ns != sample.at.wall_ns) {
+        rows.sort_by_key(|sample| sample.at.mono_ns);
+    }
     let shown: Vec<Option<i128>> = rows.iter().map(|sample| beyond_monotonic_ns(sample)).collect();
     let time = |at: usize| {
         let (wall_ns, mono_ns) = (i128::from(rows[at].at.wall_ns), i128::from(rows[at].at.mono_ns));
@@ -63,7 +67,7 @@ fn corrected(rows: Vec<Arc<Sample>>) -> Vec<(i64, Arc<Sample>)> {
 
 /// The true time of a sample less its monotonic time, by the clock and the offset that it shows.
 fn beyond_monotonic_ns(sample: &Sample) -> Option<i128> {
-    let offset_ns = (sample.offset_s()? * 1e9) as i128;
+    let offset_ns = i128::from((sample.offset_s()? * 1e9) as i64);
     Some(i128::from(sample.at.wall_ns) + offset_ns - i128::from(sample.at.mono_ns))
 }
 

@@ -14,6 +14,8 @@ pub struct Case {
     pub may: Vec<String>,
     /// Parties that must not be called proven.
     pub never_proven: Vec<String>,
+    /// Servers that must not be said to show several clocks.
+    pub never_split: Vec<String>,
     /// When the fault begins. Every accusation before is wrong.
     pub onset_s: f64,
     pub until_s: Option<f64>,
@@ -40,6 +42,7 @@ impl Case {
             must: Vec::new(),
             may: Vec::new(),
             never_proven: Vec::new(),
+            never_split: Vec::new(),
             onset_s: 0.0,
             until_s: None,
             until_read: Vec::new(),

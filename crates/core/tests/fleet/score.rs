@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use ntp_monitor_core::fleet::replay::FleetReplay;
-use ntp_monitor_core::fleet::verdict::{FleetReport, FleetState, FleetVerdict};
+use ntp_monitor_core::fleet::verdict::{FleetKind, FleetReport, FleetState, FleetVerdict};
 use ntp_monitor_core::fleet::witness::VantageGroups;
 
 use super::kinds::Case;
@@ -124,6 +124,9 @@ fn verdicts(case: &Case, samples: &[FleetSample], report: &FleetReport, score: &
             }
         }
         score.faults.extend(proven.iter().filter(|it| case.never_proven.contains(it)).map(|it| format!("{it} proven")));
+        let split = verdict.servers.iter().filter(|it| it.kind == FleetKind::Split);
+        let split = split.map(|it| format!("server:{}", it.server)).filter(|it| case.never_split.contains(it));
+        score.faults.extend(split.map(|it| format!("{it} split")));
         if is_undecidable && !case.undecidable_ok {
             score.faults.push(format!("undecidable {:?}", verdict.alternatives));
         }

@@ -2,7 +2,7 @@
 
 use ntp_monitor_core::world::fleet::{FleetWorld, What};
 
-use super::kinds::{Case, Drawn, END, Make, drawn, of, server, small, undecidable, vantage};
+use super::kinds::{Case, Drawn, END, Make, cell, drawn, of, server, small, undecidable, vantage};
 
 pub const KINDS: &[(&str, Make)] = &[
     ("half_wrong_apart", |seed| no_majority(drawn(seed), 3)),
@@ -18,6 +18,8 @@ pub const KINDS: &[(&str, Make)] = &[
     ("all_vantages_drift_together", all_drift),
     ("three_vantages_run_free", |seed| run_free(small(seed, 3, 4), 0.0)),
     ("five_vantages_run_free", |seed| run_free(drawn(seed), 0.0)),
+    ("server_steps_and_one_keeps_the_old_offset", keeping),
+    ("step_against_an_asymmetric_link", |seed| against_asymmetry(seed, 0.02)),
     ("five_vantages_run_free_server_step", |seed| run_free(drawn(seed), 0.04)),
 ];
 
@@ -100,4 +102,22 @@ fn run_free(d: Drawn, by_s: f64) -> Case {
     }
     let world = world.with(d.at_s, END, What::Server(d.s, d.sign * by_s, vec![]));
     Case::new(world).must(&[server(d.s)]).may(&all).within(200.0)
+}
+
+/// A server steps, and one vantage reports it as before.
+fn keeping(seed: u64) -> Case {
+    let d = drawn(seed);
+    let by_s = d.sign * 0.05;
+    let world = d.world.with(d.at_s, END, What::Server(d.s, by_s, vec![]));
+    let world = world.with(d.at_s, END, What::Lie(d.v, Some(d.s), -by_s));
+    let case = Case::new(world).must(&[server(d.s)]).may(&[cell(d.v, d.s), vantage(d.v)]).from(d.at_s).loose();
+    Case { never_split: vec![server(d.s)], ..case.undecidable_ok() }
+}
+
+/// The link of a server makes it look ahead or behind from the start; it steps the other way.
+fn against_asymmetry(seed: u64, by_s: f64) -> Case {
+    let d = drawn(seed);
+    let world = d.world.with(-1.0, END, What::OneWay(None, Some(d.s), d.sign * 0.03));
+    let world = world.with(d.at_s, END, What::Server(d.s, -d.sign * by_s, vec![]));
+    Case::new(world).must(&[server(d.s)]).from(d.at_s)
 }

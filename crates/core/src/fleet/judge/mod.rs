@@ -139,7 +139,8 @@ fn contradiction(grid: &Grid, party: Party) -> usize {
     CONTRADICTION * rounds
 }
 
-/// Finds movements that bring a clock nearer to the others: they are repairs, not faults.
+/// Finds movements that bring a clock nearer to the others: they are repairs, not faults. A distance that the paths could
+/// hide is none.
 fn repairs(round: &Round, movement: &mut Movement) {
     let middle = |values: Vec<f64>| (!values.is_empty()).then(|| median(values));
     let grid = round.grid;
@@ -147,17 +148,17 @@ fn repairs(round: &Round, movement: &mut Movement) {
         (0..grid.vantages).map(|v| middle(grid.seen_by(v).map(|(_, view)| -view.offset_s).collect())).collect();
     let of_server =
         |server: usize| middle(grid.seen_of(server).filter_map(|(v, view)| Some(view.offset_s + clocks[v]?)).collect());
-    let judge = |track: &mut Track, standing_s: Option<f64>| {
+    let judge = |track: &mut Track, standing_s: Option<f64>, halves_s: Vec<f64>| {
         if let Some(standing_s) = standing_s {
             track.stand(standing_s);
         }
-        track.weigh();
+        track.weigh(middle(halves_s).unwrap_or(0.0));
     };
     for (server, track) in movement.servers.iter_mut().enumerate() {
-        judge(track, of_server(server));
+        judge(track, of_server(server), grid.seen_of(server).map(|(_, view)| view.half_s).collect());
     }
     for (vantage, track) in movement.vantages.iter_mut().enumerate() {
-        judge(track, clocks[vantage]);
+        judge(track, clocks[vantage], grid.seen_by(vantage).map(|(_, view)| view.half_s).collect());
     }
 }
 
