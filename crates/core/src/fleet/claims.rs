@@ -2,6 +2,8 @@
 
 use super::bounds::{Bounds, Ends};
 use super::grid::{Cells, Grid, View};
+use super::majority::Compatible;
+use super::party::Party;
 use super::votes::Votes;
 
 /// A server or a vantage that is proven wrong under that assumption.
@@ -22,6 +24,10 @@ pub(super) struct Proofs {
     pub vantages: Vec<Option<Proof>>,
     /// How many independent servers have a claim.
     pub groups: usize,
+    /// The largest contradiction of a claim, in seconds, whether or not it proves anything.
+    pub gap_s: f64,
+    /// If no majority can be right together: the parties that are wrong if each of the largest sets is right.
+    pub undecided: Vec<Vec<Party>>,
 }
 
 /// The interval of the server's clock less the vantage's, for each vantage and server: from the vantage's own reading,
@@ -77,14 +83,43 @@ pub(super) fn prove(grid: &Grid, direct: &Bounds) -> Proofs {
         let gap_s = low.max(-high);
         (gap_s > 0.0).then_some(Proof { gap_s, interval_s: (low, high), relies_on: None })
     };
-    let vantages = clocks.iter().map(wrong).collect();
+    let vantages: Vec<_> = clocks.iter().map(wrong).collect();
+    let rivals = Rivals::new(grid, &reach);
     let servers = if groups < 3 {
         vec![None; grid.servers]
     } else {
-        let by_pairs = servers(grid, &reach, &votes).into_iter();
-        by_pairs.zip(by_clocks(grid, &clocks)).map(larger).collect()
+        rivals.proofs(grid, &votes).into_iter().zip(by_clocks(grid, &clocks)).map(larger).collect()
     };
-    Proofs { servers, vantages, groups }
+    let gap_s = servers.iter().chain(&vantages).flatten().map(|proof| proof.gap_s).fold(0.0, f64::max);
+    let undecided = if gap_s > 0.0 { undecided(grid, &reach, &votes, &rivals) } else { Vec::new() };
+    if undecided.is_empty() {
+        return Proofs { servers, vantages, groups, gap_s, undecided };
+    }
+    Proofs { servers: vec![None; grid.servers], vantages: vec![None; grid.vantages], groups, gap_s, undecided }
+}
+
+/// The parties that are wrong if a set of compatible servers is right, for each of the largest sets; none if one of the
+/// sets is a majority.
+fn undecided(grid: &Grid, reach: &Reach, votes: &Votes, rivals: &Rivals) -> Vec<Vec<Party>> {
+    let compatible = Compatible::new(grid, votes, |server, group| rivals.contradicts(server, group));
+    let wrong = |set: Vec<usize>| {
+        let servers = (0..grid.servers).filter(|server| grid.claims_s[*server].is_some());
+        let servers = servers.filter(|server| !compatible.fits(*server, &set)).map(Party::Server);
+        let vantages = (0..grid.vantages).filter(|vantage| is_wrong_by(grid, reach, *vantage, &set));
+        servers.chain(vantages.map(Party::Vantage)).collect()
+    };
+    compatible.without_majority().into_iter().map(wrong).collect()
+}
+
+/// Whether the clock of a vantage is wrong if these servers keep their claims.
+fn is_wrong_by(grid: &Grid, reach: &Reach, vantage: usize, set: &[usize]) -> bool {
+    let mut ends = Ends::NONE;
+    for server in set {
+        let (claim_s, (low, high)) = (grid.claims_s[*server].unwrap_or(f64::INFINITY), reach.of(vantage, *server));
+        ends.add(-high - claim_s, claim_s - low);
+    }
+    let (low, high) = ends.plain();
+    low <= high && (low > 0.0 || high < 0.0)
 }
 
 fn larger((a, b): (Option<Proof>, Option<Proof>)) -> Option<Proof> {
@@ -165,31 +200,43 @@ struct Rivalry {
     interval_s: (f64, f64),
 }
 
-fn servers(grid: &Grid, reach: &Reach, votes: &Votes) -> Vec<Option<Proof>> {
-    let seen: Vec<usize> = (0..grid.servers).map(|server| grid.seen_of(server).count()).collect();
-    // Each column is read once for every other one.
-    let columns = grid.transposed();
-    let mut best: Vec<Vec<Option<Rivalry>>> = vec![vec![None; grid.servers]; grid.servers];
-    for s in 0..grid.servers {
-        for t in s + 1..grid.servers {
-            let (low, high) = apart(reach, (s, columns.row(s)), (t, columns.row(t)), seen[s].min(seen[t]));
-            let (Some(mine), Some(theirs)) = (grid.claims_s[s], grid.claims_s[t]) else { continue };
-            if low.is_finite() || high.is_finite() {
-                let gap_s = (low - mine - theirs).max(-high - mine - theirs).max(0.0);
-                best[s][grid.groups[t]] = better(best[s][grid.groups[t]], gap_s, (low - theirs, high + theirs));
-                best[t][grid.groups[s]] = better(best[t][grid.groups[s]], gap_s, (-high - mine, mine - low));
+/// For each server and each other group, the member of the group that contradicts the server least.
+struct Rivals(Vec<Vec<Option<Rivalry>>>);
+
+impl Rivals {
+    fn new(grid: &Grid, reach: &Reach) -> Self {
+        let seen: Vec<usize> = (0..grid.servers).map(|server| grid.seen_of(server).count()).collect();
+        // Each column is read once for every other one.
+        let columns = grid.transposed();
+        let mut best: Vec<Vec<Option<Rivalry>>> = vec![vec![None; grid.servers]; grid.servers];
+        for s in 0..grid.servers {
+            for t in s + 1..grid.servers {
+                let (Some(mine), Some(theirs)) = (grid.claims_s[s], grid.claims_s[t]) else { continue };
+                let (low, high) = apart(reach, (s, columns.row(s)), (t, columns.row(t)), seen[s].min(seen[t]));
+                if low.is_finite() || high.is_finite() {
+                    let gap_s = (low - mine - theirs).max(-high - mine - theirs).max(0.0);
+                    best[s][grid.groups[t]] = better(best[s][grid.groups[t]], gap_s, (low - theirs, high + theirs));
+                    best[t][grid.groups[s]] = better(best[t][grid.groups[s]], gap_s, (-high - mine, mine - low));
+                }
             }
         }
+        best.iter_mut().zip(&grid.groups).for_each(|(rivals, own)| rivals[*own] = None);
+        Self(best)
     }
-    let lone = votes.lone_readers();
-    (0..grid.servers)
-        .map(|server| {
-            best[server][grid.groups[server]] = None;
+
+    fn contradicts(&self, server: usize, group: usize) -> bool {
+        self.0[server][group].is_some_and(|rival| rival.gap_s > 0.0)
+    }
+
+    fn proofs(&self, grid: &Grid, votes: &Votes) -> Vec<Option<Proof>> {
+        let lone = votes.lone_readers();
+        let prove = |(server, rivals): (usize, &Vec<Option<Rivalry>>)| {
             let relies_on = grid.only_reader(server);
             let liars = lone.iter().copied().filter(|vantage| relies_on != Some(*vantage)).map(Some);
-            Some(Proof { relies_on, ..weakest(&best[server], votes, liars)? })
-        })
-        .collect()
+            Some(Proof { relies_on, ..weakest(rivals, votes, liars)? })
+        };
+        self.0.iter().enumerate().map(prove).collect()
+    }
 }
 
 /// The proof that holds whichever one vantage reports falsely: the one with the smallest gap.
@@ -312,6 +359,19 @@ mod tests {
         grid.groups = vec![0, 0, 0, 3, 4];
         let proofs = proofs(&grid);
         assert!((0..3).all(|server| proofs.servers[server].is_some()) && proofs.servers[4].is_none());
+    }
+
+    #[test]
+    fn claims_prove_nothing_if_no_majority_can_be_right() {
+        let proofs = proofs(&grid(&[0.0, 0.05, 0.001, -0.08], &[0.0; 3], |_, _| true));
+        assert!(
+            proofs.servers.iter().chain(&proofs.vantages).all(Option::is_none) && proofs.gap_s > 0.03,
+            "{proofs:?}"
+        );
+        let wrong = [Party::Server(1), Party::Server(3)];
+        assert!(proofs.undecided.len() == 3 && proofs.undecided[0] == wrong, "{:?}", proofs.undecided);
+        let vantages = (0..3).map(Party::Vantage);
+        assert!(vantages.clone().all(|party| proofs.undecided[1..].iter().all(|side| side.contains(&party))));
     }
 
     #[test]

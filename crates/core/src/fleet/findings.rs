@@ -53,6 +53,12 @@ pub(super) struct Finding {
     absent_since_ns: i64,
 }
 
+impl Finding {
+    fn is_proven(&self) -> bool {
+        self.is_confirmed && self.gap_s.is_some()
+    }
+}
+
 /// An undecided question: sets of parties, each of which would explain everything.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Contest {
@@ -74,15 +80,15 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Takes the sightings of a round.
-    pub fn update(&mut self, sightings: &[Sighting], now_ns: i64) {
+    /// Takes the sightings of a round. Findings that are `held` do not end, because it is in doubt what would show them.
+    pub fn update(&mut self, sightings: &[Sighting], held: &[Party], now_ns: i64) {
         for sighting in sightings {
             self.see(sighting);
         }
         let is_seen = |key: &Key| sightings.iter().any(|sighting| sighting.key() == *key);
         let mut ended = None;
         self.live.retain(|key, finding| {
-            if is_seen(key) {
+            if is_seen(key) || (finding.is_proven() && held.contains(&key.0)) {
                 return true;
             }
             if finding.absent == 0 {
@@ -184,8 +190,7 @@ impl Findings {
     /// proven before `since_ns`, when the majority was not in doubt.
     pub fn drop_explained(&mut self, is_explained: impl Fn(Party) -> bool, since_ns: i64) {
         self.live.retain(|(party, is_false), finding| {
-            let is_proven = finding.is_confirmed && finding.gap_s.is_some();
-            (is_proven && (*is_false || finding.since_ns < since_ns)) || !is_explained(*party)
+            (finding.is_proven() && (*is_false || finding.since_ns < since_ns)) || !is_explained(*party)
         });
     }
 
@@ -214,6 +219,12 @@ impl Findings {
     /// Servers that show two clocks and vantages that report falsely: nothing can be concluded from their readings.
     pub fn false_parties(&self) -> impl Iterator<Item = Party> {
         self.confirmed().filter(|(_, finding)| finding.kind.is_false()).map(|(party, _)| party)
+    }
+
+    /// The parties whose clocks were proven wrong by claims.
+    pub fn proven(&self) -> impl Iterator<Item = (Party, f64)> {
+        let proven = self.confirmed().filter(|(_, finding)| !finding.kind.is_false());
+        proven.filter_map(|(party, finding)| Some((party, finding.gap_s?)))
     }
 
     /// From when the present findings hold.

@@ -23,9 +23,11 @@ mod grid;
 mod groups;
 mod history;
 mod judge;
+mod majority;
 mod median;
 mod movement;
 mod party;
+mod placing;
 pub mod plan;
 mod raw;
 pub mod replay;
@@ -302,7 +304,7 @@ impl Fleet {
     fn judge_round(&mut self, now_ns: i64, round_s: f64) {
         self.grid = round::grid(&self.vantages, &self.servers, now_ns, round_s, &self.movement);
         let steps = round::raw_steps(&mut self.vantages);
-        self.movement.advance(&self.vantages, &self.grid, &steps, now_ns);
+        self.movement.advance(&self.vantages, &self.grid, &steps, now_ns, round_s);
         let conflict = conflict::find(&self.grid, &mut self.suspects);
         let mut sound = self.grid.clone();
         conflict.exclude_from(&mut sound, self.findings.false_parties());

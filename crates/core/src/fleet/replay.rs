@@ -1,7 +1,9 @@
 //! Judges recorded samples of several vantages.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::placing::placed;
 use super::verdict::{FleetReport, FleetVerdict};
 use super::witness::{VantageGroups, Witness};
 use super::{Fleet, FleetConfig};
@@ -12,23 +14,14 @@ use crate::sample::Sample;
 const WAITING: usize = 250_000;
 /// The same while there is only one vantage.
 const WAITING_ALONE: usize = 20_000;
-/// The number of last offsets that show how far off the clock of a vantage is.
-const OFFSETS: usize = 9;
-/// The times of a vantage whose clock is off by more than this, in seconds, are corrected to the time of its servers.
-const FAR_OFF_S: f64 = 0.5;
-
-/// Recorded times outside of 1970 to 2116 count as these, so that no difference of two overflows.
-const TIMES_NS: std::ops::RangeInclusive<i64> = 0..=i64::MAX / 2;
-
 /// A replay in progress. Samples are judged in the order of true time as far as it is known: a recorded time is that of
-/// the vantage's clock, corrected by the median offset of its servers if that is large.
+/// the vantage's clock, corrected by its servers and its monotonic clock if it is far off.
 #[derive(Debug)]
 pub struct FleetReplay {
     fleet: Fleet,
     groups: VantageGroups,
-    waiting: Vec<(i64, Arc<Sample>)>,
-    /// The last offsets of each vantage.
-    offsets: Vec<(Arc<str>, Vec<f64>)>,
+    waiting: Vec<Arc<Sample>>,
+    vantages: BTreeSet<Arc<str>>,
     next_ns: Option<i64>,
 }
 
@@ -41,20 +34,21 @@ impl FleetReplay {
             fleet: Fleet::new(FleetConfig::default()),
             groups,
             waiting: Vec::new(),
-            offsets: Vec::new(),
+            vantages: BTreeSet::new(),
             next_ns: None,
         }
     }
 
-    /// Takes the next sample; the samples of one vantage must be in order.
+    /// Takes the next sample. Those of one vantage may be ordered by its clock, even if that was set back meanwhile.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
-        let at_ns = self.true_ns(sample);
-        self.waiting.push((at_ns, Arc::clone(sample)));
-        let most = if self.offsets.len() > 1 { WAITING } else { WAITING_ALONE };
+        if !self.vantages.contains(&sample.server.vantage) {
+            self.vantages.insert(Arc::clone(&sample.server.vantage));
+        }
+        self.waiting.push(Arc::clone(sample));
+        let most = if self.vantages.len() > 1 { WAITING } else { WAITING_ALONE };
         if self.waiting.len() >= most {
-            self.sort();
-            let rest = self.waiting.split_off(self.waiting.len() / 2);
-            let older = std::mem::replace(&mut self.waiting, rest);
+            let mut older = placed(std::mem::take(&mut self.waiting));
+            self.waiting = older.split_off(older.len() / 2).into_iter().map(|(_, sample)| sample).collect();
             self.judge(older, &mut |_, _| {});
         }
     }
@@ -70,8 +64,7 @@ impl FleetReplay {
         progress: &mut dyn FnMut(usize),
         each: &mut dyn FnMut(i64, &FleetVerdict),
     ) -> FleetReport {
-        self.sort();
-        let mut rest = std::mem::take(&mut self.waiting).into_iter();
+        let mut rest = placed(std::mem::take(&mut self.waiting)).into_iter();
         let mut judged = 0;
         loop {
             let batch: Vec<_> = rest.by_ref().take(100_000).collect();
@@ -86,10 +79,6 @@ impl FleetReplay {
             self.fleet.judge(last_ns);
         }
         self.fleet.report()
-    }
-
-    fn sort(&mut self) {
-        self.waiting.sort_by_key(|(at_ns, _)| *at_ns);
     }
 
     fn judge(&mut self, samples: Vec<(i64, Arc<Sample>)>, each: &mut dyn FnMut(i64, &FleetVerdict)) {
@@ -112,26 +101,6 @@ impl FleetReplay {
 
     fn round_ns(&self) -> i64 {
         (self.fleet.round_s() * 1e9) as i64
-    }
-
-    fn true_ns(&mut self, sample: &Sample) -> i64 {
-        let vantage = &sample.server.vantage;
-        let at = self.offsets.iter().position(|(name, _)| name == vantage).unwrap_or_else(|| {
-            self.offsets.push((Arc::clone(vantage), Vec::new()));
-            self.offsets.len() - 1
-        });
-        let offsets = &mut self.offsets[at].1;
-        if let Some(offset_s) = sample.offset_s() {
-            if offsets.len() == OFFSETS {
-                offsets.remove(0);
-            }
-            offsets.push(offset_s);
-        }
-        let mut sorted = offsets.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle_s = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
-        let correction_ns = if middle_s.abs() > FAR_OFF_S { (middle_s * 1e9) as i64 } else { 0 };
-        sample.at.wall_ns.saturating_add(correction_ns).clamp(*TIMES_NS.start(), *TIMES_NS.end())
     }
 }
 

@@ -8,7 +8,7 @@ use super::Server;
 use super::findings::Finding;
 use super::grid::Grid;
 use super::party::Party;
-use super::sight::{Sight, sights};
+use super::sight::{Sight, is_found, sights};
 use super::verdict::{FleetKind, FleetState, FleetVerdict};
 use super::witness::Witness;
 use crate::text::units::{seconds, signed_seconds};
@@ -176,7 +176,7 @@ fn part(party: Party, finding: &Finding, told: &Told) -> String {
 
 /// "seen from 4 of 5 places, ntp2 is 20 ms ahead; from lon the path hides it"
 fn server(at: usize, finding: &Finding, told: &Told, proof: &str) -> String {
-    let sights = sights(at, finding, told.grid);
+    let sights = sights(at, finding, told.grid, &|other| is_found(told.findings, other), 0.0);
     let named = |wanted: Sight| {
         let places = sights.iter().filter(|(_, sight)| *sight == wanted);
         listed(&places.map(|(vantage, _)| told.labels.vantage(*vantage)).collect::<Vec<_>>())

@@ -14,6 +14,8 @@ pub struct Case {
     pub may: Vec<String>,
     /// Parties that must not be called proven.
     pub never_proven: Vec<String>,
+    /// Servers that must not be said to show several clocks.
+    pub never_split: Vec<String>,
     /// When the fault begins. Every accusation before is wrong.
     pub onset_s: f64,
     pub until_s: Option<f64>,
@@ -23,6 +25,8 @@ pub struct Case {
     pub undecidable_ok: bool,
     /// By how many polls the stated onset may differ from the true one.
     pub polls: f64,
+    /// Whether the samples are replayed in the order of the vantages' clocks, as recordings are sorted.
+    pub by_clock: bool,
     /// Whether bounds hold without exception: no server shows two clocks, no report is false, no clock was set.
     pub is_strict: bool,
 }
@@ -38,11 +42,13 @@ impl Case {
             must: Vec::new(),
             may: Vec::new(),
             never_proven: Vec::new(),
+            never_split: Vec::new(),
             onset_s: 0.0,
             until_s: None,
             until_read: Vec::new(),
             undecidable_ok: false,
             polls: 12.0,
+            by_clock: false,
             is_strict: true,
         }
     }

@@ -5,11 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
+mod far;
 mod follow;
 mod hard;
 mod kinds;
 mod paces;
 mod score;
+mod sides;
 mod truth;
 
 use score::Total;
@@ -32,6 +34,8 @@ fn worlds_are_judged_right(part: usize) {
         .chain(hard::KINDS)
         .chain(paces::KINDS)
         .chain(follow::KINDS)
+        .chain(sides::KINDS)
+        .chain(far::KINDS)
         .enumerate()
         .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use ntp_monitor_core::fleet::replay::FleetReplay;
-use ntp_monitor_core::fleet::verdict::{FleetReport, FleetState, FleetVerdict};
+use ntp_monitor_core::fleet::verdict::{FleetKind, FleetReport, FleetState, FleetVerdict};
 use ntp_monitor_core::fleet::witness::VantageGroups;
 
 use super::kinds::Case;
@@ -70,7 +70,10 @@ fn is_allowed(party: &str, allowed: &[&String]) -> bool {
 }
 
 pub fn judge(case: &Case) -> Score {
-    let (samples, clocks) = case.world.run();
+    let (mut samples, clocks) = case.world.run();
+    if case.by_clock {
+        samples.sort_by_key(|it| it.sample.at.wall_ns);
+    }
     let mut replay = FleetReplay::new(VantageGroups::default());
     samples.iter().for_each(|it| replay.observe(&it.sample));
     let mut named_s = vec![None; case.must.len()];
@@ -102,6 +105,9 @@ fn verdicts(case: &Case, samples: &[FleetSample], report: &FleetReport, score: &
     let allowed: Vec<&String> = case.must.iter().flatten().chain(&case.may).collect();
     let mut found = vec![None::<f64>; case.must.len()];
     for verdict in &report.verdicts {
+        if !(-POLL_S..=case.world.duration_s + POLL_S).contains(&since_s(verdict)) {
+            score.faults.push(format!("dated {:.0}, out of the recording", since_s(verdict)));
+        }
         let (all, proven) = named(verdict);
         let is_undecidable = verdict.state == FleetState::Undecidable && !verdict.alternatives.is_empty();
         let early = since_s(verdict) < case.onset_s - 2.5 * POLL_S;
@@ -118,6 +124,9 @@ fn verdicts(case: &Case, samples: &[FleetSample], report: &FleetReport, score: &
             }
         }
         score.faults.extend(proven.iter().filter(|it| case.never_proven.contains(it)).map(|it| format!("{it} proven")));
+        let split = verdict.servers.iter().filter(|it| it.kind == FleetKind::Split);
+        let split = split.map(|it| format!("server:{}", it.server)).filter(|it| case.never_split.contains(it));
+        score.faults.extend(split.map(|it| format!("{it} split")));
         if is_undecidable && !case.undecidable_ok {
             score.faults.push(format!("undecidable {:?}", verdict.alternatives));
         }

@@ -2,13 +2,15 @@
 //! same readings. The cheaper explanation is taken if the difference is large enough.
 
 use super::super::grid::Grid;
-use super::super::movement::{MoveKind, Movement, Testimony};
+use super::super::movement::{MoveKind, Movement, Testimony, drifted_s};
 use super::super::party::Party;
 
 /// By how much the other explanation must cost more.
 const MARGIN: f64 = 1.0;
 /// The same when more than half of the servers, or of the vantages, would be accused.
 const MARGIN_OF_MOST: f64 = 2.0;
+/// A drift is found within so many rounds.
+const FOUND_WITHIN: f64 = 4.0;
 /// Movements that differ by less than this part are the same one.
 const SAME: f64 = 0.3;
 
@@ -25,12 +27,12 @@ pub(super) struct Gauge {
 impl Gauge {
     /// One for each part of the fleet that is not connected to the others by readings, if a party of it moved. Parts
     /// cannot be compared, so each is decided by its own majority.
-    pub fn of_parts(grid: &Grid, movement: &Movement) -> Vec<Self> {
-        let all = parts(grid).into_iter().map(|(vantages, servers)| Self::new(servers, vantages, movement));
+    pub fn of_parts(grid: &Grid, movement: &Movement, round_s: f64) -> Vec<Self> {
+        let all = parts(grid).into_iter().map(|(vantages, servers)| Self::new(servers, vantages, movement, round_s));
         all.filter(|gauge| !gauge.moved.is_empty()).collect()
     }
 
-    fn new(servers: Vec<usize>, heard: Vec<usize>, movement: &Movement) -> Self {
+    fn new(servers: Vec<usize>, heard: Vec<usize>, movement: &Movement, round_s: f64) -> Self {
         let (mut moved, mut since_ns, mut cost) = (Vec::new(), None::<i64>, 0.0);
         for &server in &servers {
             if let Some(it) = movement.servers[server].moved.as_ref().filter(|it| !it.is_returning()) {
@@ -51,9 +53,11 @@ impl Gauge {
                 cost += price(vantage, it.by_s, it.kind);
             }
         }
-        // In the opposite explanation they moved by the largest size, which costs more if their clocks deny it.
+        // In the opposite explanation they moved by the largest size, which costs more if their clocks deny it. Their
+        // oscillators may have drifted by so much.
         let by_s = moved.iter().map(|(_, by_s)| by_s.abs()).fold(0.0, f64::max);
-        let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, MoveKind::Step))).collect();
+        let kind = if by_s < FOUND_WITHIN * drifted_s(round_s) { MoveKind::Drift } else { MoveKind::Step };
+        let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, kind))).collect();
         Self { moved, since_ns, servers, vantages, cost }
     }
 

@@ -30,6 +30,9 @@ const CONTRADICTION: usize = 3;
 /// A movement below so many times its noise does not count.
 const NOTED: f64 = 4.0;
 
+/// A movement by this share of the largest proven error may have caused it.
+const SHARE: f64 = 0.3;
+
 /// The readings must show at least this share of a movement.
 const SHOWN: f64 = 0.5;
 
@@ -51,21 +54,27 @@ impl Round<'_> {
     fn round_ns(&self) -> i64 {
         (self.round_s * 1e9) as i64
     }
+
+    /// Whether this is one of the first rounds of the fleet.
+    fn is_first(&self) -> bool {
+        self.now_ns - self.first_ns <= 4 * self.round_ns()
+    }
 }
 
 pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movement, labels: &Labels) -> FleetVerdict {
     repairs(round, movement);
     reliance::end_unconfirmed(round, findings, movement);
     let mut sightings = conflicts(round);
-    let parts = Gauge::of_parts(round.grid, movement);
+    let unmoved: Vec<Party> = still_wrong(findings, movement).collect();
+    let parts = Gauge::of_parts(round.grid, movement, round.round_s);
     let since_ns = parts.iter().filter_map(Gauge::since_ns).max();
     let mut alternatives = round.conflict.alternatives.clone();
     let contested = alternatives.iter().flatten().map(|party| contradiction(round.grid, *party)).max();
     let mut needed = contested.unwrap_or(PROOF);
     let mut contest_ns = round.now_ns - round.round_ns();
     let undecided: Vec<_> = parts.iter().filter_map(|part| Some((part, part.undecidable()?))).collect();
-    if let Some(sides) = broken_majority(round, movement) {
-        alternatives = sides;
+    if let Some(sides) = broken_majority(round, movement, &unmoved) {
+        alternatives = if round.proofs.undecided.is_empty() { sides } else { round.proofs.undecided.clone() };
         contest_ns = since_ns.unwrap_or(contest_ns);
         needed = PROOF;
     } else {
@@ -79,17 +88,21 @@ pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movem
                 contest_ns = part.since_ns().unwrap_or(contest_ns);
             }
             alternatives.clone_from(sides);
+        } else if alternatives.is_empty() && !round.proofs.undecided.is_empty() {
+            alternatives.clone_from(&round.proofs.undecided);
+            contest_ns = if round.is_first() { round.first_ns } else { contest_ns };
         }
     }
     sightings.extend(paths::changed(movement, round.grid, stirred_s(round, movement)));
     let sightings = specific(sightings);
     findings.contest(alternatives, contest_ns, round.now_ns, needed);
-    let contested = settle(round, findings, sightings);
+    let contested = settle(round, findings, sightings, &unmoved);
     verdict(round, findings, &contested, labels)
 }
 
 /// Takes the sightings of the round, but for inferences about contested parties. Returns these parties.
-fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>) -> Vec<Party> {
+/// Of `unmoved` parties that were proven wrong, the contested ones stay so.
+fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>, unmoved: &[Party]) -> Vec<Party> {
     let contest = findings.contested();
     let since_ns = contest.map_or(i64::MAX, |contest| contest.since_ns.saturating_sub(4 * round.round_ns()));
     let contested: Vec<Party> =
@@ -98,8 +111,22 @@ fn settle(round: &Round, findings: &mut Findings, mut sightings: Vec<Sighting>) 
     let is_contested = |party: Party| contested.iter().any(|it| *it == party || it.has_path(party));
     findings.drop_explained(is_contested, since_ns);
     sightings.retain(|sighting| sighting.gap_s.is_some() || !is_contested(sighting.party));
-    findings.update(&sightings, round.now_ns);
+    let held: Vec<Party> = unmoved.iter().copied().filter(|party| contested.contains(party)).collect();
+    findings.update(&sightings, &held, round.now_ns);
     contested
+}
+
+/// The parties that were proven wrong by claims and whose clocks were not repaired since.
+fn still_wrong<'a>(findings: &'a Findings, movement: &'a Movement) -> impl Iterator<Item = Party> + 'a {
+    let is_repaired = |party: Party, gap_s: f64| {
+        let track = match party {
+            Party::Server(server) => movement.servers.get(server),
+            Party::Vantage(vantage) => movement.vantages.get(vantage),
+            _ => None,
+        };
+        track.is_some_and(|track| track.is_repaired(SHARE * gap_s))
+    };
+    findings.proven().filter(move |(party, gap_s)| !is_repaired(*party, *gap_s)).map(|(party, _)| party)
 }
 
 /// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer.
@@ -112,7 +139,8 @@ fn contradiction(grid: &Grid, party: Party) -> usize {
     CONTRADICTION * rounds
 }
 
-/// Finds movements that bring a clock nearer to the others: they are repairs, not faults.
+/// Finds movements that bring a clock nearer to the others: they are repairs, not faults. A distance that the paths could
+/// hide is none.
 fn repairs(round: &Round, movement: &mut Movement) {
     let middle = |values: Vec<f64>| (!values.is_empty()).then(|| median(values));
     let grid = round.grid;
@@ -120,17 +148,17 @@ fn repairs(round: &Round, movement: &mut Movement) {
         (0..grid.vantages).map(|v| middle(grid.seen_by(v).map(|(_, view)| -view.offset_s).collect())).collect();
     let of_server =
         |server: usize| middle(grid.seen_of(server).filter_map(|(v, view)| Some(view.offset_s + clocks[v]?)).collect());
-    let judge = |track: &mut Track, standing_s: Option<f64>| {
+    let judge = |track: &mut Track, standing_s: Option<f64>, halves_s: Vec<f64>| {
         if let Some(standing_s) = standing_s {
             track.stand(standing_s);
         }
-        track.weigh();
+        track.weigh(middle(halves_s).unwrap_or(0.0));
     };
     for (server, track) in movement.servers.iter_mut().enumerate() {
-        judge(track, of_server(server));
+        judge(track, of_server(server), grid.seen_of(server).map(|(_, view)| view.half_s).collect());
     }
     for (vantage, track) in movement.vantages.iter_mut().enumerate() {
-        judge(track, clocks[vantage]);
+        judge(track, clocks[vantage], grid.seen_by(vantage).map(|(_, view)| view.half_s).collect());
     }
 }
 
@@ -154,7 +182,7 @@ fn onset(round: &Round, track: Option<&Track>) -> (FleetKind, i64, bool) {
     if let Some(moved) = track.and_then(|track| track.moved.as_ref()).filter(|moved| !moved.is_repair()) {
         return (kind_of(moved), moved.since_ns, true);
     }
-    if round.now_ns - round.first_ns <= 4 * round.round_ns() {
+    if round.is_first() {
         return (FleetKind::Constant, round.first_ns, true);
     }
     let is_jump = track.is_some_and(|track| {
@@ -204,7 +232,8 @@ fn movements(round: &Round, movement: &Movement) -> Vec<Sighting> {
         if moved.by_s.abs() < stirred_s && STIRRED * track.drift_s(round.round_s) < stirred_s {
             return None;
         }
-        let is_shown = contrast().is_none_or(|by_s| by_s * moved.by_s.signum() >= SHOWN * moved.by_s.abs());
+        let is_shown = contrast()
+            .map_or(!matches!(party, Party::Server(_)), |by_s| by_s * moved.by_s.signum() >= SHOWN * moved.by_s.abs());
         is_shown.then(|| Sighting {
             party,
             kind: kind_of(moved),
@@ -246,27 +275,38 @@ fn is_half(round: &Round, side: &[Party]) -> bool {
 }
 
 /// The two sides, if at least half of the independent servers moved: then a majority proves nothing about the others.
-fn broken_majority(round: &Round, movement: &Movement) -> Option<Vec<Vec<Party>>> {
-    let accused = |proof: &Option<Proof>| proof.map(|proof| proof.gap_s);
+/// Servers that were proven wrong and that the majority acquits although they did not move count as well.
+fn broken_majority(round: &Round, movement: &Movement, unmoved: &[Party]) -> Option<Vec<Vec<Party>>> {
     let (servers, vantages) = (&round.proofs.servers, &round.proofs.vantages);
-    let largest_s = servers.iter().chain(vantages).filter_map(accused).fold(0.0, f64::max);
+    let largest_s = round.proofs.gap_s;
     if largest_s <= 0.0 {
         return None;
     }
+    // What is small beside the movement of most vantages may be an error of the explanation.
+    let heard = (0..round.grid.vantages).filter(|vantage| round.grid.seen_by(*vantage).next().is_some());
+    let jumps_s: Vec<f64> = heard.filter_map(|v| Some(movement.vantages.get(v)?.jump_s().abs())).collect();
+    let least_s = SHARE * if jumps_s.is_empty() { largest_s } else { largest_s.max(median(jumps_s)) };
     let has_moved = |track: Option<&Track>| {
         let Some(track) = track else { return false };
         let by_s = track.jump_s().abs();
-        by_s > 0.3 * largest_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
+        by_s > least_s && track.noise_s().is_some_and(|noise_s| by_s > NOTED * noise_s)
     };
-    let moved: Vec<usize> = (0..round.grid.servers).filter(|server| has_moved(movement.servers.get(*server))).collect();
+    let is_acquitted = |server: usize| servers[server].is_none() && unmoved.contains(&Party::Server(server));
+    let is_moved = |server: &usize| has_moved(movement.servers.get(*server)) || is_acquitted(*server);
+    let moved: Vec<usize> = (0..round.grid.servers).filter(is_moved).collect();
     let side: Vec<Party> = moved.iter().copied().map(Party::Server).collect();
     if moved.is_empty() || !is_half(round, &side) {
         return all_vantages(round, movement, &has_moved);
     }
     let is_claimant = |server: &usize| round.grid.claims_s[*server].is_some() && !moved.contains(server);
     let mut others: Vec<Party> = (0..round.grid.servers).filter(is_claimant).map(Party::Server).collect();
-    let unmoved = |at: &usize| vantages[*at].is_some() && !has_moved(movement.vantages.get(*at));
-    others.extend((0..round.grid.vantages).filter(unmoved).map(Party::Vantage));
+    // If all servers moved, the vantages moved instead.
+    let is_other = |at: &usize| match others.is_empty() {
+        true => round.grid.seen_by(*at).next().is_some(),
+        false => vantages[*at].is_some() && !has_moved(movement.vantages.get(*at)),
+    };
+    let also: Vec<Party> = (0..round.grid.vantages).filter(is_other).map(Party::Vantage).collect();
+    others.extend(also);
     Some(vec![side, others])
 }
 
@@ -335,7 +375,7 @@ fn verdict(round: &Round, findings: &Findings, contested: &[Party], labels: &Lab
         let (kind, gap_s) = (finding.kind, finding.gap_s);
         match *party {
             Party::Server(at) => {
-                let (wrong_from, seen_from) = sight::places(at, finding, round.grid);
+                let (wrong_from, seen_from) = sight::places(at, finding, round.grid, &all);
                 let server = labels.server(at);
                 let blamed = BlamedServer { server, kind, gap_s, proven, size_s, bound_s, wrong_from, seen_from };
                 verdict.servers.push(blamed);

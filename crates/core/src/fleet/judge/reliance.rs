@@ -3,9 +3,9 @@
 
 use super::super::findings::{Finding, Findings};
 use super::super::grid::Grid;
-use super::super::movement::Movement;
+use super::super::movement::{Moved, Movement};
 use super::super::party::Party;
-use super::super::sight::{Sight, sights};
+use super::super::sight::{Sight, is_found, sights};
 use super::Round;
 
 /// Ends findings about servers that one vantage alone shows although others read the server too. A proof ends even if
@@ -18,7 +18,7 @@ pub(super) fn end_unconfirmed(round: &Round, findings: &mut Findings, movement: 
         if !rests_on_one || round.proofs.servers[server].is_some() {
             return false;
         }
-        let is_contradicted = contradicted(server, finding, round.grid);
+        let is_contradicted = contradicted(server, finding, round.grid, movement);
         if is_contradicted {
             refuted.push(server);
         }
@@ -30,8 +30,10 @@ pub(super) fn end_unconfirmed(round: &Round, findings: &mut Findings, movement: 
 }
 
 /// Whether at most one place shows the error and another shows that there is none.
-fn contradicted(server: usize, finding: &Finding, grid: &Grid) -> bool {
-    let sights = sights(server, finding, grid);
+fn contradicted(server: usize, finding: &Finding, grid: &Grid, movement: &Movement) -> bool {
+    let has_moved = |other: usize| movement.servers[other].moved.is_some();
+    let stood_s = movement.servers[server].moved.as_ref().map_or(0.0, Moved::stood_s);
+    let sights = sights(server, finding, grid, &has_moved, stood_s);
     let count = |wanted: Sight| sights.iter().filter(|(_, sight)| *sight == wanted).count();
     count(Sight::Seen) <= 1 && count(Sight::Unseen) > 0
 }
@@ -43,7 +45,7 @@ pub(super) fn relied_upon(findings: &[(Party, &Finding)], grid: &Grid) -> Vec<(u
         if finding.gap_s.is_some() {
             return Some((server, finding.relies_on?));
         }
-        let sights = sights(server, finding, grid);
+        let sights = sights(server, finding, grid, &|other| is_found(findings, other), 0.0);
         let mut seeing = sights.iter().filter(|(_, sight)| *sight == Sight::Seen || sights.len() == 1);
         let (first, second) = (seeing.next()?, seeing.next());
         second.is_none().then_some((server, first.0))

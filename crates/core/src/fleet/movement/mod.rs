@@ -16,13 +16,16 @@ pub(super) use path::{Changed, Path};
 pub(super) use track::{MoveKind, Moved, Track};
 
 use super::Vantage;
-use super::grid::Grid;
+use super::grid::{Grid, PHI};
 use super::median::median;
 use super::raw::RawStep;
 use fit::{Shown, explain};
 
 /// Rounds for which the steps of a vantage's clock are kept.
 const RAW_KEPT: usize = 8;
+
+/// A step below this is within the jitter of reading clocks, in seconds.
+const SEEN_S: f64 = 1e-3;
 
 /// What the vantage's own clocks show about a movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,7 @@ struct New {
 
 impl Movement {
     /// Takes the readings that are new since the round before.
-    pub fn advance(&mut self, vantages: &[Vantage], grid: &Grid, steps: &[RawStep], now_ns: i64) {
+    pub fn advance(&mut self, vantages: &[Vantage], grid: &Grid, steps: &[RawStep], now_ns: i64, round_s: f64) {
         self.servers.resize_with(grid.servers, Track::default);
         self.vantages.resize_with(grid.vantages, Track::default);
         self.raw.resize_with(grid.vantages, VecDeque::new);
@@ -101,7 +104,7 @@ impl Movement {
                 }
             }
         }
-        self.apply(&shown, &new, now_ns);
+        self.apply(&shown, &new, now_ns, round_s);
     }
 
     /// Whether the cells of each server are looked at: when more than half of them have a new reading. A place that
@@ -119,10 +122,15 @@ impl Movement {
         cells.into_iter().map(|(new, all)| 2 * new > all).collect()
     }
 
-    fn apply(&mut self, shown: &[Shown], new: &[Option<New>], now_ns: i64) {
+    fn apply(&mut self, shown: &[Shown], new: &[Option<New>], now_ns: i64, round_s: f64) {
         let (servers, vantages) = (self.servers.len(), self.vantages.len());
+        let may_drift = |vantage: usize, by_s: f64| {
+            let usual_s = 2.0 * self.vantages[vantage].rate().abs() * round_s;
+            drift(&self.vantages[vantage]) != 0.0 || by_s.abs() < SEEN_S + drifted_s(round_s) + usual_s
+        };
         let price = |vantage: usize, by_s: f64| match testimony(&self.raw[vantage], by_s, 2) {
-            _ if drift(&self.vantages[vantage]) != 0.0 || is_unsure(&self.raw[vantage], by_s, 2) => 1.0,
+            // The raw clock drifts with the oscillator.
+            _ if may_drift(vantage, by_s) || is_unsure(&self.raw[vantage], by_s, 2) => 1.0,
             // A confirmed step is in the position already, so a further movement contradicts the clocks. It must cost
             // more than a movement of three servers of a site that only this vantage sees.
             Testimony::Confirms | Testimony::Denies => 4.0,
@@ -173,6 +181,11 @@ impl Movement {
     }
 }
 
+/// By how much the oscillator of a vantage may drift in a round, in seconds.
+pub(super) fn drifted_s(round_s: f64) -> f64 {
+    2.0 * PHI * round_s
+}
+
 /// The rate of a clock that is known to drift, in seconds per second; zero for others.
 fn drift(track: &Track) -> f64 {
     let is_drifting = track.moved.as_ref().is_some_and(|moved| moved.kind == MoveKind::Drift);
@@ -204,8 +217,7 @@ fn testimony(raw: &VecDeque<RawStep>, by_s: f64, rounds: usize) -> Testimony {
 
 /// Compares how far the raw clock shows that the wall clock was moved with a movement.
 fn compared(raw: &VecDeque<RawStep>, raw_s: f64, by_s: f64) -> Testimony {
-    // A step within the jitter of reading clocks is not seen.
-    let is_known = raw.iter().any(|step| step.is_known) && by_s.abs() > 1e-3;
+    let is_known = raw.iter().any(|step| step.is_known) && by_s.abs() > SEEN_S;
     match is_known {
         false => Testimony::Silent,
         true if (raw_s - by_s).abs() < 0.3 * by_s.abs() => Testimony::Confirms,

@@ -60,9 +60,16 @@ pub(in crate::fleet) struct Moved {
     returned: usize,
     /// The clock less the middle of all others before it moved, in seconds; `None` until it is judged.
     stood_s: Option<f64>,
+    /// A distance within this may be that of the paths.
+    hidden_s: f64,
 }
 
 impl Moved {
+    /// The clock less the middle of all others before it moved, in seconds.
+    pub fn stood_s(&self) -> f64 {
+        self.stood_s.unwrap_or(0.0)
+    }
+
     /// Whether the clock is being repaired, or seems to be back where it was.
     pub fn is_returning(&self) -> bool {
         self.is_repair() || self.returned > 0
@@ -70,7 +77,8 @@ impl Moved {
 
     /// Whether the clock moves to where the others are, and not as far beyond. This ends when the clock rests.
     pub fn is_repair(&self) -> bool {
-        self.stood_s.is_some_and(|stood_s| stood_s * self.by_s < 0.0 && self.by_s.abs() < BEYOND * stood_s.abs())
+        let stood_s = self.stood_s();
+        stood_s.abs() > self.hidden_s && stood_s * self.by_s < 0.0 && self.by_s.abs() < BEYOND * stood_s.abs()
     }
 }
 
@@ -147,11 +155,13 @@ impl Track {
         self.standings.push_back(standing_s);
     }
 
-    /// Compares a movement that was just found with where the clock stood before.
-    pub fn weigh(&mut self) {
+    /// Compares a movement that was just found with where the clock stood before. A distance within `hidden_s` may be that
+    /// of the paths.
+    pub fn weigh(&mut self, hidden_s: f64) {
         let before: Vec<f64> = self.standings.iter().rev().skip(SCALES[0].0 + 1).copied().collect();
         if let Some(moved) = self.moved.as_mut().filter(|moved| moved.stood_s.is_none()) {
             moved.stood_s = Some(median(before));
+            moved.hidden_s = hidden_s;
         }
     }
 
@@ -178,6 +188,14 @@ impl Track {
         let (newest, before) = SCALES[0];
         let last: Vec<_> = self.points.iter().rev().skip(newest).take(before).map(|point| point.1).collect();
         if last.is_empty() { 0.0 } else { self.position_s - median(last) }
+    }
+
+    /// Whether the clock moved back, or by more than `least_s` just now without having moved before.
+    pub fn is_repaired(&self, least_s: f64) -> bool {
+        match &self.moved {
+            Some(moved) => moved.is_returning() || moved.by_s.abs() < 0.5 * moved.peak_s,
+            None => self.jump_s().abs() > least_s,
+        }
     }
 
     /// The usual rate of change in seconds a second, robust against steps.
@@ -262,6 +280,7 @@ impl Track {
             found_s: by_s.abs(),
             returned: 0,
             stood_s: None,
+            hidden_s: 0.0,
         };
         self.moved = Some(moved);
     }
