@@ -161,12 +161,19 @@ pub fn survey(
     let past = Span { to_ns: span.to_ns.min(now_ns).max(span.from_ns), ..span };
     let mut met = Met::default();
     let (judged, judged_from) = judge(reader, span, request.taus_s.as_deref(), &mut met, progress)?;
+    let is_too_long = judged.is_none();
     let Report { mut servers, verdicts, .. } = judged.unwrap_or_else(|| Replay::new().finish(None));
     let mut figures = BTreeMap::new();
     for name in names {
         let seen = seen.get(&name).copied().unwrap_or(span);
         let of_samples = servers.remove(&*name).map(|figures| (figures, met.attendance.take(&name)));
-        let (source, one, presence) = one(reader, &name, span, seen, of_samples)?;
+        let is_sampled = !is_too_long && reader.samples_reach_back(&name, span.from_ns, span.to_ns)?;
+        let (source, one, presence) = match of_samples {
+            Some((figures, presence)) if is_sampled => (Source::Samples, figures, presence),
+            // Its rollups would be about polls outside of the span.
+            None if is_sampled => continue,
+            of_samples => of_rollups(reader, &name, span, seen, of_samples)?,
+        };
         if one.summary.polls > 0 {
             let nts = nts::survey(reader, &name, past, &met.authenticated)?;
             figures.insert(name.to_string(), (source, one, presence.clipped(past), nts));
@@ -240,7 +247,8 @@ struct Met {
     authenticated: Authenticated,
 }
 
-/// Runs the samples of the period through the analysis; also returns the time of the first one.
+/// Runs the samples of the period through the analysis, unless they are too many; also returns the time of the first
+/// one.
 fn judge(
     reader: &Reader,
     span: Span,
@@ -249,7 +257,7 @@ fn judge(
     progress: &mut dyn FnMut(u64, i64),
 ) -> Result<(Option<Report>, Option<i64>), StoreError> {
     let Some(first_ns) = samples(reader, span).next().transpose()?.map(|sample| sample.at.wall_ns) else {
-        return Ok((None, None));
+        return Ok((Some(Replay::new().finish(None)), None));
     };
     let polls: u64 = reader.counts_here(first_ns, span.to_ns)?.iter().map(|one| one.counts.polls()).sum();
     if polls > MOST_SAMPLES {
@@ -277,8 +285,8 @@ pub fn samples(reader: &Reader, span: Span) -> impl Iterator<Item = Result<Sampl
     reader.since_here(span.from_ns).map(|stored| stored.map(|stored| stored.sample)).take_while(within)
 }
 
-/// The figures of one server and when it was polled, from samples if they cover the period, otherwise from rollups.
-fn one(
+/// The figures of one server and when it was polled, from rollups; what rollups do not have is from samples.
+fn of_rollups(
     reader: &Reader,
     name: &str,
     span: Span,
@@ -286,11 +294,6 @@ fn one(
     judged: Option<(ServerReport, Presence)>,
 ) -> Result<(Source, ServerReport, Presence), StoreError> {
     let Span { from_ns, to_ns } = span;
-    if let Some((figures, presence)) = &judged
-        && reader.samples_reach_back(name, from_ns, to_ns)?
-    {
-        return Ok((Source::Samples, figures.clone(), presence.clone()));
-    }
     let rollups = reader.rollups(name, None, Grain::Hour, from_ns, to_ns)?;
     let rollups = || rollups.iter().map(|(_, rollup)| rollup);
     let mut summary = rolled::summary(rollups(), to_ns);
