@@ -23,6 +23,8 @@ use crate::log::{self, LogControl};
 use crate::sim::{ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
 
+/// The first line of every configuration file that the demo writes, and overwrites.
+const HEAD: &str = "# The playground of ntp-monitor. It is rewritten at each start.\n\n";
 /// The name of the configuration file in the directory.
 const FILE: &str = "servers.toml";
 /// Minimum length of a token in the configuration.
@@ -126,7 +128,7 @@ async fn run_demo(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
         servers.push((ScriptedServer::start(any_port, server.script.clone()).await?, server));
     }
     permissions::limit_new_files();
-    std::fs::create_dir_all(&dir)?;
+    make_directory(&dir)?;
     let token = args.token.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let inputs = configure(&servers, &dir, &args, &token)?;
     let config = inputs.load()?.into_config();
@@ -143,14 +145,14 @@ async fn run_demo(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
         let _whole = control.hold();
         introduce(&servers, &service, &dir, &token)?;
     }
-    wait(args.duration, &mut service, &logger, &control).await;
+    let ended = wait(args.duration, &mut service, &logger, &control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
-    Ok(())
+    Ok(ended?)
 }
 
 async fn run_fleet_demo(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     permissions::limit_new_files();
-    std::fs::create_dir_all(dir)?;
+    make_directory(dir)?;
     let dir = dir.canonicalize()?;
     let config = crate::config::load(None, &[("NTP_SERVER".to_owned(), "localhost".to_owned())].into(), &[])?;
     let (logger, guard) = log::init(&config.config.log)?;
@@ -193,7 +195,7 @@ fn configure(
     let poll = humantime::format_duration(args.poll);
     let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut text = format!(
-        "# The playground of ntp-monitor. It is rewritten at each start.\n\n[monitor]\nvantage = \"demo\"\ndata_dir = \
+        "[monitor]\nvantage = \"demo\"\ndata_dir = \
          {:?}\n\n[http]\nlisten = \"{}\"\n\n[[http.tokens]]\nname = \"demo\"\nrole = \"admin\"\nsha256 = \"{hash}\"\n\n\
          [defaults]\npoll_interval = \"{poll}\"\ntimeout = \"500ms\"\n",
         dir.canonicalize().unwrap_or_else(|_| dir.to_owned()),
@@ -206,8 +208,25 @@ fn configure(
         text = ServerEdit::Add(keys.as_object().cloned().unwrap_or_default()).apply(&text)?;
     }
     let file = dir.join(FILE);
-    std::fs::write(&file, text)?;
+    write_own(&file, &text)?;
     Ok(Inputs { file: Some(file), ..Inputs::default() })
+}
+
+fn make_directory(dir: &std::path::Path) -> Result<(), String> {
+    std::fs::create_dir_all(dir).map_err(|why| format!("cannot create the directory {}: {why}", dir.display()))
+}
+
+/// Writes a configuration, unless there is one that the demo did not write.
+pub(super) fn write_own(file: &std::path::Path, text: &str) -> Result<(), String> {
+    let in_words = |why| format!("cannot write {}: {why}", file.display());
+    match std::fs::read_to_string(file) {
+        Ok(old) if !old.starts_with(HEAD.trim_end()) => Err(format!(
+            "{} is not of the demo, which would overwrite it: choose another directory with --dir",
+            file.display()
+        )),
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(in_words(why)),
+        _ => std::fs::write(file, format!("{HEAD}{text}")).map_err(in_words),
+    }
 }
 
 fn introduce(
@@ -233,7 +252,16 @@ fn introduce(
     out.flush()
 }
 
-async fn wait(duration: Option<Duration>, service: &mut Service, log: &Logger, control: &LogControl) {
+/// Runs until the time is over or a signal arrives.
+///
+/// # Errors
+/// When the service cannot go on.
+async fn wait(
+    duration: Option<Duration>,
+    service: &mut Service,
+    log: &Logger,
+    control: &LogControl,
+) -> Result<(), String> {
     let over = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,
@@ -242,12 +270,18 @@ async fn wait(duration: Option<Duration>, service: &mut Service, log: &Logger, c
     };
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to within a tokio runtime");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to within a tokio runtime");
+    let (mut replaced, mut escalation) = (service.store_replaced(), service.escalation());
     tokio::pin!(over);
     loop {
         tokio::select! {
-            () = &mut over => return slog::info!(log, "the time is over"),
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
+            () = &mut over => {
+                slog::info!(log, "the time is over");
+                return Ok(());
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            Ok(()) = replaced.changed() => return Err(replaced.borrow().clone().unwrap_or_default()),
+            Ok(()) = escalation.changed() => return Err("an essential part of the service cannot stay up".to_owned()),
             Some(asked) = service.next_reload() => run::edited(service, asked, log, control).await,
         }
     }
@@ -267,5 +301,26 @@ impl TemporaryDirectory {
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demo_overwrites_only_its_own_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(FILE);
+        assert_eq!(["a", "b"].map(|text| write_own(&file, text)), [Ok(()), Ok(())]);
+        assert!(std::fs::read_to_string(&file).unwrap().ends_with("b"));
+        std::fs::write(&file, "mine").unwrap();
+        assert!(write_own(&file, "c").unwrap_err().contains("is not of the demo"));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    }
+
+    #[test]
+    fn directory_that_cannot_be_made_is_named() {
+        assert!(make_directory(std::path::Path::new("/dev/null")).unwrap_err().contains("/dev/null"));
     }
 }
