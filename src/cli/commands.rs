@@ -161,6 +161,11 @@ impl Cli {
                 let plan = args.dir.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
                 settled(plan, || block_on(demo::run(args)))
             }
+            Command::Query(args) if args.misplaced_interval().is_some() => {
+                let interval = args.misplaced_interval().unwrap_or_default();
+                complain(&format!("{interval} is an interval and no server: write --watch={interval}"));
+                ExitCode::from(EXIT_USAGE)
+            }
             Command::Query(args) => finish(block_on(async {
                 let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
                 match args.watch {

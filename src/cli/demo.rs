@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::parse_duration;
+use super::args::{parse_duration, parse_positive};
 use super::demo_fleet::FleetDemo;
 use super::demo_history;
 use crate::app::permissions;
@@ -51,13 +51,13 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// End after this time.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_positive)]
     pub duration: Option<Duration>,
     /// The administrator's token, of at least 16 characters; without this option, a new one at each start.
     #[arg(long, value_name = "TOKEN", value_parser = long_token)]
     pub token: Option<String>,
     /// Time between polls.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_positive)]
     pub poll: Duration,
     /// Start with a simulated history of this length, in which one of the good servers was wrong for six hours.
     #[arg(long, value_name = "TIME", value_parser = history_length, conflicts_with = "fleet")]

@@ -42,7 +42,7 @@ pub struct ReportArgs {
     pub format: Option<Form>,
     /// The limit for the evidence of traceability. Default: that of the report section, otherwise the smallest
     /// offset_critical of the configuration, or 100ms.
-    #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = super::args::parse_positive)]
     pub limit: Option<Duration>,
 }
 

@@ -56,7 +56,7 @@ pub struct PlotArgs {
     #[arg(long, value_enum, default_value_t = Colors::Light)]
     pub theme: Colors,
     /// The limit that `bound` shows [default: the smallest offset_critical of the configuration, or 100ms].
-    #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = super::args::parse_positive)]
     pub limit: Option<Duration>,
 }
 
