@@ -129,6 +129,32 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// The figures of a server while the survey is made.
+type Figures = (Source, ServerReport, Presence, Option<NtsSurvey>);
+
+/// For each server that was polled before the period, the time up to which an error may be older than the period: two
+/// polls after its first sample.
+fn begun(figures: &BTreeMap<String, Figures>, seen: &BTreeMap<Arc<str>, Span>, span: Span) -> BTreeMap<String, i64> {
+    let is_older = |name: &str| seen.get(name).is_some_and(|seen| seen.from_ns < span.from_ns);
+    let older = figures.iter().filter(|(name, _)| is_older(name));
+    let begun = older.filter_map(|(name, (_, one, presence, _))| {
+        let interval_s = one.summary.covers_s.unwrap_or(0.0) / one.summary.polls.max(1) as f64;
+        Some((name.clone(), presence.answered.first_ns()?.saturating_add((2e9 * interval_s) as i64)))
+    });
+    begun.collect()
+}
+
+/// Corrects the sentence of a verdict about servers that were wrong from the beginning of the period, at the latest at
+/// the time that `begun` has for each: they may have been wrong before.
+fn not_since_the_span(entry: &mut Entry, begun: &BTreeMap<String, i64>) {
+    for blame in &entry.blamed {
+        if let Some(since) = blame.since.filter(|since| begun.get(&blame.server).is_some_and(|ns| since.0 <= *ns)) {
+            entry.sentence =
+                entry.sentence.replace(&format!("since {since}"), "since the beginning of the span or before");
+        }
+    }
+}
+
 /// What to survey.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -162,7 +188,7 @@ pub fn survey(
     let mut met = Met::default();
     let (judged, judged_from) = judge(reader, span, request.taus_s.as_deref(), &mut met, progress)?;
     let is_too_long = judged.is_none();
-    let Report { mut servers, verdicts, .. } = judged.unwrap_or_else(|| Replay::new().finish(None));
+    let Report { mut servers, mut verdicts, .. } = judged.unwrap_or_else(|| Replay::new().finish(None));
     let mut figures = BTreeMap::new();
     for name in names {
         let seen = seen.get(&name).copied().unwrap_or(span);
@@ -179,8 +205,9 @@ pub fn survey(
             figures.insert(name.to_string(), (source, one, presence.clipped(past), nts));
         }
     }
+    let begun = begun(&figures, &seen, span);
+    verdicts.iter_mut().for_each(|entry| not_since_the_span(entry, &begun));
     let monitored = Stretches::union(figures.values().map(|(_, _, presence, _)| &presence.polled));
-    type Figures = (Source, ServerReport, Presence, Option<NtsSurvey>);
     let surveyed = |(name, (source, figures, presence, nts)): (String, Figures)| {
         let outcomes = &figures.summary.outcomes;
         let standing = Standing::of(&verdicts, &name, &presence, outcomes, &monitored);
@@ -264,8 +291,12 @@ fn judge(
         return Ok((None, None));
     }
     let (mut replay, mut count) = (Replay::new(), 0_u64);
+    let mut local = reader.local_rows(first_ns, span.to_ns, usize::MAX)?.into_iter().peekable();
     for sample in samples(reader, span) {
         let sample = sample?;
+        while let Some(row) = local.next_if(|row| row.wall_ns() <= sample.at.wall_ns) {
+            replay.observe_local(row.state());
+        }
         count += 1;
         if count.is_multiple_of(PROGRESS_EVERY) {
             progress(count, sample.at.wall_ns);
