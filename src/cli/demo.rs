@@ -197,14 +197,17 @@ fn configure(
     let mut text = format!(
         "[monitor]\nvantage = \"demo\"\ndata_dir = \
          {:?}\n\n[http]\nlisten = \"{}\"\n\n[[http.tokens]]\nname = \"demo\"\nrole = \"admin\"\nsha256 = \"{hash}\"\n\n\
-         [defaults]\npoll_interval = \"{poll}\"\ntimeout = \"500ms\"\n",
+         [defaults]\ntimeout = \"500ms\"\n",
         dir.canonicalize().unwrap_or_else(|_| dir.to_owned()),
         args.listen
     );
     for (scripted, server) in servers {
         let address = scripted.address().to_string();
-        let keys =
-            serde_json::json!({ "name": server.name, "address": address, "own": true, "tags": { "group": "demo" } });
+        // Not in `[defaults]`, because a server that a user adds must not be polled as often.
+        let keys = serde_json::json!({
+            "name": server.name, "address": address, "own": true, "poll_interval": poll.to_string(),
+            "tags": { "group": "demo" },
+        });
         text = ServerEdit::Add(keys.as_object().cloned().unwrap_or_default()).apply(&text)?;
     }
     let file = dir.join(FILE);
