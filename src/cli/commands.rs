@@ -154,7 +154,10 @@ impl Cli {
         let given = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
         let command = self.command.unwrap_or(Command::Run);
         // `health` finds a running service no matter how it was started.
-        let inputs = if matches!(command, Command::Health(_)) { given } else { own_file::completed(given) };
+        let inputs = match command {
+            Command::Health(_) => given,
+            _ => own_file::completed(own_file::at_home(given)),
+        };
         match command {
             Command::Run => service(inputs),
             Command::Demo(args) => {
