@@ -109,5 +109,5 @@ function around({ from_s, to_s }: Run): Record<string, string> {
 function hintOf(id: string, run: Run, zone: string, unit: Unit): string {
   const worst = run.worst ? `, at most ${offset(run.worst.offset_s, unit)} (bound ± ${duration(run.worst.bound_s, unit)})` : "";
   return `${id}: ${HEATS[run.heat].text} from ${instant(run.from_s * 1000, zone)} to ${instant(run.to_s * 1000, zone)}${worst}; `
-    + `${percent(run.polls > 0 ? run.samples / run.polls : null)} of ${run.polls} polls answered`;
+    + `${percent(run.polls > 0 ? run.samples / run.polls : null)} of ${run.polls} ${run.polls === 1 ? "poll" : "polls"} answered`;
 }
