@@ -57,6 +57,12 @@ impl NewFile {
         Ok(Self { file: file.map_err(named(path))?, part, path: path.to_owned() })
     }
 
+    /// The temporary name.
+    #[must_use]
+    pub fn part(&self) -> &Path {
+        &self.part
+    }
+
     /// Renames the file into place, replacing an existing one. With `sync` its content is on the disk first.
     ///
     /// # Errors

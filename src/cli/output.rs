@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::new_file::NewFile;
 use crate::privilege::{Keeper, Plan, Refusal};
@@ -39,7 +40,11 @@ impl Destination {
         let Some(path) = self.path else { return Ok(None) };
         let sheet = match self.keeper {
             Some(keeper) => Sheet::Kept(keeper),
-            None => Sheet::Ours(NewFile::begin(&path, MODE)?),
+            None => {
+                let file = NewFile::begin(&path, MODE)?;
+                remove_at_signal(file.part().to_owned())?;
+                Sheet::Ours(file)
+            }
         };
         Ok(Some(sheet))
     }
@@ -77,6 +82,26 @@ pub fn ending(path: &Path) -> String {
         "gz" => of(&path.with_extension("")),
         other => other.to_owned(),
     }
+}
+
+/// Removes an unfinished file when a signal ends this process, with the exit status that shells give such an end.
+fn remove_at_signal(part: PathBuf) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _within = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let wait = move || {
+        let number = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => SignalKind::interrupt(),
+                _ = terminate.recv() => SignalKind::terminate(),
+            }
+        });
+        let _ = fs::remove_file(&part);
+        std::process::exit(128 + number.as_raw_value())
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
 /// Why a destination cannot be used.

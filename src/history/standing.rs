@@ -204,7 +204,8 @@ mod tests {
         assert_eq!(got.sentence, "unsynchronised in all 600 polls, so it was not judged");
         let mixed = standing(&agreed, [0, 60, 0, 0, 0, 540, 0, 0]);
         assert_eq!(mixed.sentence, "no sample in 600 polls (60 timeout, 540 unsynchronised)");
-        let once = [[0, 0, 0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]].map(|counts| standing(&agreed, counts).sentence);
+        let once =
+            [[0, 0, 0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]].map(|counts| standing(&agreed, counts).sentence);
         assert_eq!(once, ["unsynchronised in its only poll, so it was not judged", "no sample in 1 poll (1 timeout)"]);
         let partly = standing(&agreed, [300, 0, 0, 0, 0, 300, 0, 0]);
         assert!(partly.sentence.ends_with("; unsynchronised in 50.00 % of its polls"), "{}", partly.sentence);

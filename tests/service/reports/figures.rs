@@ -127,3 +127,28 @@ fn server_without_a_poll_in_the_span_has_no_figures() {
         assert!(!said.contains("early") && !said.contains("verdicts need samples"), "{said}");
     }
 }
+
+#[test]
+fn export_that_is_interrupted_leaves_no_file() {
+    let (dir, path) = &a_week();
+    let out = tempfile::tempdir().unwrap();
+    let mut child = program(dir.path())
+        .args(["export", "--store", path.to_str().unwrap(), "-o"])
+        .arg(out.path().join("x.csv"))
+        .spawn()
+        .unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(out.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    // The file is created before signals are handled, and written after that.
+    let is_begun =
+        || names().iter().any(|name| std::fs::metadata(out.path().join(name)).is_ok_and(|meta| meta.len() > 0));
+    while !is_begun() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+    child.wait().unwrap();
+    assert!(names().iter().all(|name| name == "x.csv"), "{:?}", names());
+}
