@@ -75,7 +75,7 @@ fn absolute(path: &str) -> Option<PathBuf> {
 
 /// The inputs with a data directory in the home directory as the default, for a user who may not create the usual one.
 #[must_use]
-pub fn at_home(inputs: Inputs) -> Inputs {
+pub fn with_user_directory(inputs: Inputs) -> Inputs {
     unless_usable(Path::new(DATA_DIR), inputs)
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_at_home_where_the_usual_place_is_not() {
+    fn data_is_in_the_home_where_the_usual_place_is_not() {
         let home = environment(&[("HOME", "/home/a")]);
         let preset = |usual: &str| {
             let inputs = Inputs { environment: home.clone(), ..Inputs::default() };

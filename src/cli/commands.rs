@@ -156,7 +156,7 @@ impl Cli {
         // `health` finds a running service no matter how it was started.
         let inputs = match command {
             Command::Health(_) => given,
-            _ => own_file::completed(own_file::at_home(given)),
+            _ => own_file::completed(own_file::with_user_directory(given)),
         };
         match command {
             Command::Run => service(inputs),

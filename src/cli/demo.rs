@@ -13,6 +13,7 @@ use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{parse_duration, parse_positive};
+use super::demo_file::write_own;
 use super::demo_fleet::FleetDemo;
 use super::demo_history;
 use crate::app::permissions;
@@ -23,8 +24,6 @@ use crate::log::{self, LogControl};
 use crate::sim::{ReplyKind, Script, ScriptedServer};
 use ntp_monitor_core::ntp::KissCode;
 
-/// The first line of every configuration file that the demo writes, and overwrites.
-const HEAD: &str = "# The playground of ntp-monitor. It is rewritten at each start.\n\n";
 /// The name of the configuration file in the directory.
 const FILE: &str = "servers.toml";
 /// Minimum length of a token in the configuration.
@@ -219,19 +218,6 @@ fn make_directory(dir: &std::path::Path) -> Result<(), String> {
     std::fs::create_dir_all(dir).map_err(|why| format!("cannot create the directory {}: {why}", dir.display()))
 }
 
-/// Writes a configuration, unless there is one that the demo did not write.
-pub(super) fn write_own(file: &std::path::Path, text: &str) -> Result<(), String> {
-    let in_words = |why| format!("cannot write {}: {why}", file.display());
-    match std::fs::read_to_string(file) {
-        Ok(old) if !old.starts_with(HEAD.trim_end()) => Err(format!(
-            "{} is not of the demo, which would overwrite it: choose another directory with --dir",
-            file.display()
-        )),
-        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(in_words(why)),
-        _ => std::fs::write(file, format!("{HEAD}{text}")).map_err(in_words),
-    }
-}
-
 fn introduce(
     servers: &[(ScriptedServer, DemoServer)],
     service: &Service,
@@ -310,17 +296,6 @@ impl Drop for TemporaryDirectory {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn demo_overwrites_only_its_own_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join(FILE);
-        assert_eq!(["a", "b"].map(|text| write_own(&file, text)), [Ok(()), Ok(())]);
-        assert!(std::fs::read_to_string(&file).unwrap().ends_with("b"));
-        std::fs::write(&file, "mine").unwrap();
-        assert!(write_own(&file, "c").unwrap_err().contains("is not of the demo"));
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
-    }
 
     #[test]
     fn directory_that_cannot_be_made_is_named() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use slog::Logger;
 
-use super::demo::write_own;
+use super::demo_file::write_own;
 use crate::app::{Service, Surroundings};
 use crate::config::{self, Environment};
 use crate::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
