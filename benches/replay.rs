@@ -33,6 +33,7 @@ fn main() -> Result<(), Failure> {
         leap_list: None,
         since: None,
         alerts: false,
+        groups: Vec::new(),
     };
     let mut out = Vec::new();
     let replayed = timed(|| {

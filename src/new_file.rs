@@ -57,6 +57,12 @@ impl NewFile {
         Ok(Self { file: file.map_err(named(path))?, part, path: path.to_owned() })
     }
 
+    /// The temporary name.
+    #[must_use]
+    pub fn part(&self) -> &Path {
+        &self.part
+    }
+
     /// Renames the file into place, replacing an existing one. With `sync` its content is on the disk first.
     ///
     /// # Errors
@@ -76,11 +82,11 @@ impl Drop for NewFile {
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file.write(bytes).map_err(named(&self.path))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.flush().map_err(named(&self.path))
     }
 }
 

@@ -136,6 +136,9 @@ async fn judge_on(silent_after: Duration, store: StoreHandle, boards: handle::Fl
     }
 }
 
+/// The child that makes the probers follow configuration and plan.
+pub(super) const PACE: &str = "fleet/pace";
+
 /// Makes the probers follow configuration and plan.
 pub(super) fn pace(
     boards: &handle::Fleet,
@@ -145,7 +148,7 @@ pub(super) fn pace(
     log: &Logger,
 ) -> Adopt {
     let (boards, log) = (boards.clone(), log.clone());
-    task("fleet/pace", move || follow(boards.clone(), config.clone(), ledger.clone(), targets.clone(), log.clone()))
+    task(PACE, move || follow(boards.clone(), config.clone(), ledger.clone(), targets.clone(), log.clone()))
 }
 
 async fn follow(

@@ -5,13 +5,18 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
 
 use crate::config::file::{self, FileError};
 use crate::config::{Config, Environment, Faults, Inputs, Loaded, additions_of};
 
 const FILE: &str = "servers.toml";
 const PROGRAM: &str = "ntp-monitor";
+/// The default of `monitor.data_dir`, and the variable that sets another one.
+const DATA_DIR: &str = "/var/lib/ntp-monitor";
+const DATA_DIR_PRESET: &str = "NTP_MONITOR_DEFAULT__MONITOR__DATA_DIR";
 /// Only the service and its group may list its directories.
 const DIRECTORY_MODE: u32 = 0o750;
 
@@ -68,6 +73,23 @@ fn absolute(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
 
+/// The inputs with a data directory in the home directory as the default, for a user who may not create the usual one.
+#[must_use]
+pub fn with_user_directory(inputs: Inputs) -> Inputs {
+    unless_usable(Path::new(DATA_DIR), inputs)
+}
+
+fn unless_usable(usual: &Path, mut inputs: Inputs) -> Inputs {
+    let above = usual.ancestors().find(|dir| dir.exists());
+    let may_create = |dir| access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    let is_usable = above == Some(usual) || above.is_some_and(may_create);
+    if let Some(own) = OwnFile::of(&inputs.environment).filter(|_| !is_usable) {
+        let dir = own.data_dir.display().to_string();
+        inputs.environment.entry(DATA_DIR_PRESET.to_owned()).or_insert(dir);
+    }
+    inputs
+}
+
 /// The inputs of a command. If they name neither a file nor servers, the file of a service that was started without one
 /// is used, if it exists.
 #[must_use]
@@ -119,6 +141,18 @@ mod tests {
     fn place(pairs: &[(&str, &str)]) -> Option<(String, String)> {
         let own = OwnFile::of(&environment(pairs))?;
         Some((own.path.display().to_string(), own.data_dir.display().to_string()))
+    }
+
+    #[test]
+    fn data_is_in_the_home_where_the_usual_place_is_not() {
+        let home = environment(&[("HOME", "/home/a")]);
+        let preset = |usual: &str| {
+            let inputs = Inputs { environment: home.clone(), ..Inputs::default() };
+            unless_usable(Path::new(usual), inputs).environment.get(DATA_DIR_PRESET).cloned()
+        };
+        assert_eq!(preset("/dev/null/ntp-monitor"), Some("/home/a/.local/state/ntp-monitor".to_owned()));
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(preset(dir.path().to_str().unwrap()), None);
     }
 
     #[test]

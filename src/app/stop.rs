@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use slog::info;
 
-use super::{Service, children};
+use super::{Service, children, fleet};
 use crate::actors::adoption::Release;
 use crate::messages::lifecycle::Ping;
 use crate::messages::sample::KeepState;
@@ -20,6 +20,7 @@ impl Service {
     /// Stops the service by `until` at the latest: first the probers, then the queues are flushed, HTTP last.
     pub async fn stop(self, until: Instant) {
         info!(self.log, "stopping");
+        self.supervisor.do_send(Release { name: fleet::PACE.into() });
         let deadline = until.min(Instant::now() + POLLS_END_WITHIN);
         let is_settled = by(deadline, self.end_polls()).await.is_some() && self.ledger.is_idle();
         self.supervisor.do_send(Release { name: children::TARGETS.into() });

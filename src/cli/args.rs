@@ -30,10 +30,10 @@ pub struct MeasureArgs {
     #[arg(short = 'n', long, value_name = "N", default_value = "1")]
     pub count: NonZeroU16,
     /// Time between two requests to one server. Minimum and default: 2 s, or 100 ms for servers on this host.
-    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = parse_positive)]
     pub interval: Option<Duration>,
     /// How long to wait for each reply.
-    #[arg(short, long, value_name = "TIME", default_value = "3s", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "3s", value_parser = parse_positive)]
     pub timeout: Duration,
     /// UDP port of hosts that are given without one.
     #[arg(short, long, default_value_t = NTP_PORT)]
@@ -119,6 +119,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Parses a duration as [`parse_duration`] does, longer than zero.
+///
+/// # Errors
+/// When it is no duration, or zero.
+pub fn parse_positive(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
+}
+
 fn parse_key_server(text: &str) -> Result<(Host, u16), String> {
     let (host, port) = split_address(text)?;
     Ok((host, port.unwrap_or(KEY_EXCHANGE_PORT)))
@@ -199,5 +208,7 @@ mod tests {
         for bad in ["", "-1", "soon", "inf", "nan"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
+        assert_eq!(parse_positive("1ms"), Ok(Duration::from_millis(1)));
+        assert_eq!(["0s", "0"].map(parse_positive), ["0s", "0"].map(|_| Err("must be longer than zero".to_owned())));
     }
 }

@@ -9,7 +9,7 @@ use ntp_monitor_core::text::units;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::args::{MeasureArgs, Target, parse_duration};
+use super::args::{MeasureArgs, Target, parse_positive};
 use super::measure::{Tools, measure};
 use super::measured::claims;
 use super::running;
@@ -38,10 +38,10 @@ pub struct ClockArgs {
     #[arg(value_name = "HOST", value_parser = Target::parse)]
     hosts: Vec<Target>,
     /// How far from true time the clock may be.
-    #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_positive)]
     within: Duration,
     /// How long to wait for each reply.
-    #[arg(short, long, value_name = "TIME", default_value = "3s", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "3s", value_parser = parse_positive)]
     timeout: Duration,
     /// Write one JSON object instead of a sentence.
     #[arg(long)]

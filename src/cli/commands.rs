@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::config::{ConfigCommand, ConfigInputs, EXIT_CONFIG, NO_FILE};
 use super::measure::Tools;
-use super::output::{Destination, Unreachable};
+use super::output::{Destination, Unreachable, refuse_own};
 use super::span::{NAME_ONE, Place};
 use super::table::Terminal;
 use super::upkeep::UpkeepError;
@@ -92,7 +92,7 @@ pub enum Command {
     Plot(plot::PlotArgs),
     /// Make a report of a span: one HTML page with tables, charts and evidence.
     Report(make_report::ReportArgs),
-    /// Check, show or explain the configuration.
+    /// Check or show the configuration, or print its reference.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Check everything that the service depends on, and say what to fix.
@@ -103,7 +103,7 @@ pub enum Command {
     Backup(upkeep::BackupArgs),
     /// Restore the store from a copy.
     Restore(upkeep::RestoreArgs),
-    /// Check, compact or prune the store.
+    /// Check, vacuum or prune the store.
     #[command(subcommand)]
     Store(upkeep::StoreCommand),
     /// List notifiers, or test one.
@@ -154,12 +154,20 @@ impl Cli {
         let given = Inputs { file: self.config, environment: process_environment(), flags: self.overrides };
         let command = self.command.unwrap_or(Command::Run);
         // `health` finds a running service no matter how it was started.
-        let inputs = if matches!(command, Command::Health(_)) { given } else { own_file::completed(given) };
+        let inputs = match command {
+            Command::Health(_) => given,
+            _ => own_file::completed(own_file::with_user_directory(given)),
+        };
         match command {
             Command::Run => service(inputs),
             Command::Demo(args) => {
                 let plan = args.dir.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
                 settled(plan, || block_on(demo::run(args)))
+            }
+            Command::Query(args) if args.misplaced_interval().is_some() => {
+                let interval = args.misplaced_interval().unwrap_or_default();
+                complain(&format!("{interval} is an interval and no server: write --watch={interval}"));
+                ExitCode::from(EXIT_USAGE)
             }
             Command::Query(args) => finish(block_on(async {
                 let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
@@ -370,6 +378,8 @@ fn with_store(
         Err(status) => return status,
     };
     let destination = || {
+        let configured = place.config.as_ref().map_or(&place.store, |config| &config.store.path);
+        output.map_or(Ok(()), |path| refuse_own(path, &[&place.store, configured], inputs.file.as_deref()))?;
         let plan = Plan::for_work_on(&place.store)?;
         let to = Destination::choose(output, &plan)?;
         plan.settle()?;

@@ -37,3 +37,19 @@ fn every_help_example_parses_as_a_command_line() {
         }
     }
 }
+
+#[test]
+fn interval_of_watch_is_not_taken_for_a_server() {
+    let misplaced = |words: &[&str]| {
+        let Command::Query(args) =
+            Cli::try_parse_from(["ntp-monitor", "query"].iter().chain(words)).unwrap().command.unwrap()
+        else {
+            panic!("another command")
+        };
+        args.misplaced_interval().map(str::to_owned)
+    };
+    assert_eq!(misplaced(&["--watch", "10s", "a.example"]), Some("10s".to_owned()));
+    for right in [&["--watch=10s", "a.example"][..], &["--watch", "a.example"], &["192.0.2.1", "--watch"], &["10s"]] {
+        assert_eq!(misplaced(right), None, "{right:?}");
+    }
+}

@@ -34,8 +34,8 @@ pub enum ConfigCommand {
     /// Print the JSON Schema (2020-12) of the configuration, for editors
     #[command(after_help = "Example:\n  ntp-monitor config schema > ntp-monitor.schema.json")]
     Schema,
-    /// Print every key as docs/CONFIGURATION.md shows it
-    #[command(hide = true)]
+    /// Print every key with its type, default and meaning, as Markdown
+    #[command(after_help = "Example:\n  ntp-monitor config reference > CONFIGURATION.md")]
     Reference,
     /// Print a complete, commented example
     #[command(after_help = "Example:\n  ntp-monitor config example > servers.toml")]

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::parse_duration;
+use super::args::{parse_duration, parse_positive};
+use super::demo_file::write_own;
 use super::demo_fleet::FleetDemo;
 use super::demo_history;
 use crate::app::permissions;
@@ -49,13 +50,13 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// End after this time.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_positive)]
     pub duration: Option<Duration>,
     /// The administrator's token, of at least 16 characters; without this option, a new one at each start.
     #[arg(long, value_name = "TOKEN", value_parser = long_token)]
     pub token: Option<String>,
     /// Time between polls.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_positive)]
     pub poll: Duration,
     /// Start with a simulated history of this length, in which one of the good servers was wrong for six hours.
     #[arg(long, value_name = "TIME", value_parser = history_length, conflicts_with = "fleet")]
@@ -126,7 +127,7 @@ async fn run_demo(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
         servers.push((ScriptedServer::start(any_port, server.script.clone()).await?, server));
     }
     permissions::limit_new_files();
-    std::fs::create_dir_all(&dir)?;
+    make_directory(&dir)?;
     let token = args.token.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let inputs = configure(&servers, &dir, &args, &token)?;
     let config = inputs.load()?.into_config();
@@ -143,14 +144,14 @@ async fn run_demo(args: DemoArgs) -> Result<(), Box<dyn std::error::Error>> {
         let _whole = control.hold();
         introduce(&servers, &service, &dir, &token)?;
     }
-    wait(args.duration, &mut service, &logger, &control).await;
+    let ended = wait(args.duration, &mut service, &logger, &control).await;
     service.stop(Instant::now() + STOP_WITHIN).await;
-    Ok(())
+    Ok(ended?)
 }
 
 async fn run_fleet_demo(args: &DemoArgs, dir: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     permissions::limit_new_files();
-    std::fs::create_dir_all(dir)?;
+    make_directory(dir)?;
     let dir = dir.canonicalize()?;
     let config = crate::config::load(None, &[("NTP_SERVER".to_owned(), "localhost".to_owned())].into(), &[])?;
     let (logger, guard) = log::init(&config.config.log)?;
@@ -193,21 +194,28 @@ fn configure(
     let poll = humantime::format_duration(args.poll);
     let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut text = format!(
-        "# The playground of ntp-monitor. It is rewritten at each start.\n\n[monitor]\nvantage = \"demo\"\ndata_dir = \
+        "[monitor]\nvantage = \"demo\"\ndata_dir = \
          {:?}\n\n[http]\nlisten = \"{}\"\n\n[[http.tokens]]\nname = \"demo\"\nrole = \"admin\"\nsha256 = \"{hash}\"\n\n\
-         [defaults]\npoll_interval = \"{poll}\"\ntimeout = \"500ms\"\n",
+         [defaults]\ntimeout = \"500ms\"\n",
         dir.canonicalize().unwrap_or_else(|_| dir.to_owned()),
         args.listen
     );
     for (scripted, server) in servers {
         let address = scripted.address().to_string();
-        let keys =
-            serde_json::json!({ "name": server.name, "address": address, "own": true, "tags": { "group": "demo" } });
+        // Not in `[defaults]`, because a server that a user adds must not be polled as often.
+        let keys = serde_json::json!({
+            "name": server.name, "address": address, "own": true, "poll_interval": poll.to_string(),
+            "tags": { "group": "demo" },
+        });
         text = ServerEdit::Add(keys.as_object().cloned().unwrap_or_default()).apply(&text)?;
     }
     let file = dir.join(FILE);
-    std::fs::write(&file, text)?;
+    write_own(&file, &text)?;
     Ok(Inputs { file: Some(file), ..Inputs::default() })
+}
+
+fn make_directory(dir: &std::path::Path) -> Result<(), String> {
+    std::fs::create_dir_all(dir).map_err(|why| format!("cannot create the directory {}: {why}", dir.display()))
 }
 
 fn introduce(
@@ -233,7 +241,16 @@ fn introduce(
     out.flush()
 }
 
-async fn wait(duration: Option<Duration>, service: &mut Service, log: &Logger, control: &LogControl) {
+/// Runs until the time is over or a signal arrives.
+///
+/// # Errors
+/// When the service cannot go on.
+async fn wait(
+    duration: Option<Duration>,
+    service: &mut Service,
+    log: &Logger,
+    control: &LogControl,
+) -> Result<(), String> {
     let over = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,
@@ -242,12 +259,18 @@ async fn wait(duration: Option<Duration>, service: &mut Service, log: &Logger, c
     };
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to within a tokio runtime");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to within a tokio runtime");
+    let (mut replaced, mut escalation) = (service.store_replaced(), service.escalation());
     tokio::pin!(over);
     loop {
         tokio::select! {
-            () = &mut over => return slog::info!(log, "the time is over"),
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
+            () = &mut over => {
+                slog::info!(log, "the time is over");
+                return Ok(());
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            Ok(()) = replaced.changed() => return Err(replaced.borrow().clone().unwrap_or_default()),
+            Ok(()) = escalation.changed() => return Err("an essential part of the service cannot stay up".to_owned()),
             Some(asked) = service.next_reload() => run::edited(service, asked, log, control).await,
         }
     }
@@ -267,5 +290,15 @@ impl TemporaryDirectory {
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directory_that_cannot_be_made_is_named() {
+        assert!(make_directory(std::path::Path::new("/dev/null")).unwrap_err().contains("/dev/null"));
     }
 }

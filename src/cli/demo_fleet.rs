@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use slog::Logger;
 
+use super::demo_file::write_own;
 use crate::app::{Service, Surroundings};
 use crate::config::{self, Environment};
 use crate::probe::{Engines, ProbeEngine, ProbeFuture, ProbeReport, Query};
@@ -93,7 +94,7 @@ fn start_nats(dir: &Path) -> Result<(Nats, String), Box<dyn std::error::Error>> 
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let config = dir.join("nats.conf");
     let storage = dir.join("nats");
-    std::fs::write(&config, format!("listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {storage:?} }}\n"))?;
+    write_own(&config, &format!("listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {storage:?} }}\n"))?;
     let log = std::fs::File::create(dir.join("nats.log"))?;
     let child =
         Command::new(&program).arg("-c").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
@@ -186,7 +187,7 @@ async fn start(
     log: &Logger,
 ) -> Result<Service, Box<dyn std::error::Error>> {
     let file = dir.join(format!("{name}.toml"));
-    std::fs::write(&file, text)?;
+    write_own(&file, text)?;
     let config = config::load(Some(&file), &Environment::new(), &[])?.into_config();
     Ok(Service::start(config, around, &log.new(slog::o!("of" => name.to_owned()))).await?)
 }

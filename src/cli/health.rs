@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::args::parse_duration;
+use super::args::parse_positive;
 use super::running;
 use crate::app::beacon::Record;
 use crate::config::Inputs;
@@ -27,7 +27,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct HealthArgs {
     /// How long to wait for the answer.
-    #[arg(short, long, value_name = "TIME", default_value = "8s", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "8s", value_parser = parse_positive)]
     pub timeout: Duration,
     /// Exit with 0 when the service is degraded.
     #[arg(long)]

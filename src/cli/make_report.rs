@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
-use super::output::{Destination, Output, status_of};
+use super::output::{Destination, Output, ending, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
@@ -42,7 +42,7 @@ pub struct ReportArgs {
     pub format: Option<Form>,
     /// The limit for the evidence of traceability. Default: that of the report section, otherwise the smallest
     /// offset_critical of the configuration, or 100ms.
-    #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = super::args::parse_positive)]
     pub limit: Option<Duration>,
 }
 
@@ -60,12 +60,16 @@ pub enum Form {
 }
 
 impl Form {
-    fn by_name(output: &Path) -> Self {
-        match output.extension().and_then(|extension| extension.to_str()) {
-            Some("txt") => Self::Text,
-            Some("json") => Self::Json,
-            Some("csv") => Self::Csv,
-            _ => Self::Html,
+    fn by_name(output: &Path) -> Result<Self, String> {
+        match ending(output).as_str() {
+            "txt" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            "html" | "htm" | "" => Ok(Self::Html),
+            other => Err(format!(
+                "cannot make a .{other} report: name {} with .html, .txt, .json or .csv, or choose with --format",
+                output.display()
+            )),
         }
     }
 
@@ -90,7 +94,8 @@ pub fn run(
     terminal: Terminal,
     complaints: &mut impl Write,
 ) -> io::Result<u8> {
-    let made = match made(args, place, terminal) {
+    let form = args.format.map_or_else(|| Form::by_name(&args.output), Ok);
+    let (form, made) = match form.and_then(|form| Ok((form, made(args, place, terminal)?))) {
         Ok(made) => made,
         Err(why) => {
             writeln!(complaints, "ntp-monitor: {why}")?;
@@ -105,7 +110,6 @@ pub fn run(
         )?;
         return Ok(1);
     }
-    let form = args.format.unwrap_or_else(|| Form::by_name(&args.output));
     let written = Output::to(to).and_then(|mut output| {
         output.write_all(form.of(&made).as_bytes())?;
         output.finish()
@@ -127,4 +131,19 @@ fn made(args: &ReportArgs, place: &Place, terminal: Terminal) -> Result<Made, St
     });
     progress.end();
     made.map_err(|why| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_ending_of_a_report_is_an_error() {
+        let form = |name: &str| Form::by_name(Path::new(name));
+        assert_eq!(
+            ["a.txt", "a.csv.gz", "a.htm", "-"].map(form),
+            [Ok(Form::Text), Ok(Form::Csv), Ok(Form::Html), Ok(Form::Html)]
+        );
+        assert!(form("x.pdf").unwrap_err().contains("x.pdf with .html"));
+    }
 }

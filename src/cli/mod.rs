@@ -7,6 +7,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod demo;
+mod demo_file;
 mod demo_fleet;
 mod demo_history;
 pub mod doctor;

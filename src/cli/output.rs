@@ -1,10 +1,13 @@
 //! The output of a command: stdout, or a file that appears complete or not at all.
 
+use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::new_file::NewFile;
 use crate::privilege::{Keeper, Plan, Refusal};
@@ -37,10 +40,68 @@ impl Destination {
         let Some(path) = self.path else { return Ok(None) };
         let sheet = match self.keeper {
             Some(keeper) => Sheet::Kept(keeper),
-            None => Sheet::Ours(NewFile::begin(&path, MODE)?),
+            None => {
+                let file = NewFile::begin(&path, MODE)?;
+                remove_at_signal(file.part().to_owned())?;
+                Sheet::Ours(file)
+            }
         };
         Ok(Some(sheet))
     }
+}
+
+/// Refuses to write to a file of the service: its store, the files beside it, or the configuration.
+///
+/// # Errors
+/// When `output` is one of these, perhaps under another name.
+pub fn refuse_own(output: &Path, stores: &[&Path], configuration: Option<&Path>) -> Result<(), Unreachable> {
+    let refused = |what| Err(Unreachable::Own { path: output.to_owned(), what });
+    if configuration.is_some_and(|file| is_same_file(output, file)) {
+        return refused("the configuration");
+    }
+    let of_store = |store: &&Path| ["", "-wal", "-shm"].iter().any(|end| is_same_file(output, &beside(store, end)));
+    if stores.iter().any(of_store) { refused("the store itself") } else { Ok(()) }
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    place(one).is_some_and(|one| place(other) == Some(one))
+}
+
+/// The ending of a file name in lower case, without `.gz`; empty if there is none.
+#[must_use]
+pub fn ending(path: &Path) -> String {
+    let of = |path: &Path| path.extension().map(|end| end.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match of(path).as_str() {
+        "gz" => of(&path.with_extension("")),
+        other => other.to_owned(),
+    }
+}
+
+/// Removes an unfinished file when a signal ends this process, with the exit status that shells give such an end.
+fn remove_at_signal(part: PathBuf) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _within = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let wait = move || {
+        let number = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => SignalKind::interrupt(),
+                _ = terminate.recv() => SignalKind::terminate(),
+            }
+        });
+        let _ = fs::remove_file(&part);
+        std::process::exit(128 + number.as_raw_value())
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
 /// Why a destination cannot be used.
@@ -49,6 +110,9 @@ pub enum Unreachable {
     /// Root must not write there.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The service needs the file.
+    #[error("cannot write {}: it is {what}; name another file", path.display())]
+    Own { path: PathBuf, what: &'static str },
     /// The file cannot be created.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -183,6 +247,28 @@ mod tests {
         output.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"x");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn files_of_the_service_are_never_an_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        for name in ["a.db", "a.db-wal", "a.toml", "other"] {
+            fs::write(file(name), "x").unwrap();
+        }
+        std::os::unix::fs::symlink(file("a.db"), file("link")).unwrap();
+        let check = |name: &str| refuse_own(&file(name), &[&file("a.db")], Some(&file("a.toml")));
+        for (name, what) in [("a.db", "store"), ("a.db-wal", "store"), ("link", "store"), ("a.toml", "configuration")] {
+            let said = check(name).unwrap_err().to_string();
+            assert!(said.contains(what), "{said}");
+        }
+        assert!(check("other").is_ok() && check("new").is_ok());
+    }
+
+    #[test]
+    fn ending_is_that_of_the_uncompressed_file() {
+        let endings = ["a.CSV", "a.csv.gz", "a.gz", "a", "-"].map(|name| ending(Path::new(name)));
+        assert_eq!(endings, ["csv", "csv", "", "", ""]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::output::{Destination, Output, status_of};
+use super::output::{Destination, Output, ending, status_of};
 use super::progress::Progress;
 use super::span::{Place, SpanArgs};
 use super::table::Terminal;
@@ -30,7 +30,7 @@ Examples:
   ntp-monitor plot adev --store ntp-monitor.db --since 3d -o stability.svg
   ntp-monitor plot bound --limit 50ms --theme dark -o bound.svg
 
-If the file name ends in .png, the chart is PNG, which needs an installed font; otherwise it is SVG.
+If the file name ends in .png, the chart is PNG, which needs an installed font. Otherwise it is SVG: .svg, or no ending.
 Exit status: 0 success, 1 failure, 78 invalid configuration.";
 
 /// Maximum number of events that are marked.
@@ -56,7 +56,7 @@ pub struct PlotArgs {
     #[arg(long, value_enum, default_value_t = Colors::Light)]
     pub theme: Colors,
     /// The limit that `bound` shows [default: the smallest offset_critical of the configuration, or 100ms].
-    #[arg(long, value_name = "TIME", value_parser = super::args::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = super::args::parse_positive)]
     pub limit: Option<Duration>,
 }
 
@@ -128,7 +128,8 @@ pub fn run(
     complaints: &mut impl Write,
 ) -> io::Result<u8> {
     let mut notes = Vec::new();
-    let picture = picture(args, place, terminal, &mut notes).and_then(|svg| encoded(svg, &args.output));
+    let picture = is_png(&args.output)
+        .and_then(|is_png| picture(args, place, terminal, &mut notes).and_then(|svg| encoded(svg, is_png)));
     for note in notes {
         writeln!(complaints, "ntp-monitor: {note}")?;
     }
@@ -147,8 +148,16 @@ pub fn run(
     }
 }
 
-fn encoded(svg: String, output: &Path) -> Result<Vec<u8>, String> {
-    let is_png = output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+/// Whether the file is named as a PNG file and not as an SVG file.
+fn is_png(output: &Path) -> Result<bool, String> {
+    match ending(output).as_str() {
+        "png" => Ok(true),
+        "svg" | "" => Ok(false),
+        other => Err(format!("cannot draw a .{other} file: name {} with .svg or .png", output.display())),
+    }
+}
+
+fn encoded(svg: String, is_png: bool) -> Result<Vec<u8>, String> {
     if !is_png {
         return Ok(svg.into_bytes());
     }
@@ -270,6 +279,15 @@ fn side_by_side(look: Look<'_>, found: &Survey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_ending_of_a_chart_is_an_error() {
+        assert_eq!(
+            ["a.PNG", "a.svg", "a", "-"].map(|name| is_png(Path::new(name)).unwrap()),
+            [true, false, false, false]
+        );
+        assert!(is_png(Path::new("x.jpg")).unwrap_err().contains("x.jpg with .svg or .png"));
+    }
 
     #[test]
     fn sizes_have_limits() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::{MeasureArgs, NTP_PORT, parse_duration};
+use super::args::{MeasureArgs, NTP_PORT, parse_duration, parse_positive};
 use super::measure::{Tools, measure};
 use super::measured::{Measured, claims};
 use super::query_json;
@@ -58,12 +58,21 @@ pub struct QueryArgs {
     pub json: bool,
     /// Measure repeatedly, every TIME. Minimum and default: 16 s, or 1 s for servers on this host.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s",
-          conflicts_with = "count", value_parser = parse_duration)]
+          conflicts_with = "count", value_parser = parse_positive)]
     pub watch: Option<Duration>,
     /// Show the protocol sheet of each server: versions, NTS, timestamps and more. Takes six requests and one key
     /// exchange.
     #[arg(long, conflicts_with_all = ["count", "watch"])]
     pub sheet: bool,
+}
+
+impl QueryArgs {
+    /// The interval that was written after `--watch` as a word of its own, and so counts as a server.
+    #[must_use]
+    pub fn misplaced_interval(&self) -> Option<&str> {
+        let mut names = self.measure.targets().into_iter().map(|target| target.name.as_str());
+        self.watch.and_then(|_| names.find(|name| parse_duration(name).is_ok()))
+    }
 }
 
 /// Measures and writes the result to `out`; returns the exit status.

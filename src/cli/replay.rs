@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender};
 use serde::Serialize;
 
 use super::alerts;
-use super::args::parse_duration;
+use super::args::parse_positive;
 use super::local_rows::{self, LocalRows};
 use super::recorded::{Faults, Recording};
 use super::report::{self, printable};
@@ -58,7 +58,7 @@ pub struct ReplayArgs {
     #[arg(required_unless_present = "since", value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Replay the last 7d, 12h, … of the configured store instead of files.
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "files")]
+    #[arg(long, value_name = "TIME", value_parser = parse_positive, conflicts_with = "files")]
     pub since: Option<Duration>,
     /// Show which alerts would have fired, by the rules of --config or the built-in ones.
     #[arg(long)]

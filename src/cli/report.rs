@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::table::{Align, Cell, Style, Table, Terminal, left_out};
+use crate::report::document::ppm;
 use ntp_monitor_core::fleet::verdict::{FleetReport, FleetState};
 use ntp_monitor_core::stats::replay::{Report, ServerReport};
 use ntp_monitor_core::stats::summary::WindowSummary;
@@ -80,7 +81,7 @@ fn row(name: &str, summary: &WindowSummary, source: &str) -> Vec<Cell> {
         _ => Style::Plain,
     };
     let loss = summary.loss.map_or_else(|| NOTHING.to_owned(), |loss| format!("{:.2} %", loss * 100.0));
-    let drift = summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| format!("{:+.3} ppm", trend.ppm));
+    let drift = summary.trend.map_or_else(|| NOTHING.to_owned(), |trend| ppm(trend.ppm));
     let covered = summary.covers_s.and_then(|covers_s| Duration::try_from_secs_f64(covers_s).ok());
     vec![
         name.into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::parse_duration;
+use super::args::parse_positive;
 use super::config::EXIT_CONFIG;
 use crate::app::run::Inputs;
 use crate::config::Config;
@@ -18,8 +18,8 @@ pub struct SpanArgs {
     /// Path of the store [default: from the configuration]. The service may be running.
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
-    /// How far back from the end (7d, 12h) [default: 24h].
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "from")]
+    /// How far back from the end (7d, 12h) [default: 24h; `report`: 7d; `export`: everything].
+    #[arg(long, value_name = "TIME", value_parser = parse_positive, conflicts_with = "from")]
     pub since: Option<Duration>,
     /// Start of the span: RFC 3339, or a date, or a date and time in UTC.
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]

@@ -70,7 +70,7 @@ pub(super) struct Monitor {
     /// Name of this monitor's location; a tag on all data that it writes.
     #[schemars(extend("x-default" = "the host name at the first start with this store", "examples" = ["ams-1"]))]
     pub vantage: String,
-    /// Directory of the service's data.
+    /// Directory of the service's data. A user who may not create the default has it in ~/.local/state/ntp-monitor.
     #[schemars(extend("default" = "/var/lib/ntp-monitor"))]
     pub data_dir: PathBuf,
 }

@@ -54,7 +54,7 @@ impl std::fmt::Display for Span {
 /// Parses an instant: RFC 3339, or a date, or a date and a time of day, in UTC unless an offset is given.
 ///
 /// # Errors
-/// When the text has none of these forms.
+/// When the text has none of these forms, or the time is out of range.
 pub fn parse_instant(text: &str) -> Result<i64, String> {
     let text = text.trim();
     let in_utc = |civil: DateTime| civil.to_zoned(TimeZone::UTC).ok().as_ref().map(Zoned::timestamp);
@@ -63,8 +63,8 @@ pub fn parse_instant(text: &str) -> Result<i64, String> {
         .ok()
         .or_else(|| in_utc(text.parse::<DateTime>().ok()?))
         .or_else(|| in_utc(text.parse::<Date>().ok()?.at(0, 0, 0, 0)));
-    let ns = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-    ns.ok_or_else(|| format!("{text:?} is not a time such as 2026-11-22 or 2026-11-22T23:00:00Z"))
+    let time = time.ok_or_else(|| format!("{text:?} is not a time such as 2026-11-22 or 2026-11-22T23:00:00Z"))?;
+    i64::try_from(time.as_nanosecond()).map_err(|_| format!("{text:?} is out of range: the years are 1678 to 2261"))
 }
 
 #[cfg(test)]
@@ -82,6 +82,7 @@ mod tests {
         for bad in ["", "yesterday", "2026", "2026-13-01", "1066-10-14"] {
             assert!(parse_instant(bad).is_err(), "{bad}");
         }
+        assert!(parse_instant("9999-01-01").unwrap_err().contains("out of range"));
     }
 
     #[test]

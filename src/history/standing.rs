@@ -132,11 +132,13 @@ impl Standing {
             Position::Wrong => format!("wrong for {}, proven", text(self.wrong_s)),
             Position::Suspected => format!("probably wrong for {}, not proven", text(self.wrong_s)),
             Position::Unsynchronised if unsynchronised == polls => {
-                return format!("unsynchronised in all {polls} polls, so it was not judged");
+                let all = if polls == 1 { "its only poll".to_owned() } else { format!("all {polls} polls") };
+                return format!("unsynchronised in {all}, so it was not judged");
             }
             Position::Unsynchronised | Position::NoAnswer => {
                 let listed: Vec<_> = outcomes.by_label().map(|(label, n)| format!("{n} {label}")).collect();
-                return format!("no sample in {polls} polls ({})", listed.join(", "));
+                let word = if polls == 1 { "poll" } else { "polls" };
+                return format!("no sample in {polls} {word} ({})", listed.join(", "));
             }
             Position::NotJudged if unjudged => "not judged: verdicts need samples, which are not kept".to_owned(),
             Position::NotJudged => "not judged: there was no majority to compare it with".to_owned(),
@@ -202,6 +204,9 @@ mod tests {
         assert_eq!(got.sentence, "unsynchronised in all 600 polls, so it was not judged");
         let mixed = standing(&agreed, [0, 60, 0, 0, 0, 540, 0, 0]);
         assert_eq!(mixed.sentence, "no sample in 600 polls (60 timeout, 540 unsynchronised)");
+        let once =
+            [[0, 0, 0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]].map(|counts| standing(&agreed, counts).sentence);
+        assert_eq!(once, ["unsynchronised in its only poll, so it was not judged", "no sample in 1 poll (1 timeout)"]);
         let partly = standing(&agreed, [300, 0, 0, 0, 0, 300, 0, 0]);
         assert!(partly.sentence.ends_with("; unsynchronised in 50.00 % of its polls"), "{}", partly.sentence);
     }

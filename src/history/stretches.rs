@@ -68,7 +68,8 @@ impl Stretches {
     /// The length of all periods in seconds.
     #[must_use]
     pub fn length_s(&self) -> f64 {
-        self.0.iter().map(|span| span.length_s()).sum()
+        // The sum of no floats is -0.0.
+        self.0.iter().map(|span| span.length_s()).sum::<f64>() + 0.0
     }
 
     /// The first instant, in nanoseconds since 1970.

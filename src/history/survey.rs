@@ -129,6 +129,32 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// The figures of a server while the survey is made.
+type Figures = (Source, ServerReport, Presence, Option<NtsSurvey>);
+
+/// For each server that was polled before the period, the time up to which an error may be older than the period: two
+/// polls after its first sample.
+fn begun(figures: &BTreeMap<String, Figures>, seen: &BTreeMap<Arc<str>, Span>, span: Span) -> BTreeMap<String, i64> {
+    let is_older = |name: &str| seen.get(name).is_some_and(|seen| seen.from_ns < span.from_ns);
+    let older = figures.iter().filter(|(name, _)| is_older(name));
+    let begun = older.filter_map(|(name, (_, one, presence, _))| {
+        let interval_s = one.summary.covers_s.unwrap_or(0.0) / one.summary.polls.max(1) as f64;
+        Some((name.clone(), presence.answered.first_ns()?.saturating_add((2e9 * interval_s) as i64)))
+    });
+    begun.collect()
+}
+
+/// Corrects the sentence of a verdict about servers that were wrong from the beginning of the period, at the latest at
+/// the time that `begun` has for each: they may have been wrong before.
+fn not_since_the_span(entry: &mut Entry, begun: &BTreeMap<String, i64>) {
+    for blame in &entry.blamed {
+        if let Some(since) = blame.since.filter(|since| begun.get(&blame.server).is_some_and(|ns| since.0 <= *ns)) {
+            entry.sentence =
+                entry.sentence.replace(&format!("since {since}"), "since the beginning of the span or before");
+        }
+    }
+}
+
 /// What to survey.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -161,19 +187,27 @@ pub fn survey(
     let past = Span { to_ns: span.to_ns.min(now_ns).max(span.from_ns), ..span };
     let mut met = Met::default();
     let (judged, judged_from) = judge(reader, span, request.taus_s.as_deref(), &mut met, progress)?;
-    let Report { mut servers, verdicts, .. } = judged.unwrap_or_else(|| Replay::new().finish(None));
+    let is_too_long = judged.is_none();
+    let Report { mut servers, mut verdicts, .. } = judged.unwrap_or_else(|| Replay::new().finish(None));
     let mut figures = BTreeMap::new();
     for name in names {
         let seen = seen.get(&name).copied().unwrap_or(span);
         let of_samples = servers.remove(&*name).map(|figures| (figures, met.attendance.take(&name)));
-        let (source, one, presence) = one(reader, &name, span, seen, of_samples)?;
+        let is_sampled = !is_too_long && reader.samples_reach_back(&name, span.from_ns, span.to_ns)?;
+        let (source, one, presence) = match of_samples {
+            Some((figures, presence)) if is_sampled => (Source::Samples, figures, presence),
+            // Its rollups would be about polls outside of the span.
+            None if is_sampled => continue,
+            of_samples => of_rollups(reader, &name, span, seen, of_samples)?,
+        };
         if one.summary.polls > 0 {
             let nts = nts::survey(reader, &name, past, &met.authenticated)?;
             figures.insert(name.to_string(), (source, one, presence.clipped(past), nts));
         }
     }
+    let begun = begun(&figures, &seen, span);
+    verdicts.iter_mut().for_each(|entry| not_since_the_span(entry, &begun));
     let monitored = Stretches::union(figures.values().map(|(_, _, presence, _)| &presence.polled));
-    type Figures = (Source, ServerReport, Presence, Option<NtsSurvey>);
     let surveyed = |(name, (source, figures, presence, nts)): (String, Figures)| {
         let outcomes = &figures.summary.outcomes;
         let standing = Standing::of(&verdicts, &name, &presence, outcomes, &monitored);
@@ -240,7 +274,8 @@ struct Met {
     authenticated: Authenticated,
 }
 
-/// Runs the samples of the period through the analysis; also returns the time of the first one.
+/// Runs the samples of the period through the analysis, unless they are too many; also returns the time of the first
+/// one.
 fn judge(
     reader: &Reader,
     span: Span,
@@ -249,15 +284,19 @@ fn judge(
     progress: &mut dyn FnMut(u64, i64),
 ) -> Result<(Option<Report>, Option<i64>), StoreError> {
     let Some(first_ns) = samples(reader, span).next().transpose()?.map(|sample| sample.at.wall_ns) else {
-        return Ok((None, None));
+        return Ok((Some(Replay::new().finish(None)), None));
     };
     let polls: u64 = reader.counts_here(first_ns, span.to_ns)?.iter().map(|one| one.counts.polls()).sum();
     if polls > MOST_SAMPLES {
         return Ok((None, None));
     }
     let (mut replay, mut count) = (Replay::new(), 0_u64);
+    let mut local = reader.local_rows(first_ns, span.to_ns, usize::MAX)?.into_iter().peekable();
     for sample in samples(reader, span) {
         let sample = sample?;
+        while let Some(row) = local.next_if(|row| row.wall_ns() <= sample.at.wall_ns) {
+            replay.observe_local(row.state());
+        }
         count += 1;
         if count.is_multiple_of(PROGRESS_EVERY) {
             progress(count, sample.at.wall_ns);
@@ -277,8 +316,8 @@ pub fn samples(reader: &Reader, span: Span) -> impl Iterator<Item = Result<Sampl
     reader.since_here(span.from_ns).map(|stored| stored.map(|stored| stored.sample)).take_while(within)
 }
 
-/// The figures of one server and when it was polled, from samples if they cover the period, otherwise from rollups.
-fn one(
+/// The figures of one server and when it was polled, from rollups; what rollups do not have is from samples.
+fn of_rollups(
     reader: &Reader,
     name: &str,
     span: Span,
@@ -286,11 +325,6 @@ fn one(
     judged: Option<(ServerReport, Presence)>,
 ) -> Result<(Source, ServerReport, Presence), StoreError> {
     let Span { from_ns, to_ns } = span;
-    if let Some((figures, presence)) = &judged
-        && reader.samples_reach_back(name, from_ns, to_ns)?
-    {
-        return Ok((Source::Samples, figures.clone(), presence.clone()));
-    }
     let rollups = reader.rollups(name, None, Grain::Hour, from_ns, to_ns)?;
     let rollups = || rollups.iter().map(|(_, rollup)| rollup);
     let mut summary = rolled::summary(rollups(), to_ns);

@@ -235,7 +235,8 @@ fn row(material: &Material, name: &str, one: &Surveyed) -> Row {
 }
 
 /// A drift with its sign, unless it rounds to zero.
-fn ppm(ppm: f64) -> String {
+#[must_use]
+pub fn ppm(ppm: f64) -> String {
     if ppm.abs() < 5e-4 { "0.000 ppm".to_owned() } else { format!("{ppm:+.3} ppm") }
 }
 

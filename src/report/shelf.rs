@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -83,12 +83,24 @@ impl Shelf {
     /// # Errors
     /// When the file cannot be written, or an old one cannot be deleted.
     pub fn put(&self, html: &str, made: Timestamp, keep: usize) -> io::Result<String> {
-        let id = made.strftime("report-%Y%m%dT%H%M%SZ").to_string();
+        let id = id_of(made);
         self.write(&format!("{id}.html"), html.as_bytes())?;
         for old in self.list()?.into_iter().skip(keep.max(1)) {
             std::fs::remove_file(self.path(&old.id))?;
         }
         Ok(id)
+    }
+
+    /// As [`Shelf::put`], without replacing a report: two of one second have different identifiers.
+    ///
+    /// # Errors
+    /// As [`Shelf::put`].
+    pub fn put_new(&self, html: &str, made: Timestamp, keep: usize) -> io::Result<String> {
+        let mut free = made;
+        while self.path(&id_of(free)).exists() {
+            free = free.checked_add(SignedDuration::from_secs(1)).map_err(io::Error::other)?;
+        }
+        self.put(html, free, keep)
     }
 
     /// Every report, newest first. A missing directory counts as empty.
@@ -180,6 +192,10 @@ impl Shelf {
     }
 }
 
+fn id_of(made: Timestamp) -> String {
+    made.strftime("report-%Y%m%dT%H%M%SZ").to_string()
+}
+
 /// Parses the time from an identifier. Files with other names are never opened or deleted.
 fn parse(id: &str) -> Option<When> {
     let digits = id.strip_prefix("report-")?;
@@ -187,7 +203,7 @@ fn parse(id: &str) -> Option<When> {
     let at = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
     let when = When(i64::try_from(at.as_nanosecond()).ok()?);
     // Accepts only the exact form that is written.
-    (at.strftime("report-%Y%m%dT%H%M%SZ").to_string() == id).then_some(when)
+    (id_of(at) == id).then_some(when)
 }
 
 #[cfg(test)]
@@ -196,6 +212,15 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn requested_report_replaces_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::of(dir.path());
+        let ids = ["a", "b", "c"].map(|html| shelf.put_new(html, at(0), 9).unwrap());
+        let kept = ids.map(|id| shelf.read(&id).unwrap());
+        assert_eq!(kept, ["a", "b", "c"].map(|html| Some(html.to_owned())));
     }
 
     #[test]

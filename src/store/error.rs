@@ -20,7 +20,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The file is not a store; it was not changed.
-    #[error("{} is not a store of ntp-monitor; it was left untouched: choose another [store] path", .0.display())]
+    #[error("{} is not a store of ntp-monitor; it was left untouched: name another file", .0.display())]
     NotAStore(PathBuf),
     /// The store was written by a later release; it was not changed.
     #[error(

@@ -160,7 +160,7 @@ impl Note {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AuditQuery {
-    limit: Option<usize>,
+    limit: Option<String>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -193,7 +193,7 @@ impl From<AuditEntry> for AuditView {
 }
 
 async fn list(state: web::Data<State>, query: web::Query<AuditQuery>) -> Result<HttpResponse, Problem> {
-    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let limit = params::limit(query.limit.as_deref(), USUAL, MOST)?;
     let entries = state.store.read(move |reader| reader.audit(limit)).await?;
     let body = AuditBody { entries: entries.into_iter().map(AuditView::from).collect() };
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body))

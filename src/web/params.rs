@@ -12,7 +12,7 @@ use ntp_monitor_core::sample::SeriesKey;
 
 const SECOND_NS: i64 = 1_000_000_000;
 /// The longest accepted span.
-const LONGEST: Duration = Duration::from_secs(20 * 366 * 86_400);
+pub const LONGEST: Duration = Duration::from_secs(20 * 366 * 86_400);
 
 /// A span of the wall clock, `[from, to)`, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,8 @@ fn instant(name: &str, text: &str, now_ns: i64) -> Result<i64, Problem> {
     // An unescaped plus sign arrives as a space.
     let repaired = text.replace(' ', "+");
     let time: Timestamp = text.parse().or_else(|_| repaired.parse()).map_err(|_| refused())?;
-    i64::try_from(time.as_nanosecond()).map_err(|_| refused())
+    i64::try_from(time.as_nanosecond())
+        .map_err(|_| Problem::bad_request(format!("{name}: {text:?} is out of range: the years are 1678 to 2261")))
 }
 
 /// The requested distance between points: `5m`, `1h`, or seconds.
@@ -82,14 +83,11 @@ pub fn step(text: Option<&str>) -> Result<Option<Duration>, Problem> {
 /// The requested number of entries, 1 to `most`.
 ///
 /// # Errors
-/// 400 when it is out of range.
-pub fn limit(wish: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
-    let limit = wish.unwrap_or(usual);
-    if (1..=most).contains(&limit) {
-        Ok(limit)
-    } else {
-        Err(Problem::bad_request(format!("limit must be from 1 to {most}")))
-    }
+/// 400 when it is not a number, or out of range.
+pub fn limit(text: Option<&str>, usual: usize, most: usize) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(usual) };
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| Problem::bad_request(format!("limit: {text:?} is not a number from 1 to {most}")))
 }
 
 /// Texts separated by commas.
@@ -188,6 +186,17 @@ mod tests {
         }
         assert_eq!(range("-100y", ""), Err("the span is too long: at most 20 years".into()));
         assert_eq!(range("1700-01-01T00:00:00Z", "2260-01-01T00:00:00Z"), range("-100y", ""));
+    }
+
+    #[test]
+    fn refused_parameter_is_named_with_its_reason() {
+        let far = range("9999-01-01T00:00:00Z", "").unwrap_err();
+        assert_eq!(far, "from: \"9999-01-01T00:00:00Z\" is out of range: the years are 1678 to 2261");
+        let number = |text| limit(Some(text), 10, 500).map_err(|problem| problem.detail);
+        assert_eq!((number("500"), limit(None, 10, 500).unwrap()), (Ok(500), 10));
+        for text in ["-1", "0", "501", "", "many"] {
+            assert_eq!(number(text), Err(format!("limit: {text:?} is not a number from 1 to 500")));
+        }
     }
 
     #[test]

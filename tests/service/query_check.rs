@@ -427,7 +427,7 @@ async fn sheet_shows_the_behaviour_of_scripted_servers() {
         (1, 6, &[("receive_grain", "1"), ("transmit_grain", "1"), ("one_stamp", "true")]),
         (2, 6, &[("receive_grain", "0.000001"), ("transmit_grain", "0.000001")]),
         (3, 6, &[("sender", "other-address")]),
-        (4, 3, &[("version_3", "RATE"), ("rate_limit", "RATE")]),
+        (4, 3, &[("rate_limit", "RATE")]),
         (5, 6, &[("version_3", "version-3"), ("version_4", "version-3"), ("version_5", "version-3")]),
         (6, 6, &[("version_5", "version-4")]),
         // The request of version 5 has an extension field too.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::super::args::{MeasureArgs, parse_duration};
+use super::super::args::{MeasureArgs, parse_positive};
 use super::limits::Limits;
 
 const EXAMPLES: &str = "\
@@ -31,10 +31,10 @@ Examples:
 #[command(about = "Monitoring plugin: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", after_help = EXAMPLES)]
 pub struct CheckArgs {
     /// Offset, in either direction, from which the result is WARNING.
-    #[arg(short, long, value_name = "TIME", default_value = "25ms", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "25ms", value_parser = parse_positive)]
     pub warning: Duration,
     /// Offset, in either direction, from which the result is CRITICAL.
-    #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = parse_positive)]
     pub critical: Duration,
     /// Stratum from which the result is WARNING and, after a comma, CRITICAL.
     #[arg(long, value_name = "WARN[,CRIT]", value_parser = Limits::strata)]

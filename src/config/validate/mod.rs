@@ -27,6 +27,8 @@ use ntp_monitor_core::text::plain::is_plain;
 
 /// The longest name. Names become tags, file contents and parts of URLs.
 const LONGEST_NAME: usize = 128;
+/// A longer span is a mistake. Years have 365.25 days.
+const LONGEST_SPAN: Duration = Duration::from_secs(100 * 31_557_600);
 
 struct Rules<'a> {
     tree: &'a Tree,
@@ -55,6 +57,7 @@ impl Rules<'_> {
 
     fn positive(&mut self, span: Duration, path: &KeyPath) {
         self.require(span > Duration::ZERO, path, || "must be longer than 0".to_owned());
+        self.require(span <= LONGEST_SPAN, path, || "must not be longer than 100 years".to_owned());
     }
 
     fn plain(&mut self, text: &str, path: &KeyPath) {
@@ -127,6 +130,23 @@ pub(super) fn validate(
 #[cfg(test)]
 mod tests {
     use crate::config::{Environment, load};
+
+    #[test]
+    fn absurd_spans_are_refused() {
+        let with = |key: &str, value: &str| {
+            let settings = [("NTP_SERVER", "a.example"), (key, value)];
+            load(None, &Environment::from(settings.map(|(key, value)| (key.to_owned(), value.to_owned()))), &[])
+        };
+        for (key, right, wrong) in [
+            ("NTP_MONITOR__STORE__RAW_FOR", "100y", "5000y"),
+            ("NTP_MONITOR__CSV__KEEP", "1d", "1s"),
+            ("NTP_MONITOR__CSV__KEEP", "10y", "5000y"),
+            ("NTP_MONITOR__DEFAULTS__POLL_INTERVAL", "30d", "1000y"),
+        ] {
+            assert!(with(key, right).is_ok(), "{key} = {right}");
+            assert!(with(key, wrong).is_err(), "{key} = {wrong}");
+        }
+    }
 
     #[test]
     fn names_with_disruptive_characters_are_refused() {

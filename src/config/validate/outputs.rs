@@ -1,5 +1,7 @@
 //! Validates `[csv]`, `[store]` and `[log]`.
 
+use std::time::Duration;
+
 use nix::unistd::Group;
 
 use super::Rules;
@@ -7,10 +9,14 @@ use crate::config::fault::KeyPath;
 use crate::config::model::{Csv, Log, LogFile, Store};
 use crate::config::raw;
 
+const SHORTEST_KEEP: Duration = Duration::from_secs(86_400);
+
 pub(super) fn csv(section: raw::Csv, rules: &mut Rules<'_>) -> Csv {
     rules.path(&section.dir, &KeyPath::dotted("csv.dir"));
     if let Some(keep) = section.keep.0 {
-        rules.positive(keep, &KeyPath::dotted("csv.keep"));
+        let path = KeyPath::dotted("csv.keep");
+        rules.positive(keep, &path);
+        rules.require(keep >= SHORTEST_KEEP, &path, || "must be at least 1d: files are deleted by the day".to_owned());
     }
     let group = section.group.and_then(|name| group(&name, rules));
     Csv { dir: section.dir, rotation: section.rotation, compress: section.compress, keep: section.keep.0, group }

@@ -164,12 +164,18 @@ fn timeout(section: &raw::Server, path: &KeyPath, rules: &Rules<'_>) -> Duration
     }
 }
 
+/// Servers that are polled less often cannot be judged.
+const LONGEST_POLL: Duration = Duration::from_secs(31 * 86_400);
+
 fn timing(server: &Server, path: &KeyPath, rules: &mut Rules<'_>) {
     let show = humantime::format_duration;
     let [poll, timeout, samples] = ["poll_interval", "timeout", "samples_per_poll"].map(|key| path.key(key));
     rules.require(server.poll_interval >= server.floor(), &poll, || {
         let hint = if server.own { "" } else { "; set own = true if you operate this server" };
         format!("{} is below the minimum of {}{hint}", show(server.poll_interval), show(server.floor()))
+    });
+    rules.require(server.poll_interval <= LONGEST_POLL, &poll, || {
+        format!("{} is above the maximum of {}", show(server.poll_interval), show(LONGEST_POLL))
     });
     rules.positive(server.timeout, &timeout);
     rules.require((1..=8).contains(&server.samples_per_poll), &samples, || "must be from 1 to 8".to_owned());

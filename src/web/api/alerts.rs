@@ -35,7 +35,7 @@ const USUAL_SPAN: std::time::Duration = std::time::Duration::from_secs(30 * 86_4
 pub struct AlertsQuery {
     state: Option<String>,
     server: Option<String>,
-    limit: Option<usize>,
+    limit: Option<String>,
     from: Option<String>,
     to: Option<String>,
 }
@@ -56,7 +56,7 @@ pub async fn alerts(
 ) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
     let states = states(query.state.as_deref())?;
-    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let limit = params::limit(query.limit.as_deref(), USUAL, MOST)?;
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), USUAL_SPAN, state.clock.now().wall_ns)?;
     let server = query.server.clone();
     // Include alerts that started at this very moment.

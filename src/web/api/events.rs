@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::history::happening::Happening;
@@ -14,7 +15,7 @@ use crate::web::params::{self, Range};
 use crate::web::problem::Problem;
 use crate::web::respond;
 use crate::web::vantage::Vantage;
-use ntp_monitor_core::stats::events::Event;
+use ntp_monitor_core::stats::events::{Event, EventKind};
 use ntp_monitor_core::stats::verdict::When;
 
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/v1/events", || web::to(events))
@@ -50,7 +51,7 @@ pub struct EventsQuery {
     /// Only events of the server with this configured name.
     server: Option<String>,
     /// At most this many events, the latest; 1 to 5000.
-    limit: Option<usize>,
+    limit: Option<String>,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -90,8 +91,9 @@ pub async fn events(
     let vantage = Vantage::of(&request, &state).await?;
     let usual = if vantage.is_other() { DAY } else { USUAL_SPAN };
     let range = Range::parse(query.from.as_deref(), query.to.as_deref(), usual, now_ns)?;
-    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let limit = params::limit(query.limit.as_deref(), USUAL, MOST)?;
     let query = query.into_inner();
+    let kinds = query.kind.as_deref().map(kinds).transpose()?;
     // Filters are applied after the store's limit, so read up to the highest limit.
     let narrowed = query.kind.is_some() || query.server.is_some();
     let most = if narrowed { MOST } else { limit };
@@ -102,12 +104,32 @@ pub async fn events(
             stored.into_iter().map(Entry::from).collect()
         }
     };
-    let kinds: Option<Vec<&str>> = query.kind.as_deref().map(|kinds| kinds.split(',').map(str::trim).collect());
     let wanted = |one: &Entry| {
-        kinds.as_ref().is_none_or(|kinds| kinds.contains(&one.happening.kind.as_str()))
+        kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind.label() == one.happening.kind))
             && (query.server.is_none() || query.server == one.happening.server)
     };
     let mut events: Vec<Entry> = found.into_iter().filter(wanted).collect();
     events.drain(..events.len().saturating_sub(limit));
     respond::json(&request, &Events { from: When(range.from_ns), to: When(range.to_ns), events })
+}
+
+/// The kinds of events in a list separated by commas.
+fn kinds(text: &str) -> Result<Vec<EventKind>, Problem> {
+    let kind = |text: &str| {
+        let known: Result<_, serde::de::value::Error> = EventKind::deserialize(text.into_deserializer());
+        known.map_err(|why| Problem::bad_request(format!("kind: {why}")))
+    };
+    params::parts(text).map(kind).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_kind_of_event_is_refused() {
+        assert_eq!(kinds("stratum, clock_step").unwrap(), [EventKind::Stratum, EventKind::ClockStep]);
+        let why = kinds("stratum,nonsense").unwrap_err().detail;
+        assert!(why.contains("kind: unknown variant `nonsense`, expected one of `stratum`"), "{why}");
+    }
 }

@@ -18,6 +18,7 @@ use crate::report::shelf::{Kept, Shelf};
 use crate::store::StoreHandle;
 use crate::web::State;
 use crate::web::openapi::{Body, Endpoint, Vantages, part};
+use crate::web::params;
 use crate::web::problem::Problem;
 use crate::web::respond;
 use ntp_monitor_core::health::reports::UnderWay;
@@ -113,6 +114,9 @@ pub async fn create(
     let length = humantime::parse_duration(since).ok().filter(|length| !length.is_zero());
     let length =
         length.ok_or_else(|| Problem::bad_request(format!("since: {since:?} is not a duration such as \"7d\"")))?;
+    if length > params::LONGEST {
+        return Err(Problem::bad_request(format!("since: {since:?} is too long: at most 20 years")));
+    }
     let Some(admission) = making.begin() else {
         return Err(Problem::new(StatusCode::CONFLICT, "another report is being made: wait until it is finished"));
     };
@@ -133,7 +137,7 @@ fn make_one(store: &StoreHandle, config: &Config, span: Span, made_ns: i64) -> R
     let made = made.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string()))?;
     let at = Timestamp::from_nanosecond(i128::from(made_ns)).map_err(|why| Problem::bad_request(why.to_string()))?;
     let shelf = Shelf::of(&config.monitor.data_dir);
-    let id = shelf.put(&made.html(), at, config.report.keep).map_err(|why| unusable(&why))?;
+    let id = shelf.put_new(&made.html(), at, config.report.keep).map_err(|why| unusable(&why))?;
     let kept = shelf.list().map_err(|why| unusable(&why))?.into_iter().find(|kept| kept.id == id);
     kept.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the report no longer exists"))
 }

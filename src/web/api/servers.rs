@@ -66,7 +66,7 @@ pub struct ListQuery {
     /// The column, with a minus sign for descending order.
     sort: Option<String>,
     /// Entries of this page, 1 to 10000.
-    limit: Option<usize>,
+    limit: Option<String>,
     /// Entries before this page.
     #[serde(default)]
     offset: usize,
@@ -91,7 +91,7 @@ pub async fn list(
     query: web::Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
     let (filter, (column, descending)) = (filter(&query)?, order(query.sort.as_deref())?);
-    let limit = params::limit(query.limit, USUAL, MOST)?;
+    let limit = params::limit(query.limit.as_deref(), USUAL, MOST)?;
     let (snapshot, mut rows) = Vantage::of(&request, &state).await?.rows().await?;
     rows.retain(|row| filter.admits(row));
     sort(&mut rows, column, descending);

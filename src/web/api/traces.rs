@@ -131,7 +131,7 @@ struct Question {
     points: Option<usize>,
     step: Option<String>,
     of: Option<String>,
-    limit: Option<usize>,
+    limit: Option<String>,
 }
 
 impl Question {
@@ -149,7 +149,7 @@ impl Question {
                 "points" => asked.points = Some(number("points", &value)?),
                 "step" => asked.step = Some(value),
                 "of" => asked.of = Some(value),
-                "limit" => asked.limit = Some(number("limit", &value)?),
+                "limit" => asked.limit = Some(value),
                 _ => return Err(Problem::bad_request(format!("there is no parameter {key:?}"))),
             }
         }
@@ -218,7 +218,7 @@ pub async fn history(
     if step_s.is_some_and(|step_s| span.length_s() / step_s as f64 > MOST_POINTS as f64) {
         return Err(Problem::bad_request(format!("step: more than {MOST_POINTS} steps in the span")));
     }
-    let limit = params::limit(asked.limit, USUAL_SERIES, MOST_SERIES)?;
+    let limit = params::limit(asked.limit.as_deref(), USUAL_SERIES, MOST_SERIES)?;
     let vantage = Vantage::of(&request, &state).await?;
     let mut lines = lines(&vantage, &asked)?;
     let left_out = lines.len().saturating_sub(limit);

@@ -143,7 +143,9 @@ impl Count {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { wrong, refused, networks, .. } = self;
-        write!(f, "{wrong} wrong tokens from {networks} addresses within {} s, ", PERIOD.as_secs())?;
+        let tokens = if *wrong == 1 { "token" } else { "tokens" };
+        let addresses = if *networks == 1 { "address" } else { "addresses" };
+        write!(f, "{wrong} wrong {tokens} from {networks} {addresses} within {} s, ", PERIOD.as_secs())?;
         write!(f, "{refused} of them refused with 429")
     }
 }
@@ -219,6 +221,8 @@ mod tests {
         let summary = guesses.summary().unwrap();
         assert_eq!(summary.most, "2001:db8::/64");
         assert_eq!(summary.to_string(), "14 wrong tokens from 2 addresses within 60 s, 3 of them refused with 429");
+        let one = Summary { wrong: 1, refused: 0, networks: 1, ..summary };
+        assert_eq!(one.to_string(), "1 wrong token from 1 address within 60 s, 0 of them refused with 429");
         assert_eq!(guesses.summary(), None);
         guess(&guesses, "2001:db8::2", now);
         assert!(guesses.news().starts_period);

@@ -88,3 +88,41 @@ fn selected_server_is_judged_with_all_servers() {
     assert_eq!(found.servers.keys().collect::<Vec<_>>(), ["ntp2"]);
     assert!(found.accuses("ntp2") && !found.accuses("ntp5"));
 }
+
+#[test]
+fn error_older_than_the_span_does_not_begin_with_it() {
+    let (_dir, path) = small(hour_of_five());
+    let verdicts = |from: &str| {
+        let found = told(&path, &["stats", "--json", "--from", from, "--to", "2026-11-01T01:00:00Z"]);
+        serde_json::from_str::<Value>(&found).unwrap()["verdicts"].to_string()
+    };
+    let (part, whole) = (verdicts("2026-11-01T00:30:00Z"), verdicts("2026-11-01"));
+    assert!(part.contains("since the beginning of the span or before") && !part.contains("since 2026"), "{part}");
+    assert!(whole.contains("since 2026") && !whole.contains("beginning of the span"), "{whole}");
+}
+
+#[test]
+fn verdicts_say_that_the_clock_of_this_host_was_unreliable() {
+    let (dir, path) = small(hour_of_five());
+    let store = Store::open(options(dir.path()), &slog::Logger::root(slog::Discard, slog::o!())).unwrap();
+    let kernel = KernelState {
+        synchronised: false,
+        max_error_s: 1.0,
+        est_error_s: 1.0,
+        frequency_ppm: 0.0,
+        tai_offset_s: None,
+        leap_pending: 0,
+    };
+    let state = LocalState { kernel: Some(kernel), ..LocalState::default() };
+    let row = Box::new(LocalRow::of(T0 - S, "", &state, &LeapSource::default()));
+    let (reply, mut answer) = tokio::sync::oneshot::channel();
+    store.writer(None).command(Command::LocalRow { row, reply });
+    answer.try_recv().unwrap().unwrap();
+    drop(store);
+    let span = ["--from", "2026-11-01", "--to", "2026-11-01T01:00:00Z"];
+    for command in [&["stats"][..], &["report", "--format", "text"], &["report", "--format", "html"]] {
+        let said = told(&path, &[command, &span[..]].concat());
+        let plain = said.replace("&#39;", "'").replace("&#x27;", "'");
+        assert!(plain.contains("This host's clock is not reliable"), "{command:?}: {said}");
+    }
+}

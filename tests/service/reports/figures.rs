@@ -112,3 +112,43 @@ fn export_to_a_closed_pipe_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((first.as_str(), text(&output.stderr).as_str()), (ntp_monitor_core::formats::csv::HEADER, ""));
 }
+
+#[test]
+fn server_without_a_poll_in_the_span_has_no_figures() {
+    let polls = (0..60).map(|minute| measured("a", minute, 1e-4, 0.004));
+    let (_dir, path) = &small([measured("early", 0, 1e-4, 0.004)].into_iter().chain(polls));
+    let span = ["--from", "2026-11-01T00:50:00Z", "--to", "2026-11-01T01:00:00Z"];
+    let found: Value = serde_json::from_str(&told(path, &[&["stats", "--json"], &span[..]].concat())).unwrap();
+    let names: Vec<_> = found["servers"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["a"]);
+    assert_eq!(found["servers"]["a"]["standing"]["wrong_s"].to_string(), "0.0");
+    for command in [&["stats"][..], &["report", "--format", "text"], &["report", "--format", "csv"]] {
+        let said = told(path, &[command, &span[..]].concat());
+        assert!(!said.contains("early") && !said.contains("verdicts need samples"), "{said}");
+    }
+}
+
+#[test]
+fn export_that_is_interrupted_leaves_no_file() {
+    let (dir, path) = &a_week();
+    let out = tempfile::tempdir().unwrap();
+    let mut child = program(dir.path())
+        .args(["export", "--store", path.to_str().unwrap(), "-o"])
+        .arg(out.path().join("x.csv"))
+        .spawn()
+        .unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(out.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    // The file is created before signals are handled, and written after that.
+    let is_begun =
+        || names().iter().any(|name| std::fs::metadata(out.path().join(name)).is_ok_and(|meta| meta.len() > 0));
+    while !is_begun() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+    child.wait().unwrap();
+    assert!(names().iter().all(|name| name == "x.csv"), "{:?}", names());
+}

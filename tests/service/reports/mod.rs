@@ -27,8 +27,11 @@ use ntp_monitor_core::alert::notification::Severity;
 use ntp_monitor_core::alert::state::End;
 use ntp_monitor_core::alert::status::Past;
 use ntp_monitor_core::clock::Stamp;
+use ntp_monitor_core::formats::local::LocalRow;
 use ntp_monitor_core::ntp::{Leap, RefId};
 use ntp_monitor_core::sample::{Measure, Outcome, Reply, Sample, ServerIdent, Timestamping};
+use ntp_monitor_core::stats::leap::LeapSource;
+use ntp_monitor_core::stats::local::{KernelState, LocalState};
 use serde_json::{Value, json};
 use sha2::Digest;
 

@@ -43,16 +43,27 @@ interface Run {
   worst: { offset_s: number; bound_s: number } | null;
 }
 
+/** A poll counts until the next one, at most for this many times the interval before it: intervals may double. */
+const REACH = 2.5;
+
+/** The time for which a single poll counts. The interval may have changed since, so that of the last poll says nothing. */
+function reachOf({ time, poll_s }: HistorySeries, place: number): [number, number] {
+  const [at, before, next] = [time[place] ?? 0, time[place - 1], time[place + 1]];
+  if (next === undefined) return [at, at + (poll_s ?? 64)];
+  return [at, Math.min(next, at + REACH * (before === undefined ? poll_s ?? 64 : at - before))];
+}
+
 export function runsOf(series: HistorySeries): Run[] {
   const step_s = series.step_s ?? series.poll_s ?? 64;
-  const longest_s = Math.max(1.6 * step_s, 2.5 * (series.poll_s ?? 64));
+  const most_s = series.step_s === null ? 0 : Math.max(0.6 * step_s, 2.5 * (series.poll_s ?? 64) - step_s);
   const runs: Run[] = [];
   series.time.forEach((time, place) => {
     const heat = heatOf(series, place);
     let run = runs.at(-1);
-    const [from_s, to_s] = [time - step_s / 2, time + step_s / 2];
-    if (!run || run.heat !== heat || from_s - run.to_s > longest_s - step_s) {
-      run = { heat, from_s: run && from_s - run.to_s < longest_s - step_s ? run.to_s : from_s, to_s, polls: 0, samples: 0, worst: null };
+    const [from_s, to_s] = series.step_s === null ? reachOf(series, place) : [time - step_s / 2, time + step_s / 2];
+    const joins = run !== undefined && from_s - run.to_s <= most_s;
+    if (!run || run.heat !== heat || !joins) {
+      run = { heat, from_s: run && joins ? run.to_s : from_s, to_s, polls: 0, samples: 0, worst: null };
       runs.push(run);
     }
     run.to_s = to_s;
@@ -98,5 +109,5 @@ function around({ from_s, to_s }: Run): Record<string, string> {
 function hintOf(id: string, run: Run, zone: string, unit: Unit): string {
   const worst = run.worst ? `, at most ${offset(run.worst.offset_s, unit)} (bound ± ${duration(run.worst.bound_s, unit)})` : "";
   return `${id}: ${HEATS[run.heat].text} from ${instant(run.from_s * 1000, zone)} to ${instant(run.to_s * 1000, zone)}${worst}; `
-    + `${percent(run.polls > 0 ? run.samples / run.polls : null)} of ${run.polls} polls answered`;
+    + `${percent(run.polls > 0 ? run.samples / run.polls : null)} of ${run.polls} ${run.polls === 1 ? "poll" : "polls"} answered`;
 }

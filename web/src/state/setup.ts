@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { sessions } from "../api/client";
 import type { SetUpDone } from "../api/types";
 import { href, parseRoute } from "./address";
+import { tell } from "./notices";
 import { route } from "./route";
 
 /** The new administrator's token, until the user has saved it. */
@@ -21,5 +22,7 @@ export async function takeSetupLink(): Promise<void> {
     welcome.value = await sessions.setUp(code);
   } catch (why) {
     setupError.value = why instanceof Error ? why.message : String(why);
+    // The view of the first start shows the error itself. Once there are servers, only the notice does.
+    tell(`The set-up link could not be used: ${setupError.value}`, "bad");
   }
 }

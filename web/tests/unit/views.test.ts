@@ -162,6 +162,13 @@ describe("the heat map", () => {
     const paused = runsOf({ ...series([1e-4, 1e-4]), time: [1000, 9000] });
     expect(paused).toHaveLength(2);
   });
+
+  test("single polls count from their time on, at the interval that they had", () => {
+    const polls = (...time: number[]) => runsOf({ ...series(time.map(() => 1e-4)), step_s: null, poll_s: 512, time });
+    const spans = (...time: number[]) => polls(...time).map((run) => [run.from_s, run.to_s]);
+    expect(spans(1000, 1001, 1003, 1007, 1519)).toEqual([[1000, 1017], [1519, 2031]]);
+    expect(spans(1000, 1001, 1002, 9000, 9001)).toEqual([[1000, 1004.5], [9000, 9513]]);
+  });
 });
 
 test("the bar of a day shows its loss, and a day without polls is not green", () => {

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use super::dispersion::Dispersions;
-use super::grain::Grains;
+use super::grain::{Grain, Grains};
 use super::question::{Question, Reaction};
 use super::steady::{Effect, Steady};
 use super::{Change, KissSeen, Nts, Reference, Seen, Sender, Sheet, Trait, Value};
 use crate::clock::Stamp;
-use crate::ntp::{Check, Packet, RefId};
+use crate::ntp::{Check, KissCode, Packet, RefId};
 use crate::nts::Status;
 use crate::sample::{Authentication, Evidence, Mode, Outcome};
 
@@ -16,6 +16,8 @@ use crate::sample::{Authentication, Evidence, Mode, Outcome};
 const REPLIES: u8 = 3;
 /// An observation from several replies, or silence after a question, is a change at the second time.
 const TWICE: u8 = 2;
+/// A coarser grain is a change at the sixth time, because timestamps look coarser than they are by chance.
+const COARSER: u8 = 6;
 /// A single observation is proof.
 const ONCE: u8 = 1;
 /// A kiss-o'-death is part of the sheet for 30 days.
@@ -39,7 +41,8 @@ impl Watch {
     pub fn continuing(sheet: &Sheet) -> Self {
         let mut watch = Self { refid: sheet.refid, kiss: sheet.kiss, ..Self::default() };
         for of in Trait::ALL {
-            watch.traits[of as usize] = Steady::holding(sheet.values.get(&of).copied(), sheet.varying.contains(&of));
+            let value = sheet.values.get(&of).copied().filter(|value| of == Trait::RateLimit || !is_about_rate(*value));
+            watch.traits[of as usize] = Steady::holding(value, sheet.varying.contains(&of));
         }
         watch
     }
@@ -95,6 +98,9 @@ impl Watch {
         let mut changes = Vec::new();
         if let Reaction::Kiss(code) = reaction {
             self.kissed(code, KissSeen { wall_ns: at.wall_ns, poll_s }, &mut changes);
+        }
+        if is_about_rate(Value::Reaction(reaction)) {
+            return changes;
         }
         let of = match question {
             Question::Version3 => Trait::Version3,
@@ -194,12 +200,22 @@ impl Watch {
     fn observe_stamps(&mut self, packet: &Packet, changes: &mut Vec<Change>) {
         self.note(Trait::OneStamp, Value::Is(packet.receive == packet.transmit), REPLIES, changes);
         if let Some(grain) = self.receive.add(packet.receive) {
-            self.note(Trait::ReceiveGrain, Value::Grain(grain), TWICE, changes);
+            self.note_grain(Trait::ReceiveGrain, grain, changes);
         }
         if let Some(grain) = self.transmit.add(packet.transmit) {
-            self.note(Trait::TransmitGrain, Value::Grain(grain), TWICE, changes);
+            self.note_grain(Trait::TransmitGrain, grain, changes);
         }
     }
+
+    fn note_grain(&mut self, of: Trait, grain: Grain, changes: &mut Vec<Change>) {
+        let is_coarser = matches!(self.value(of), Some(Value::Grain(held)) if grain.seconds() > held.seconds());
+        self.note(of, Value::Grain(grain), if is_coarser { COARSER } else { TWICE }, changes);
+    }
+}
+
+/// Whether a server refused a question because of the rate of requests, which says nothing about the question.
+fn is_about_rate(value: Value) -> bool {
+    matches!(value, Value::Reaction(Reaction::Kiss(code)) if KissCode::RATE.octets() == code)
 }
 
 /// Whether it repeats the cookie, so that the server or someone on the path sent it, and did not fail authentication.

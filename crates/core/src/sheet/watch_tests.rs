@@ -207,6 +207,34 @@ fn kiss_that_answers_a_question_counts_as_a_rate_limit() {
 }
 
 #[test]
+fn kiss_rate_says_nothing_about_the_question() {
+    let (rate, deny) = (Reaction::Kiss(*b"RATE"), Reaction::Kiss(*b"DENY"));
+    let mut watch = Watch::default();
+    watch.answered(Question::Version3, rate, Stamp::new(7, 0, 0), 64.0);
+    assert_eq!(watch.value(Trait::Version3), None);
+    watch.answered(Question::Version5, deny, Stamp::new(7, 0, 0), 64.0);
+    assert_eq!(watch.value(Trait::Version5), Some(Value::Reaction(deny)));
+    let mut kept = watch.sheet();
+    kept.values.insert(Trait::Version3, Value::Reaction(rate));
+    assert_eq!(Watch::continuing(&kept).sheet(), watch.sheet());
+}
+
+#[test]
+fn grain_that_is_coarser_by_chance_is_no_change() {
+    // The fractions of a clock that rounds to an even number of 2^-22 s: three of four are multiples of 2^-20 s.
+    let mut state = 5_u64;
+    let polls = (0..40_000).map(|k| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let unit = if state >> 62 == 0 { 1 } else { 2 * (state >> 40 & 0xff) };
+        evidence(k, |packet| packet.receive = NtpTimestamp((k as u64) << 32 | unit << 11))
+    });
+    let (watch, changes) = watched(polls);
+    assert_eq!(watch.value(Trait::ReceiveGrain), Some(Value::Grain(Grain::Binary(21))));
+    let of_grain = changes.iter().filter(|change| change.of == Trait::ReceiveGrain).count();
+    assert!(of_grain <= 1, "{changes:?}");
+}
+
+#[test]
 fn watch_continues_from_its_sheet() {
     let (watch, _) = watched((0..40).map(|k| evidence(k, |_| {})));
     let mut next = Watch::continuing(&watch.sheet());

@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod attribution;
+pub mod caveat;
 pub mod consensus;
 mod distribution;
 pub mod events;

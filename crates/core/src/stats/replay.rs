@@ -13,6 +13,7 @@ use std::thread;
 use serde::Serialize;
 
 use super::analysis::Analysis;
+use super::caveat::Reliability;
 use super::events::{Event, EventKind};
 use super::intake::TimeAxis;
 use super::leap::LeapSource;
@@ -35,6 +36,9 @@ pub struct Replay {
     analysis: Analysis,
     servers: BTreeMap<Arc<str>, Addresses>,
     events: Events,
+    reliability: Reliability,
+    /// The time of the last sample.
+    latest_ns: i64,
 }
 
 /// The result of a replay. Serialises to the output of `replay --json`.
@@ -76,11 +80,13 @@ impl Replay {
     pub fn new() -> Self {
         // A replay reports no windows; snapshots for alert rules need the last hour.
         let analysis = Analysis::new(Window::Hour, TimeAxis::Wall).remembering(VERDICTS);
-        Self { analysis, servers: BTreeMap::new(), events: Events::default() }
+        let (servers, events, reliability) = (BTreeMap::new(), Events::default(), Reliability::default());
+        Self { analysis, servers, events, reliability, latest_ns: i64::MIN }
     }
 
     /// Processes the next sample.
     pub fn observe(&mut self, sample: &Arc<Sample>) {
+        self.latest_ns = sample.at.wall_ns;
         match self.servers.get_mut(&sample.server.name) {
             Some(addresses) => addresses.observe(sample),
             None => self.servers.entry(Arc::clone(&sample.server.name)).or_default().observe(sample),
@@ -96,6 +102,7 @@ impl Replay {
 
     /// Sets the state of this host's clock from here on.
     pub fn observe_local(&mut self, local: LocalState) {
+        self.reliability.add(self.latest_ns, local.distrust().is_none());
         self.analysis.observe_local(local);
     }
 
@@ -114,11 +121,9 @@ impl Replay {
     /// The results, with stability at the given averaging times in seconds or at octaves.
     #[must_use]
     pub fn finish(self, taus_s: Option<&[f64]>) -> Report {
-        Report {
-            servers: reports(self.servers, taus_s),
-            events: self.events.sorted(),
-            verdicts: self.analysis.history().entries().cloned().collect(),
-        }
+        let mut verdicts: Vec<Entry> = self.analysis.history().entries().cloned().collect();
+        self.reliability.mark(&mut verdicts);
+        Report { servers: reports(self.servers, taus_s), events: self.events.sorted(), verdicts }
     }
 }
 

@@ -18,7 +18,7 @@ export function Vantages({ vantages, verdict }: { vantages: readonly FleetVantag
             <thead>
               <tr>
                 <th scope="col">Vantage</th><th scope="col">State</th><th scope="col">Heard</th><th scope="col">Version</th>
-                <th scope="col" class="num" title="Its wall clock minus that of the hub, at its last announcement">Minus hub’s clock</th>
+                <th scope="col" class="num" title="Its wall clock minus that of the hub when its last announcement arrived. Coarse: the time on the way counts as behind. The matrix below has the differences between the clocks, with their bounds.">Minus hub’s clock, coarse</th>
                 <th scope="col" class="num">Received</th><th scope="col" class="num">Waiting</th><th scope="col" class="num">Lost</th>
                 <th scope="col" class="num">Refused</th><th scope="col" class="after">Plan</th>
               </tr>

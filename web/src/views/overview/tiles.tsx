@@ -24,7 +24,8 @@ export function Tiles({ picture }: { picture: Picture }) {
         const members = rows.filter((row) => tallyOf(row) === tally);
         // Green only for servers that the table shows as right.
         const shown = members.length === 0 ? "idle" : tally === "ok" && !members.some((row) => stateWords(row).tone === "good") ? "idle" : tone;
-        return <Tile key={tally} to={href("overview", "", { is: tally })} tone={shown} big={String(members.length)} small={text} />;
+        const isNew = tally === "unjudged" && members.length > 0 && members.every((row) => row.state === "pending");
+        return <Tile key={tally} to={href("overview", "", { is: tally })} tone={shown} big={String(members.length)} small={isNew ? "not polled yet" : text} />;
       })}
       <Tile to={href("alerts")} tone={worst.value === null ? "idle" : SEVERITIES[worst.value].tone} big={String(alerts)} small={alerts === 1 ? "alert fires" : "alerts fire"} />
       <ClockTile picture={picture} />

@@ -62,7 +62,7 @@ function facts(verdict: Verdict, rows: readonly ServerRow[], chosen: Unit): [str
     ["True time against this clock", <a href={href("clock")}>{estimate}</a>, "Plus: this clock is behind"],
     ["Majority", majority ? `${majority.members} of ${majority.of} agree, ${majority.independent} independent` : "none"],
     ...accused(verdict),
-    ["Measured now", `${answering} of ${rows.length} servers`],
+    ["Measured now", `${answering} of ${rows.length} ${rows.length === 1 ? "server" : "servers"}`],
     ["Confidence", percent(verdict.confidence), "Given the assumption below"],
   ];
 }

@@ -37,7 +37,7 @@ function Body({ id, series }: { id: string; series: SeriesStats }) {
       <Facts facts={[
         ["Polls", count(stats.polls)],
         ["Lost", percent(stats.loss)],
-        ["Jitter", duration(stats.jitter_s, chosen), "Over the last 8 polls"],
+        ["Jitter", duration(stats.jitter_s, chosen), "RFC 5905, over the last 8 polls of the span"],
         ["Trend of the offset", stats.trend ? `${ppm(stats.trend.ppm)} (${ppm(stats.trend.ppm_lo)} to ${ppm(stats.trend.ppm_hi)})` : "–",
           "Fitted rate relative to this clock, with its 95 % interval"],
         ["Outcomes", Object.entries(stats.outcomes).map(([name, n]) => `${words(name)} ${count(n)}`).join(", ")],

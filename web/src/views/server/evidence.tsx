@@ -11,7 +11,7 @@ import { useResource } from "../../state/resource";
 export function Evidence({ id }: { id: string }) {
   const { data, error, retry } = useResource(`evidence ${id}`, (signal) => api.evidence(id, signal), 10_000);
   return (
-    <Panel title="Rejected replies" note="Replies that failed a check and gave no offset, grouped by that check. The service keeps the last 16, including some of each kind.">
+    <Panel title="Rejected replies" note="Replies that failed a check and gave no offset, grouped by that check. The service keeps the last 16, including some of each kind. A kiss-o'-death or an unsynchronised server is an outcome of a poll and not listed here.">
       {error && !data && <Failure what="The evidence" error={error} retry={retry} />}
       {!data && !error && <Loading what="the evidence" />}
       {data && data.evidence.length === 0 && <Empty>No reply of this server was rejected.</Empty>}

@@ -73,7 +73,7 @@ function Charts({ id, window, track, settings, events }: {
       <TimeChart {...shared} title="Delay" measure="duration" time_s={track.time_s} bands={delayBands} note="Round trip without the server's own time."
         lines={[{ name: "Delay", values: track.delay, colour: "accent", write: size }]} />
       <TimeChart {...shared} title="Jitter" measure="duration" time_s={track.time_s}
-        note="RMS of the differences between neighbouring offsets, over 8 polls."
+        note="RMS of the differences between neighbouring offsets, over 8 polls. The figure above is the jitter of RFC 5905: the RMS of the differences from the poll with the least delay."
         lines={[{ name: "Jitter", values: track.jitter, colour: "accent", write: size }]} />
       <TimeChart {...shared} title="Loss" measure="ratio" time_s={track.loss.time_s}
         note={`Share of polls without an offset, per ${span(track.loss.step_s)}.`}

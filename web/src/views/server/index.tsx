@@ -74,7 +74,7 @@ function Head({ row, name }: { row: ServerRow; name: string }) {
         ["Offset", <strong>{offset(row.offset_s, chosen)}</strong>, "Plus: the server is ahead of this host"],
         ["Root distance", `± ${duration(row.root_distance_s, chosen)}`, "The largest possible error of the offset, if the server is right"],
         ["Delay", duration(row.delay_s, chosen)],
-        ["Jitter", duration(row.jitter_s, chosen), "Over the last 8 polls"],
+        ["Jitter", duration(row.jitter_s, chosen), "RFC 5905, over the last 8 polls"],
         ["Reach", <Reach octal={row.reach} />],
         ["Stratum", row.stratum ?? "–"],
         ["Reference", row.refid ?? "–"],

@@ -33,7 +33,7 @@ pub enum LeapFinding {
     },
     /// The list expires soon or has expired.
     ListExpiry {
-        /// Whole days left, negative afterwards.
+        /// Whole days left, rounded down: -1 during the first day afterwards.
         days_left: i64,
     },
 }
@@ -78,12 +78,19 @@ impl LeapFinding {
                 "the list has a leap second within a day that is not announced by {}: they smear it or will miss it",
                 silent.join(", ")
             ),
-            Self::ListExpiry { days_left } if *days_left < 0 => {
-                format!("the leap second list expired {} days ago and says nothing any more", -days_left)
+            Self::ListExpiry { days_left: -1 } => {
+                "the leap second list expired less than a day ago and says nothing any more".to_owned()
             }
-            Self::ListExpiry { days_left } => format!("the leap second list expires in {days_left} days"),
+            Self::ListExpiry { days_left } if *days_left < 0 => {
+                format!("the leap second list expired {} ago and says nothing any more", days(-days_left - 1))
+            }
+            Self::ListExpiry { days_left } => format!("the leap second list expires in {}", days(*days_left)),
         }
     }
+}
+
+fn days(n: i64) -> String {
+    if n == 1 { "1 day".to_owned() } else { format!("{n} days") }
 }
 
 /// Compares what the servers announce at a Unix time. Servers that report that they are not synchronised are ignored.
@@ -176,6 +183,12 @@ mod tests {
         let at = |days: i64| judge_announcements(&[], Some(&list), list.expires_unix_s - days * DAY_S);
         assert_eq!(at(60), []);
         assert_eq!(at(10), [LeapFinding::ListExpiry { days_left: 10 }]);
-        assert!(at(-3)[0].sentence().contains("expired 3 days ago"));
+        let said = |unix_s| judge_announcements(&[], Some(&list), unix_s)[0].sentence();
+        let half_a_day = list.expires_unix_s + DAY_S / 2;
+        for (days, wanted) in
+            [(0, "expired less than a day ago"), (1, "expired 1 day ago"), (156, "expired 156 days ago")]
+        {
+            assert!(said(half_a_day + days * DAY_S).contains(wanted), "{}", said(half_a_day + days * DAY_S));
+        }
     }
 }

@@ -37,8 +37,8 @@ pub const CONFIDENCE: f64 = 0.95;
 /// Why stability cannot be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum StabilityError {
-    /// Fewer than three phases, which one second difference needs.
-    #[error("stability needs at least 3 samples, there are {0}")]
+    /// Fewer than three phases, which one second difference needs. Samples within one poll interval are one phase.
+    #[error("stability needs samples in at least 3 poll intervals; the number of intervals with samples is {0}")]
     TooFew(usize),
     /// tau0 is not a positive number of seconds.
     #[error("samples cannot be spaced {0} s apart")]

@@ -169,6 +169,9 @@ fn samples_are_put_on_a_grid_without_mixing_timestamping() {
     assert_eq!((holed.slots, holed.measured), (1001, 998));
     assert_eq!(of_samples(samples[..1].iter(), None), Err(StabilityError::TooFew(1)));
     assert_eq!(of_samples([].into_iter(), None), Err(StabilityError::TooFew(0)));
+    assert!(
+        StabilityError::TooFew(1).to_string().ends_with("3 poll intervals; the number of intervals with samples is 1")
+    );
 }
 
 #[test]
