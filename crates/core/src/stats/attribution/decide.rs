@@ -179,7 +179,7 @@ impl Engine {
         let groups = Independence::groups(&sources);
         let group_of = |i: usize| voters.iter().position(|v| *v == i).map(|at| groups[at]);
         let members = |group: usize| voters.iter().zip(&groups).filter(move |(_, g)| **g == group).map(|(i, _)| *i);
-        let range = |i: usize| self.series[i].range_at(now.t_s, now.moved_s, self.own.drift());
+        let range = |i: usize| self.series[i].range_at(now.t_s, now.moved_s, self.own.drift(now));
         let agrees = |i: usize, group: usize| {
             let claim = |k| Some(Claim { range: range(k)?, vote: 1.0 });
             let others: Vec<Claim> = members(group).filter(|k| *k != i).filter_map(claim).collect();
@@ -206,7 +206,7 @@ impl Engine {
         let few = (1.0 + 1e-9..MIN_SERVERS as f64 - 1e-9).contains(&self.votes);
         let agrees = |i: &&usize| {
             let series = &self.series[**i];
-            let range = series.range_at(now.t_s, now.moved_s, self.own.drift());
+            let range = series.range_at(now.t_s, now.moved_s, self.own.drift(now));
             (few || series.is_proven()) && range.is_some_and(|r| r.contains(0.0))
         };
         let votes: f64 = if few { voters } else { suspects }.iter().filter(agrees).map(|i| self.series[*i].vote).sum();

@@ -289,7 +289,7 @@ impl Engine {
 
     /// Finds what the error ranges prove. `jump_s` is the unpredicted jump of the common mode in this round.
     fn prove(&mut self, now: &Now, voters: &[usize], jump_s: f64) {
-        let drift = self.own.drift();
+        let drift = self.own.drift(now);
         let claim = |i: &usize| {
             let series = &self.series[*i];
             Some(Claim { range: series.range_at(now.t_s, now.moved_s, drift)?, vote: series.vote })

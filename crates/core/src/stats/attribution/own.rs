@@ -155,9 +155,9 @@ impl Own {
     }
 
     /// The free rate of this host's clock, and by how much it may be off, with how fast the common mode moved
-    /// unpredictedly, in s/s.
-    pub fn drift(&self) -> (f64, f64) {
-        (self.rate, self.loose + self.rate_doubt)
+    /// unpredictedly, in s/s. Without a raw clock, steering is not seen, so that the rate may change at any time.
+    pub fn drift(&self, now: &Now) -> (f64, f64) {
+        if now.has_raw { (self.rate, self.loose + self.rate_doubt) } else { (0.0, self.loose) }
     }
 
     /// Where the common mode should be now.

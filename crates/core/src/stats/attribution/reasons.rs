@@ -78,7 +78,7 @@ impl Attribution {
                 let lean_s = series.sighting.map_or(series.lean_s, |s| s.size_s);
                 Interval::around(lean_s, noise_s.min(0.4 * lean_s.abs().max(noise_s)))
             } else {
-                series.range_at(now_s, moved_s, (self.engine.own.rate, 0.0))
+                series.range_at(now_s, moved_s, self.engine.own.drift(&self.now()))
             }
         };
         let heard = (0..self.engine.series.len()).filter(|i| self.is_heard(*i));
