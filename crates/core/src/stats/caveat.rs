@@ -1,10 +1,7 @@
 //! The caveat of recorded verdicts about servers that applied while this host's clock was not reliable.
 
+use super::verdict::sentence::UNRELIABLE;
 use super::verdict::{Entry, State};
-
-/// The caveat, in the words of the live verdict.
-pub const CAVEAT: &str = "This host's clock is not reliable, so this says which servers disagree, not which is right in \
-                          absolute terms.";
 
 /// When this host's clock began to be reliable or unreliable, by time.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,9 +18,10 @@ impl Reliability {
         for entry in entries {
             let is_about_servers = entry.state != State::LocalWrong && !entry.blamed.is_empty();
             let until_ns = entry.until.map_or(i64::MAX, |until| until.0);
-            if is_about_servers && self.is_unreliable(entry.since.0, until_ns) && !entry.sentence.ends_with(CAVEAT) {
+            if is_about_servers && self.is_unreliable(entry.since.0, until_ns) && !entry.sentence.ends_with(UNRELIABLE)
+            {
                 entry.sentence.push(' ');
-                entry.sentence.push_str(CAVEAT);
+                entry.sentence.push_str(UNRELIABLE);
             }
         }
     }
@@ -70,7 +68,7 @@ mod tests {
             of(20, None, State::ServerWrong),
         ];
         reliability.mark(&mut entries);
-        let marked: Vec<_> = entries.iter().map(|entry| entry.sentence.ends_with(CAVEAT)).collect();
+        let marked: Vec<_> = entries.iter().map(|entry| entry.sentence.ends_with(UNRELIABLE)).collect();
         assert_eq!(marked, [false, true, false, false, false]);
     }
 }

@@ -1,7 +1,7 @@
 //! The verdict of the analysis: which clocks are wrong, by how much, since when, with what confidence and assumptions.
 
 mod history;
-mod sentence;
+pub(in crate::stats) mod sentence;
 mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};

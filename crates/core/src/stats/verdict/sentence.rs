@@ -97,7 +97,7 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
 }
 
 /// Appended to a sentence about a server when this host's clock is not reliable.
-pub(super) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
+pub(in crate::stats) const UNRELIABLE: &str = "This host's clock is not reliable, so this says which servers disagree, not which \
                                      is right in absolute terms.";
 
 /// The sentence about a server whose offset moved while no clock is blamed.
