@@ -76,7 +76,7 @@ impl<'a> Compatible<'a> {
         set
     }
 
-    /// Whether the set has more than half of the groups that vote, whoever reports falsely.
+    /// Whether the set has more than half of the groups that vote even if one vantage reports falsely.
     fn is_majority(&self, set: &[usize]) -> bool {
         let liars = self.votes.lone_readers().into_iter().map(Some);
         let mut groups: Vec<usize> = set.iter().map(|server| self.grid.groups[*server]).collect();

@@ -99,7 +99,7 @@ const LONG_STEER_PPM: f64 = 5.0;
 /// No usual correction is faster than this: oscillators are rarely off by more than 100 ppm, and clocks that are slewed
 /// move by 500 ppm and more.
 const USUAL_PPM: f64 = 200.0;
-/// The fastest rate at which the kernel slews a clock for `adjtime`, unless it is told otherwise.
+/// The fastest rate at which the kernel slews a clock for `adjtime`, by default.
 const SLEW_PPM: f64 = 500.0;
 /// A movement is a step if this part of it happened between two stamps.
 const MOST: f64 = 0.8;
