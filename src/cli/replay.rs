@@ -307,7 +307,7 @@ impl Done {
     fn explain_groups(&self, args: &ReplayArgs, complaints: &mut impl Write) -> io::Result<()> {
         let names = args.groups.iter().flat_map(|group| group.split(',')).map(str::trim);
         for name in names.filter(|name| !self.vantages.contains_key(*name)) {
-            writeln!(complaints, "ntp-monitor: --group names {}, of which there are no samples", printable(name))?;
+            writeln!(complaints, "ntp-monitor: --group names {}, but it has no samples", printable(name))?;
         }
         let twice = self.fleet.iter().flat_map(|fleet| &fleet.private_twice);
         let addresses: Vec<String> = twice.take(ADDRESSES_SHOWN).map(ToString::to_string).collect();

@@ -190,5 +190,5 @@ fn private_address_of_two_sites_is_not_a_split_server() {
     assert_eq!(all, ["server:gw@192.168.1.1:123 of v4,v5".to_owned()].into());
     assert!(!said.contains("--group"), "{said}");
     let (_, said) = wrong(&["--group", "v1,v9"]);
-    assert!(said.contains("--group names v9, of which there are no samples"), "{said}");
+    assert!(said.contains("--group names v9, but it has no samples"), "{said}");
 }

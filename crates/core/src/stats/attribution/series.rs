@@ -491,13 +491,4 @@ fn follow_course(course: &mut Option<Box<Course>>, finding: &mut Finding, t_s: f
 }
 
 #[cfg(test)]
-mod memory_tests {
-    use super::*;
-
-    #[test]
-    fn series_without_findings_takes_at_most_4100_bytes() {
-        // What it keeps of its values is tested in `values`.
-        let all = size_of::<Series>() + super::super::values::KEPT * 10;
-        assert!(all <= 4100, "{all} bytes");
-    }
-}
+mod memory_tests;
