@@ -26,6 +26,9 @@ const WANDER: f64 = 0.065;
 const OWN_WANDER: f64 = 0.05;
 /// The share of path changes that move extra delay from one direction to the other and keep the round trip.
 const EXCHANGES: f64 = 0.05;
+/// The share is larger, up to so many times, if the spread of the levels is more than this part of the median delay.
+const LARGE_ASYMMETRY: f64 = 0.1;
+const MORE_EXCHANGES: f64 = 8.0;
 /// The error of a wrong server is assumed to be equally likely in each of 16 e-foldings, from 100 ns to 1 s.
 const SIZES: f64 = 16.0;
 /// The standard deviation of levels that asymmetry causes, at least, as a part of the delay.
@@ -63,7 +66,7 @@ impl Engine {
         if !silent {
             let peers = self.own_peers();
             let before = self.own.finding.map(|f| (f.named, f.kind, f.proven));
-            if let Some(end_s) = self.own.look(now, &peers, bias_s, spread_s) {
+            if let Some(end_s) = self.own.look(now, &peers, (bias_s, spread_s), self.period_s) {
                 self.ended_s = Some(end_s);
                 self.dirty = true;
             }
@@ -83,7 +86,7 @@ impl Engine {
         let silenced = self.camps.open || self.torn.open || split || is_half || stayed || few;
         let looked_at = if accusable.is_empty() { &[] } else { voters };
         let sides = Sides::of(looked_at.iter().map(|i| &*self.series[*i]));
-        let evidence = Evidence { sides, bias_s, spread_s };
+        let evidence = Evidence { sides, bias_s, spread_s, exchanges: self.exchanges(voters, spread_s) };
         for i in 0..self.series.len() {
             let was_named = self.series[i].finding().is_some_and(|f| f.named);
             // A named server stays named unless the doubt lasts.
@@ -94,8 +97,12 @@ impl Engine {
             }
             let may = may && (was_named && self.few_rounds <= KEPT_ROUNDS || !few);
             let (named, confidence) = if may { self.weigh(i, &evidence, now) } else { (false, 0.5) };
+            let level_s = self.series[i].track.level_s();
             if let Some(finding) = &mut self.series[i].finding {
                 self.dirty |= finding.named != named;
+                if let Some(level_s) = level_s.filter(|_| named) {
+                    finding.named_at(level_s);
+                }
                 (finding.named, finding.confidence) = (named, confidence);
                 finding.told |= named;
                 finding.unnamed = if named { 0 } else { finding.unnamed.saturating_add(1) };
@@ -128,6 +135,14 @@ impl Engine {
         (bias_s, 1.4826 * robust::median(&mut apart))
     }
 
+    /// The share of path changes that move extra delay from one direction to the other. Levels that are far apart for
+    /// such round trips show that there is extra delay in one direction, which can move.
+    fn exchanges(&self, voters: &[usize], spread_s: f64) -> f64 {
+        let mut delays: Vec<f64> = voters.iter().filter_map(|i| Some(self.series[*i].track.usual?.delay_s)).collect();
+        let asymmetry = spread_s / robust::median(&mut delays).max(1e-6);
+        EXCHANGES * (asymmetry / LARGE_ASYMMETRY).powi(2).clamp(1.0, MORE_EXCHANGES)
+    }
+
     /// Starts the series of a server again that moves to where the others are, or back to where it was before its level
     /// followed a slow drift: it was repaired, which is no fault.
     fn forget_repairs(&mut self, voters: &[usize]) {
@@ -154,7 +169,7 @@ impl Engine {
     fn stayed_with_own(&self, i: usize) -> bool {
         let series = &self.series[i];
         let (moved_s, sigma_s) = (self.own.lean_s(), self.own.track.sigma_s());
-        let is_free = self.own.moved_freely_s().abs() > 0.5 * moved_s.abs();
+        let is_free = self.own.drifted_freely_s().abs() > 0.5 * moved_s.abs();
         let is_move = is_free && moved_s.abs() > 4.0 * sigma_s && moved_s.abs() > 0.6 * self.own.excess_s;
         let opposite = (series.lean_s + moved_s).abs() < SAME * moved_s.abs();
         let own_since_s = self.own.finding.map(|f| f.since_s).or(self.own.unmoved.map(|u| u.since_s));
@@ -242,14 +257,17 @@ impl Engine {
         let Some(usual) = series.track.usual.filter(|_| finding.named || size_s > self.own.unrest_s) else {
             return (false, 0.5);
         };
-        let all = self.changes_of_paths(finding, now);
+        let (all, its) = (self.changes_of_paths(finding, now), series.route.whole_record(now.t_s));
         let young = 1.0 + (YOUNG_PATH / usual.values as f64).powi(2);
-        let routes = changes_a_year(series.route.whole_record(now.t_s), all) * young;
+        // One change of the route during a fault does not make the path more likely than the clock.
+        let known = f64::from(finding.rerouted && finding.named);
+        let routes = changes_a_year((its.0 - known, its.1), (all.0 - known, all.1)) * young;
+        let level_s = finding.left_s(usual.level_s);
         let unseen = (2.0 * unseen_shift_s(usual.excess_s) / ROUTE_SCALE_S).min(1.0);
         let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.kind != Kind::Frequency;
         let exchange =
-            if is_possible { EXCHANGES * evidence.exchange(usual.level_s, moved_s, usual.delay_s) } else { 0.0 };
-        let reach = evidence.reach(usual.level_s, moved_s, usual.delay_s + usual.excess_s);
+            if is_possible { evidence.exchanges * evidence.exchange(level_s, moved_s, usual.delay_s) } else { 0.0 };
+        let reach = evidence.reach(level_s, moved_s, usual.delay_s + usual.excess_s);
         // Changes of a route are jumps, and no series of them goes smoothly to and fro.
         let share = if finding.is_swinging() { 0.0 } else { routes * reach };
         let path = share * (unseen * (-size_s / ROUTE_SCALE_S).exp() + exchange);
@@ -345,6 +363,8 @@ struct Evidence {
     /// The median of the servers' levels, and their spread.
     bias_s: f64,
     spread_s: f64,
+    /// The share of path changes that move extra delay from one direction to the other.
+    exchanges: f64,
 }
 
 impl Evidence {
@@ -405,11 +425,17 @@ impl Sides {
     }
 }
 
-/// Whether the delay changed too, so that the path explains the movement.
+/// Whether the delay changed too, so that the path explains the movement. On a route that was new before the movement
+/// began, only what changed since then counts.
 fn is_path(series: &Series) -> bool {
     let Some(usual) = series.track.usual else { return false };
     let size_s = series.sighting.map_or(series.lean_s, |s| s.size_s).abs();
     let (few_s, more_s) = (series.track.excess_of_last(3), series.track.excess_of_last(8));
+    let before_s = match series.finding().filter(|_| series.route.is_away()) {
+        Some(finding) => series.track.excess_before(finding.since_s),
+        None => 0.0,
+    };
+    let (few_s, more_s) = (few_s - before_s, more_s - before_s);
     let room_s = usual.room_s(if few_s.abs() > more_s.abs() { few_s } else { more_s });
     let shift_s = few_s.abs().max(more_s.abs());
     let is_half = shift_s > 1.4 * size_s && shift_s > 3.0 * usual.delay_noise_s;
@@ -422,7 +448,8 @@ mod tests {
 
     #[test]
     fn move_to_the_opposite_side_speaks_for_the_path() {
-        let evidence = Evidence { sides: Sides([Vec::new(), Vec::new()]), bias_s: 0.001, spread_s: 0.001 };
+        let evidence =
+            Evidence { sides: Sides([Vec::new(), Vec::new()]), bias_s: 0.001, spread_s: 0.001, exchanges: 0.05 };
         let to_opposite = evidence.exchange(-0.006, 0.014, 0.03);
         let away = evidence.exchange(-0.006, -0.014, 0.03);
         let from_middle = evidence.exchange(0.001, 0.014, 0.03);
@@ -431,7 +458,8 @@ mod tests {
 
     #[test]
     fn path_moves_an_offset_by_half_of_its_round_trip_at_most() {
-        let evidence = Evidence { sides: Sides([Vec::new(), Vec::new()]), bias_s: 0.001, spread_s: 0.001 };
+        let evidence =
+            Evidence { sides: Sides([Vec::new(), Vec::new()]), bias_s: 0.001, spread_s: 0.001, exchanges: 0.05 };
         let reach = |level_s, moved_s| evidence.reach(level_s, moved_s, 0.016);
         assert_eq!((reach(0.001, 0.008), reach(-0.006, 0.014)), (1.0, 1.0));
         assert!(reach(0.001, 0.025) < 1e-3 && reach(-0.008, 0.025) < 1e-3 && reach(0.001, -0.025) < 1e-3);

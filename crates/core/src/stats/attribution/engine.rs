@@ -19,6 +19,8 @@ use crate::stats::independence::Witness as Source;
 
 /// The first rounds, in which servers may still be polled more often than their schedules say.
 const FIRST_ROUNDS: u64 = 16;
+/// In so many rounds a first reply that disagrees with the others leaves the verdict open.
+const EARLY_ROUNDS: u64 = 4;
 /// With more polls of each server than this in one round, the rounds are too long.
 const MANY_POLLS: usize = 4;
 /// Rounds without a judgement after a restart or a suspension of the machine, and rounds after a pause of the monitor
@@ -307,16 +309,17 @@ impl Engine {
         }
         self.compare_two(now, &claims);
         let silent = self.round < self.silent_until || self.smear.is_split();
+        // A gap that the unpredicted movement of this round may have caused proves nothing.
+        let least_s = 1.5 * jump_s.abs().max(self.own.early_s.abs());
         for (i, claim) in voters.iter().zip(&claims) {
             let series = &mut self.series[*i];
             let was_proven = series.is_proven_now();
             let gap_s = majority.filter(|_| !silent).map_or(0.0, |m| claim.range.gap_s(&m));
-            if jump_s.abs() > 0.0 && gap_s.max(series.gap_s.abs()) < 1.5 * jump_s.abs() {
+            if least_s > 0.0 && gap_s.max(series.gap_s.abs()) < least_s {
                 series.conflicts.take_back(2);
             }
             if series.fresh {
-                // A gap that the unpredicted jump of this round may have caused proves nothing.
-                let gap_s = if gap_s < 1.5 * jump_s.abs() { 0.0 } else { gap_s };
+                let gap_s = if gap_s < least_s { 0.0 } else { gap_s };
                 series.conflicts.push(gap_s > 0.0);
                 if gap_s > 0.0 {
                     let is_ahead = majority.is_some_and(|m| claim.range.low_s > m.high_s);
@@ -331,6 +334,12 @@ impl Engine {
     /// Whether most of the servers that are polled were heard in this round. Fewer do not show a movement of all.
     pub(super) fn hears_most(&self) -> bool {
         self.voters * 2 > self.live
+    }
+
+    /// Whether the first replies disagree, and it is too early to say who is wrong.
+    pub(super) fn is_too_early(&self) -> bool {
+        let disagrees = |s: &Series| s.has_voice && s.conflicts.last();
+        self.round <= EARLY_ROUNDS && (self.own.is_in_conflict() || self.series.iter().any(|s| disagrees(s)))
     }
 
     fn peers_of(&self, i: usize) -> Peers {
@@ -422,6 +431,7 @@ impl Engine {
             voters.iter().for_each(|i| {
                 let series = &mut self.series[*i];
                 series.route.count_change(&series.track);
+                series.follow_route();
             });
         }
         if self.congested.open {

@@ -13,6 +13,9 @@ const END_AFTER: u8 = 5;
 /// replies at least and at most.
 const UNLIKELY: f64 = 1e-4;
 const END_AFTER_GAPS: (f64, f64) = (16.0, 200.0);
+/// So many replies after a change of the route do not end a fault: until then it is known how far the route moved the
+/// offset.
+const HELD: u8 = 20;
 /// Replies that are taken to have been watched before a fault was found.
 const BEFORE_FOUND: f64 = 12.0;
 /// A fault that goes to and fro is over after a sixth of its replies without a sighting; replies at least and at most.
@@ -50,6 +53,12 @@ pub(super) struct Finding {
     /// Sightings so far, and replies without one since the last.
     pub sightings: u32,
     pub misses: u8,
+    /// Replies in a row that showed nothing, but whose delay had just changed.
+    held: u8,
+    /// The level of the server when it was first named, in seconds; not a number before.
+    level_s: f64,
+    /// Its route changed while it was named.
+    pub rerouted: bool,
     /// Replies since it was opened.
     replies: u32,
     /// The time of the last sighting.
@@ -72,6 +81,8 @@ pub(super) struct Seen {
     pub proven: bool,
     /// The share of bad replies where they come and go.
     pub bad_share: Option<f64>,
+    /// The delay has left its usual value, so that the offset shows less.
+    pub rerouted: bool,
 }
 
 impl Finding {
@@ -88,6 +99,9 @@ impl Finding {
             unnamed: 0,
             sightings: 0,
             misses: 0,
+            held: 0,
+            level_s: f64::NAN,
+            rerouted: false,
             replies: 0,
             seen_s: t_s,
             bad_share: None,
@@ -118,11 +132,15 @@ impl Finding {
         let steadied = self.bad_share.is_some() && seen.bad_share.is_none();
         self.bad_share = seen.bad_share;
         self.replies = self.replies.saturating_add(1);
+        if !seen.is_seen && seen.rerouted && self.held < HELD {
+            self.held += 1;
+            return false;
+        }
         if !seen.is_seen {
             self.misses += 1;
             return self.misses >= self.patience();
         }
-        (self.misses, self.seen_s) = (0, seen.t_s);
+        (self.misses, self.held, self.seen_s) = (0, 0, seen.t_s);
         self.sightings += 1;
         self.proven |= seen.proven;
         if self.swings > 0 {
@@ -158,6 +176,18 @@ impl Finding {
     /// Whether single replies may be right while it lasts.
     pub fn comes_back(&self) -> bool {
         self.is_swinging() || self.bad_share.is_some() || self.kind == Kind::Intermittent
+    }
+
+    /// It is named, by what is seen now. Later changes of its route do not change what its level was.
+    pub fn named_at(&mut self, level_s: f64) {
+        if self.level_s.is_nan() {
+            self.level_s = level_s;
+        }
+    }
+
+    /// The level that the clock left, where the present one is `now_s`.
+    pub fn left_s(&self, now_s: f64) -> f64 {
+        if self.level_s.is_nan() { now_s } else { self.level_s }
     }
 
     /// It may be over: one more reply without a sighting ends it.
@@ -425,46 +455,5 @@ fn winsorised(points: &[(f64, f64, f64)], limit: f64) -> Vec<(f64, f64, f64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::Dice;
-
-    fn points(seed: u64, f: impl Fn(f64) -> f64) -> Vec<(f64, f64, f64)> {
-        let mut dice = Dice::new(seed);
-        (0..120).map(|k| (f64::from(k) * 64.0, f(f64::from(k) * 64.0) + 1e-4 * dice.normal(), 1.0)).collect()
-    }
-
-    #[test]
-    fn step_is_dated_within_a_poll_and_measured() {
-        for seed in 0..20 {
-            let it = shape(&points(seed, |t| if t >= 6400.0 { 2e-3 } else { 0.0 }), 1e-4, 0.0, false).unwrap();
-            assert!((it.onset_s - 6400.0).abs() <= 64.0 && (it.size_s - 2e-3).abs() < 1e-4, "{it:?}");
-            assert_eq!(it.rate, None);
-        }
-    }
-
-    #[test]
-    fn size_of_a_step_that_decays_is_that_at_its_onset() {
-        for seed in 0..20 {
-            let decay = |t: f64| if t >= 3000.0 { 0.2 * (-(t - 3000.0) / 2400.0).exp() } else { 0.0 };
-            let it = shape(&points(seed, decay), 1e-4, 0.0, false).unwrap();
-            assert!(it.rate.is_none() && (it.size_s - 0.2).abs() < 0.01, "{it:?}");
-        }
-    }
-
-    #[test]
-    fn interval_of_a_rate_allows_for_wander_known_before() {
-        let line = |slow_s| shape(&points(3, |t| 5e-6 * (t - 4000.0).max(0.0)), 1e-4, slow_s, false).unwrap();
-        let half = |slow_s| line(slow_s).rate.unwrap().1;
-        assert!(half(2e-4) > 3.0 * half(0.0) && half(f64::INFINITY) == half(0.0));
-    }
-
-    #[test]
-    fn slope_is_dated_and_its_interval_covers_its_rate() {
-        for seed in 0..20 {
-            let it = shape(&points(seed, |t| 5e-6 * (t - 4000.0).max(0.0)), 1e-4, 0.0, false).unwrap();
-            let (rate, half) = it.rate.unwrap();
-            assert!((it.onset_s - 4000.0).abs() < 200.0 && (rate - 5e-6).abs() < half.max(1e-7), "{it:?}");
-        }
-    }
-}
+#[path = "finding_tests.rs"]
+mod tests;

@@ -153,7 +153,7 @@ impl Attribution {
             () if case.local.wrong => State::LocalWrong,
             () if accused => State::ServerWrong,
             () if case.heard < MIN_SERVERS || engine.split.open => State::Undecidable,
-            () if engine.torn.open || engine.camps.open => State::Undecidable,
+            () if engine.torn.open || engine.camps.open || engine.is_too_early() => State::Undecidable,
             () if case.servers.iter().any(|s| s.path) => State::Path,
             () => State::Consistent,
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bits::Bits;
 use super::finding::{Finding, Seen};
+use super::series::PHI;
 use super::track::{Peers, Scratch, Sighting, Track};
 use crate::stats::consensus::Interval;
 
@@ -23,6 +24,8 @@ const KNOWN: u32 = 6;
 const OF_ROUNDS: u32 = 14;
 const PROOFS: u32 = 2;
 
+/// A movement is in doubt up to this part of what the common mode moves unpredictedly from round to round.
+const DOUBT: f64 = 0.75;
 /// After so many rounds in which no clock is blamed for a movement, the new place is the usual one.
 const USUAL_AFTER: usize = 64;
 
@@ -55,6 +58,15 @@ pub(super) struct Unmoved {
     before_s: f64,
     /// How far the offsets had moved at first.
     first_s: f64,
+}
+
+/// How far this host's clock had drifted by a round.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Drifted {
+    at_s: f64,
+    sum_s: f64,
+    /// The usual rate, in s/s.
+    rate: f64,
 }
 
 /// The common mode as the servers show it in one round.
@@ -90,9 +102,16 @@ pub(super) struct Own {
     last_unusual: f64,
     /// The unpredicted movements of the last rounds, in seconds.
     drifted_s: [f64; 4],
+    /// The unpredicted movement of this round while the noise of the common mode is not known, otherwise zero.
+    #[serde(skip)]
+    pub early_s: f64,
     /// The sum of all unpredicted movements, and its values in the last rounds before something was found wrong.
     free_s: f64,
     free_before_s: [f64; 8],
+    /// The sum of all movements beyond what was set and steered, predicted or not.
+    drifted_in_all_s: f64,
+    /// That sum, the time and the usual rate in the last rounds before something was found wrong.
+    before: [Drifted; 8],
     /// How far it moved unpredictedly in the last rounds, in seconds: servers' series are uncertain by as much.
     pub unrest_s: f64,
     pub excess_s: f64,
@@ -130,8 +149,11 @@ impl Default for Own {
             last_loose: 0.0,
             last_unusual: 0.0,
             drifted_s: [0.0; 4],
+            early_s: 0.0,
             free_s: 0.0,
             free_before_s: [0.0; 8],
+            drifted_in_all_s: 0.0,
+            before: [Drifted::default(); 8],
             unrest_s: 0.0,
             excess_s: 0.0,
             sighting: None,
@@ -155,9 +177,14 @@ impl Own {
     }
 
     /// The free rate of this host's clock, and by how much it may be off, with how fast the common mode moved
-    /// unpredictedly, in s/s. Without a raw clock, steering is not seen, so that the rate may change at any time.
+    /// unpredictedly, in s/s. Without a raw clock, steering is not seen, so that the rate may change at any time: ranges
+    /// do not follow it, but allow for it.
     pub fn drift(&self, now: &Now) -> (f64, f64) {
-        if now.has_raw { (self.rate, self.loose + self.rate_doubt) } else { (0.0, self.loose) }
+        if now.has_raw {
+            (self.rate, self.loose + self.rate_doubt)
+        } else {
+            (0.0, self.loose.max(self.rate.abs() - PHI))
+        }
     }
 
     /// Where the common mode should be now.
@@ -193,14 +220,21 @@ impl Own {
         let restarted = std::mem::take(&mut self.restarted);
         if !restarted {
             self.free_s += unusual_s;
+            self.drifted_in_all_s += unusual_s + self.rate * passed_s;
         }
         if self.finding.is_none() {
             self.free_before_s.rotate_left(1);
             self.free_before_s[7] = self.free_s;
+            self.before.rotate_left(1);
+            self.before[7] = Drifted { at_s: now.t_s, sum_s: self.drifted_in_all_s, rate: self.rate };
         }
         let noise_s = if self.track.usual.is_some() { 8.0 * self.track.sigma_s() } else { 4.0 * spread_s + 1e-4 };
         let enough_s = noise_s.max(0.6 * excess_s);
-        let loose = if unusual_s.abs() > 0.3 * enough_s { unusual_s.abs() / passed_s } else { 0.0 };
+        let is_fast = unusual_s.abs() > 0.3 * enough_s;
+        // Before its noise is known, every movement counts: it may be set or slewed at the start.
+        let is_loose = is_fast || self.track.usual.is_none();
+        let loose = if is_loose { unusual_s.abs() / passed_s } else { 0.0 };
+        self.early_s = if self.track.usual.is_none() { unusual_s } else { 0.0 };
         self.loose = loose.max(self.last_loose);
         self.unrest_s = (CALMS * self.unrest_s).max(loose * passed_s);
         self.last_loose = loose;
@@ -211,7 +245,7 @@ impl Own {
         self.end_jump(common_s, now.t_s - 0.5 * passed_s);
         // The same twice in a row is a rate and no jump.
         let unusual = unusual_s / passed_s;
-        let repeats = loose > 0.0 && (0.6..1.6).contains(&(unusual / self.last_unusual));
+        let repeats = is_fast && (0.6..1.6).contains(&(unusual / self.last_unusual));
         self.last_unusual = unusual;
         self.drifted_s.rotate_left(1);
         self.drifted_s[3] = if is_jump && !repeats { 0.0 } else { unusual_s };
@@ -289,7 +323,7 @@ impl Own {
         let least_s = majority.low_s.max(-majority.high_s);
         self.conflicts.push(least_s > 0.0);
         // Some replies may be older than a jump of this round, so that the proof must be clearly larger than it.
-        self.proof = Some(majority).filter(|_| least_s > 0.0 && least_s >= 1.5 * jump_s.abs());
+        self.proof = Some(majority).filter(|_| least_s > 0.0 && least_s >= 1.5 * jump_s.abs().max(self.early_s.abs()));
     }
 
     /// Nothing that was proven or seen of this host's clock counts any longer.
@@ -315,8 +349,13 @@ impl Own {
     pub fn at_least_s(&self, now: &Now, estimate_s: f64) -> f64 {
         let is_named = self.finding.is_some_and(|f| f.named && f.proven);
         let Some(proof) = self.proof.filter(|_| is_named) else { return 0.0 };
-        let since_s = now.moved_s - self.moved_s - self.rate * (now.t_s - self.at_s);
-        let least_s = if proof.low_s > since_s { proof.low_s - since_s } else { (proof.high_s - since_s).min(0.0) };
+        let passed_s = now.t_s - self.at_s;
+        // Without a raw clock, the clock may have been steered at another rate, or not at all.
+        let (free_s, doubt_s) =
+            if now.has_raw { (self.rate * passed_s, 0.0) } else { (0.0, self.rate.abs() * passed_s) };
+        let since_s = now.moved_s - self.moved_s - free_s;
+        let (low_s, high_s) = (proof.low_s - since_s - doubt_s, proof.high_s - since_s + doubt_s);
+        let least_s = if low_s > 0.0 { low_s } else { high_s.min(0.0) };
         if estimate_s * least_s.signum() >= least_s.abs() { least_s } else { 0.0 }
     }
 
@@ -329,15 +368,22 @@ impl Own {
         self.free_s - self.free_before_s[0]
     }
 
+    /// The same with what the usual rate has changed since: a drift that goes on becomes the usual rate.
+    pub fn drifted_freely_s(&self) -> f64 {
+        let Drifted { at_s, sum_s, rate } = self.before[0];
+        self.drifted_in_all_s - sum_s - rate * (self.at_s - at_s)
+    }
+
     /// How far the newest three values are from the level, their median, in seconds.
     pub fn lean_s(&self) -> f64 {
         let mut newest: Vec<f64> = self.track.deviations(3).iter().map(|p| p.1).collect();
         super::robust::median(&mut newest)
     }
 
-    /// Looks at the series. The common mode plus `bias_s` is an offset; the servers' levels differ by `spread_s`.
+    /// Looks at the series in a round of `period_s`. The common mode plus `bias_s` is an offset; the servers' levels
+    /// differ by `spread_s`.
     /// Returns the end of a named finding that is over.
-    pub fn look(&mut self, now: &Now, peers: &Peers, bias_s: f64, spread_s: f64) -> Option<f64> {
+    pub fn look(&mut self, now: &Now, peers: &Peers, (bias_s, spread_s): (f64, f64), period_s: f64) -> Option<f64> {
         self.sighting = self.track.look(peers);
         let mut end_s = None;
         if self.sighting.is_some() && self.is_improving(bias_s, spread_s) {
@@ -346,6 +392,12 @@ impl Own {
                 self.track.cut();
                 self.sights = Bits::default();
             }
+        }
+        // While the rate of the common mode is not known, replies of different ages show where it was and will be. That
+        // prolongs no finding.
+        let doubt_s = DOUBT * self.loose * period_s;
+        if self.finding.is_some_and(|f| f.named) {
+            self.sighting = self.sighting.filter(|s| s.size_s.abs() > doubt_s);
         }
         self.sights.push(self.sighting.is_some());
         let is_seen = self.sighting.is_some() || self.conflicts.last();
@@ -362,7 +414,7 @@ impl Own {
                 self.side = size_s.signum();
             }
             let before_s = finding.seen_s;
-            let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None };
+            let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None, rerouted: false };
             if finding.take(seen, &self.track) {
                 let size_s = finding.size_s.filter(|_| self.track.usual.is_some());
                 let end = size_s.and_then(|size_s| self.track.end_of(size_s, before_s)).unwrap_or(before_s);
@@ -415,38 +467,5 @@ impl Own {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::Dice;
-
-    /// Follows the common mode at these times with noise of 0.2 ms, and returns the fastest rate that was learned after
-    /// the first hour.
-    fn fastest(seed: u64, times_s: impl Iterator<Item = f64>) -> f64 {
-        let (mut own, mut dice, mut fastest) = (Own::default(), Dice::new(seed), 0.0_f64);
-        for t_s in times_s {
-            let now = Now {
-                t_s,
-                moved_s: 0.0,
-                has_raw: true,
-                steered: 0.0,
-                near_leap: false,
-                doubt_s: Some(2e-3),
-                since_noon_s: None,
-            };
-            let (common_s, spread_s) = (2e-4 * dice.normal(), 2e-4);
-            own.follow(&now, Shown { common_s, spread_s, excess_s: 0.0, by_most: true, period_s: 16.0 }, false);
-            fastest = fastest.max(if t_s > 3600.0 { own.rate.abs() } else { 0.0 });
-        }
-        fastest
-    }
-
-    #[test]
-    fn rounds_within_a_second_teach_no_rate() {
-        for seed in 1..30 {
-            let regular = (0..225).map(|k| f64::from(k) * 16.0);
-            let bursts = (0..40).flat_map(|k| (0..4).map(move |i| 3664.0 + 64.0 * f64::from(k) + 0.4 * f64::from(i)));
-            let rate = fastest(seed, regular.chain(bursts));
-            assert!(rate < 2e-5, "seed {seed}: {rate:e}");
-        }
-    }
-}
+#[path = "own_tests.rs"]
+mod tests;

@@ -64,6 +64,9 @@ impl Attribution {
                 self.groups(true)
             );
         }
+        if self.engine.is_too_early() && !self.engine.torn.open && !self.engine.split.open {
+            return "Undecidable: the first replies disagree, and the next ones decide who is wrong.".into();
+        }
         let by_movement = !self.engine.split.open;
         format!("Undecidable: no majority of the servers agrees{}.{shared}", self.groups(by_movement))
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 mod reach;
+mod renewed;
 pub(super) mod route;
 
 use std::net::SocketAddr;
@@ -39,7 +40,7 @@ const EARLY: f64 = 0.75;
 /// A named server stays named for so many poll intervals without a reply.
 const KEPT_INTERVALS: f64 = 40.0;
 /// The frequency tolerance of a clock that is not measured, in s/s (PHI of RFC 5905).
-const PHI: f64 = 15e-6;
+pub(super) const PHI: f64 = 15e-6;
 
 /// An accepted measurement.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -281,7 +282,10 @@ impl Series {
         self.recent = self.track.recent();
         let size_s = self.finding().and_then(|f| f.size_s).filter(|_| self.track.usual.is_some());
         let is_odd = match size_s {
-            Some(size_s) => self.lean_s * size_s.signum() > (0.5 * size_s.abs()).max(5.0 * self.track.sigma_s()),
+            Some(size_s) => {
+                let least_s = (0.5 * size_s.abs()).max(5.0 * self.track.sigma_s()).max(doubt_s);
+                self.lean_s * size_s.signum() > least_s
+            }
             None => {
                 let slack_s = self.claim_s + self.excess_s().abs() / 2.0;
                 self.conflicts.last()
@@ -355,7 +359,8 @@ impl Series {
     /// Follows what was found with the newest reply; returns the finding when it is over, with its end.
     pub fn follow(&mut self, t_s: f64) -> Option<(Finding, f64)> {
         if self.finding.is_none() && self.is_suspect() {
-            self.finding = Some(Box::new(Finding::new(self.first_odd_s.min(t_s))));
+            let since_s = if self.odd.count(16) > 0 { self.first_odd_s.min(t_s) } else { t_s };
+            self.finding = Some(Box::new(Finding::new(since_s)));
         }
         let bad_share = self.bad_share();
         let is_seen = self.sighting.is_some() || self.odd.last() || self.conflicts.last();
@@ -364,7 +369,9 @@ impl Series {
             return None;
         };
         let before_s = finding.seen_s;
-        let seen = Seen { t_s, is_seen, proven: self.conflicts.count(OF_REPLIES) >= PROOFS, bad_share };
+        let proven = self.conflicts.count(OF_REPLIES) >= PROOFS;
+        let rerouted = finding.named && self.track.has_left_delay();
+        let seen = Seen { t_s, is_seen, proven, bad_share, rerouted };
         let over = finding.take(seen, &self.track);
         if bad_share.is_none() {
             follow_course(&mut self.course, finding, t_s, &self.track);
@@ -440,34 +447,6 @@ impl Series {
     pub fn moved_unblamed(&self) -> Option<f64> {
         self.finding().filter(|f| !f.named && f.is_lasting())?;
         self.sighting.map(|s| s.size_s)
-    }
-
-    /// Whether the delay has changed for good.
-    pub fn is_on_new_route(&self) -> bool {
-        self.finding().is_none_or(|f| !f.named) && self.route.has_settled() && self.track.stays_away(NEW_AFTER)
-    }
-
-    /// Whether the offset has moved for good although the delay has not, and no clock was named: then the path is taken
-    /// to have moved it, and the old level is no longer valid.
-    pub fn stands_elsewhere(&self) -> bool {
-        let is_open = |f: &Finding| !f.proven && f.bad_share.is_none() && f.misses == 0 && !f.is_swinging();
-        let is_old = |f: &Finding| f.sightings as usize >= NEW_AFTER && usize::from(f.unnamed) >= NEW_AFTER;
-        let lasts = self.finding().is_some_and(|f| is_open(f) && is_old(f));
-        lasts && self.track.stands_still(NEW_AFTER)
-    }
-
-    /// Forgets what was usual: the server was repaired, or is on a new route.
-    pub fn start_again(&mut self) {
-        if self.stands_elsewhere() {
-            self.route.count_unseen();
-        }
-        self.track.cut();
-        self.route.settle();
-        self.course = None;
-        (self.odd, self.sights, self.sighting) = (Bits::default(), Bits::default(), None);
-        if self.finding().is_some_and(|f| !f.proven) {
-            self.finding = None;
-        }
     }
 }
 

@@ -31,7 +31,9 @@ impl Attribution {
         let new = is.iter().filter(|it| !named.contains(&it.subject())).filter_map(|it| it.since);
         let new = new.chain(local.since.filter(|_| !was_local)).max();
         let apart_since = || self.engine.apart_since_s.filter(|_| differs).map(|since_s| self.when(since_s));
-        let undecided = || case.local.undecided_since.or_else(|| self.parted_since()).or_else(|| self.split_since());
+        // What was said of servers that parted from the others stays said.
+        let parted = || self.parted_since().filter(|_| !was.iter().any(|it| !it.of_path));
+        let undecided = || case.local.undecided_since.or_else(parted).or_else(|| self.split_since());
         let undecided = || undecided().or_else(apart_since);
         let began = new.or_else(|| if state == State::Undecidable { undecided() } else { None });
         let ended =

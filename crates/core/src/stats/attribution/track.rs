@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+mod rerouted;
+
 use super::bits::{self, Bits};
 use super::means::{Bound, mean};
 use super::noise::{self, Sigmas, WINDOWS};
@@ -98,9 +100,11 @@ pub(super) struct Track {
     /// How far the level moves in half of [`KEPT`] values, root mean square, and the count and the level when that was
     /// last measured.
     wander_s: f32,
+    /// By how much the level may be off since the series was continued on a new route, in seconds.
+    doubt_s: f32,
     /// The level that was known first, not a number before. It stays while the level follows a slow drift.
     home_s: f32,
-    waypoint: Option<(u32, f64)>,
+    waypoint: Option<(u32, f32)>,
 }
 
 /// Buffers that all tracks share.
@@ -139,6 +143,7 @@ impl Track {
             troubled: false,
             ended_s: f64::NEG_INFINITY,
             wander_s: 0.0,
+            doubt_s: 0.0,
             home_s: f32::NAN,
             waypoint: None,
         }
@@ -173,6 +178,7 @@ impl Track {
         self.values.clear();
         (self.born_s, self.waypoint) = (None, None);
         (self.usual, self.unlearned, self.count, self.troubled) = (None, 0, 0, false);
+        self.doubt_s = 0.0;
     }
 
     pub fn push(&mut self, t_s: f64, value_s: f64, delay_s: f64, teaches: bool) {
@@ -301,6 +307,7 @@ impl Track {
         if count >= KNOWN && self.home_s.is_nan() {
             self.home_s = (self.anchor_s + level) as f32;
         }
+        self.doubt_s = 0.0;
         self.note_wander(self.anchor_s + level);
     }
 
@@ -313,11 +320,11 @@ impl Track {
 
     /// Learns how far the level moves by itself.
     fn note_wander(&mut self, level_s: f64) {
-        let (count, before_s) = *self.waypoint.get_or_insert((self.count, level_s));
+        let (count, before_s) = *self.waypoint.get_or_insert((self.count, level_s as f32));
         if self.count - count >= KEPT as u32 / 2 {
             let square = f64::from(self.wander_s).powi(2);
-            let square = square + WANDER_WEIGHT * ((level_s - before_s).powi(2) - square);
-            (self.wander_s, self.waypoint) = (square.sqrt() as f32, Some((self.count, level_s)));
+            let square = square + WANDER_WEIGHT * ((level_s - f64::from(before_s)).powi(2) - square);
+            (self.wander_s, self.waypoint) = (square.sqrt() as f32, Some((self.count, level_s as f32)));
         }
     }
 
@@ -345,7 +352,7 @@ impl Track {
         }
         let mut best: Option<Sighting> = None;
         let mut bound = Bound::default();
-        let wander_s = WANDERS * f64::from(self.wander_s);
+        let wander_s = (WANDERS * f64::from(self.wander_s)).max(f64::from(self.doubt_s));
         for (sigma, length) in usual.sigmas.iter().zip(WINDOWS) {
             if length > count || sigma.is_nan() {
                 break;

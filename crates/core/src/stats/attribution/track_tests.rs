@@ -80,3 +80,26 @@ fn what_the_delay_explains_is_not_seen() {
         assert!(track.look(&ALONE).is_none(), "{k}");
     }
 }
+
+#[test]
+fn series_that_follows_a_route_keeps_its_level_and_noise() {
+    for seed in 0..20 {
+        let (mut track, mut dice, mut scratch) = (Track::new(0.0), Dice::new(seed), Scratch::default());
+        for k in 0..216_u32 {
+            let is_wrong = k >= 150;
+            let (moved_s, more_s) = if k >= 200 { (0.004, 0.008) } else { (0.0, 0.0) };
+            let value_s = 1e-4 * dice.normal() + moved_s + if is_wrong { 0.02 } else { 0.0 };
+            track.push(f64::from(k) * 64.0, value_s, 0.02 + more_s + dice.exponential(1e-4), !is_wrong);
+            if track.is_due() && !is_wrong {
+                track.learn(&ALONE, &mut scratch);
+            }
+        }
+        let before = track.usual.unwrap();
+        let moved_s = track.reroute(12, 0.0).unwrap();
+        let after = track.usual.unwrap();
+        assert!((moved_s - 0.004).abs() < 2e-4 && (after.level_s - before.level_s - 0.004).abs() < 2e-4);
+        assert!((after.delay_s - before.delay_s - 0.008).abs() < 3e-4 && after.sigmas[0] == before.sigmas[0]);
+        let rest = track.deviations(66).iter().all(|(_, y_s, _)| (y_s - 0.02).abs() < 1e-3);
+        assert!(rest && track.look(&ALONE).is_some_and(|it| (it.size_s - 0.02).abs() < 5e-4));
+    }
+}

@@ -77,6 +77,16 @@ impl Values {
         self.packed.push_back(packed);
     }
 
+    /// Changes all values but the newest `newest`.
+    pub fn change_before(&mut self, newest: usize, change: impl Fn(&mut Value)) {
+        let older = self.packed.len().saturating_sub(newest);
+        for packed in self.packed.iter_mut().take(older) {
+            let mut value = packed.value();
+            change(&mut value);
+            *packed = Packed { ticks: packed.ticks, ..Packed::of(0, value) };
+        }
+    }
+
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Value> + ExactSizeIterator {
         self.packed.iter().map(|packed| packed.value())
     }

@@ -20,6 +20,7 @@ mod paths;
 mod sequels;
 mod servers;
 mod steered;
+mod tangled;
 
 /// A party that can be at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,7 +213,8 @@ fn own(seed: u64, faults: Vec<Fault>, until_s: f64) -> Case {
 /// Every kind of world.
 pub fn all() -> impl Iterator<Item = &'static Kind> {
     let first = KINDS.iter().chain(own::KINDS).chain(servers::KINDS).chain(paths::KINDS).chain(mixed::KINDS);
-    first.chain(odd::KINDS).chain(leaps::KINDS).chain(clocks::KINDS).chain(sequels::KINDS).chain(steered::KINDS)
+    let first = first.chain(odd::KINDS).chain(leaps::KINDS).chain(clocks::KINDS).chain(sequels::KINDS);
+    first.chain(steered::KINDS).chain(tangled::KINDS)
 }
 
 const KINDS: &[Kind] = kinds! {

@@ -90,6 +90,11 @@ impl Route {
         self.unseen += 2;
     }
 
+    /// Replies since the delay left its usual value, if that is certain to be a change of the route.
+    pub fn changed_for(&self) -> Option<u16> {
+        self.counted.then_some(self.away)
+    }
+
     /// Makes the present route the usual one.
     pub fn settle(&mut self) {
         self.away = 0;
