@@ -1,15 +1,17 @@
 //! Writes events of the analysis to the store. The analysis never waits: events wait in a bounded queue while the store
-//! cannot be written, and those that do not fit are logged and counted.
+//! cannot be written, and those that do not fit are counted as dropped by the output `events`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use slog::{Logger, error, info, warn};
-use tokio::sync::mpsc::{self, Receiver, error::TrySendError};
+use slog::{Logger, error, info};
+use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
 
+use crate::actors::health::SinkGauge;
 use crate::actors::stats::EventSink;
 use crate::store::{Event as Kept, KnownAs, StoreError, StoreHandle};
+use ntp_monitor_core::health::report::SinkHealth;
 use ntp_monitor_core::stats::events::Event;
 
 /// The analysis limits the events of each server. When a network comes back, there can be one per server.
@@ -17,22 +19,33 @@ const QUEUE: usize = 4096;
 /// Time between two attempts to save an event.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A sink that writes events to `store`, as long as it or a clone of it exists.
-pub(super) fn keeper(store: StoreHandle, log: &Logger) -> EventSink {
+/// A sink that writes events to `store`, as long as it or a clone of it exists, and what health reports of it.
+pub(super) fn keeper(store: StoreHandle, log: &Logger) -> (EventSink, SinkGauge) {
     let (queue, waiting) = mpsc::channel::<Event>(QUEUE);
     actix_rt::spawn(save_all(waiting, log.clone(), move |event: &Event| {
         let replaces = event.replaces.map(|(kind, start)| KnownAs { kind: kind.label().to_owned(), start_ns: start.0 });
         let (store, kept) = (store.clone(), to_kept(event));
         async move { store.record_event(kept, replaces).await.map(drop) }
     }));
-    let (refused, lost) = (log.clone(), AtomicU64::new(0));
-    Arc::new(move |event| {
-        if let Err(TrySendError::Full(event)) = queue.try_send(event) {
-            let lost = lost.fetch_add(1, Ordering::Relaxed) + 1;
-            warn!(refused, "event queue is full, one event was not saved"; "event" => event.sentence,
-                "lost_since_start" => lost);
+    bounded(queue)
+}
+
+/// A sink that never waits for space in `queue`, and its gauge. The gauge does not keep the queue open.
+fn bounded(queue: Sender<Event>) -> (EventSink, SinkGauge) {
+    let (dropped, weak) = (Arc::new(AtomicU64::new(0)), queue.downgrade());
+    let counter = Arc::clone(&dropped);
+    let sink = move |event| {
+        if let Err(TrySendError::Full(_)) = queue.try_send(event) {
+            counter.fetch_add(1, Ordering::Relaxed);
         }
-    })
+    };
+    let gauge = move |_| SinkHealth {
+        queue_depth: weak.upgrade().map_or(0, |queue| QUEUE - queue.capacity()),
+        queue_capacity: Some(QUEUE),
+        dropped: dropped.load(Ordering::Relaxed),
+        ..SinkHealth::default()
+    };
+    (Arc::new(sink), Arc::new(gauge))
 }
 
 /// Saves events in their order and retries each until it is saved, or until the analysis has ended.
@@ -113,6 +126,17 @@ mod tests {
         };
         save_all(waiting, crate::log::discard(), save).await;
         assert_eq!(saved.into_inner(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn events_beyond_the_queue_are_counted_in_health() {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let (sink, gauge) = bounded(queue);
+        (0..QUEUE as i64 + 3).for_each(|n| sink(event(n)));
+        let health = gauge(crate::clock::now());
+        assert_eq!((health.dropped, health.queue_depth), (3, QUEUE));
+        drop((sink, waiting));
+        assert_eq!(gauge(crate::clock::now()).queue_depth, 0);
     }
 
     #[tokio::test(start_paused = true)]

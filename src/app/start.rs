@@ -1,7 +1,7 @@
 //! The steps in which the service starts: bind first, serve last.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, Addr};
 use slog::{Logger, info, warn};
@@ -184,7 +184,8 @@ impl Start {
             clock: Arc::clone(&self.around.clock),
             log: log.clone(),
         }));
-        let events = events::keeper(self.outputs.store(), log);
+        let (events, kept_events) = events::keeper(self.outputs.store(), log);
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner).insert("events".to_owned(), kept_events);
         let recalled = recall::last_hour(self.outputs.store(), self.started, log).await;
         let names = self.boards.config().active_servers().iter().map(|server| server.ident.name.to_string()).collect();
         let judgement = Box::pin(restore::judgement(self.outputs.store(), self.started, names, log.clone()));

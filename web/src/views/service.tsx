@@ -49,11 +49,12 @@ function Reasons({ health }: { health: Health }) {
   );
 }
 
-const RECEIVERS = ["health", "stats", "targets"];
+const RECEIVERS = ["events", "health", "stats", "targets"];
 
 function Outputs({ sinks }: { sinks: Record<string, SinkHealth> }) {
-  // Parts of the service that receive samples are shown only when they missed some.
-  const entries = Object.entries(sinks).filter(([name, sink]) => !RECEIVERS.includes(name) || sink.dropped > 0);
+  // Parts of the service that receive samples or events are shown only when they are late or missed some.
+  const entries = Object.entries(sinks)
+    .filter(([name, sink]) => !RECEIVERS.includes(name) || sink.dropped + sink.queue_depth > 0);
   if (entries.length === 0) return <Empty>No output is open yet.</Empty>;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Table of outputs">

@@ -107,7 +107,7 @@ fn sink_reasons(name: &str, sink: &SinkHealth, reasons: &mut Vec<Reason>) {
         push(reasons, Status::Degraded, "sink", name, incident.clone());
     }
     if sink.dropped > 0 {
-        push(reasons, Status::Degraded, "sink", name, format!("{} samples were lost for it since start", sink.dropped));
+        push(reasons, Status::Degraded, "sink", name, format!("{} entries were lost for it since start", sink.dropped));
     }
 }
 
