@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::grid::PHI;
+use super::movement::smaller;
 use crate::ntp::{Leap, RefId};
 use crate::sample::Sample;
 
@@ -12,6 +13,8 @@ const KEPT: usize = 9;
 const LAPSES_AFTER: f64 = 4.0;
 /// The longest poll interval, in seconds (RFC 5905: MAXPOLL). A vantage may state any.
 const LONGEST_POLL_S: f64 = 131_072.0;
+/// The newest readings among which a clock that is set often shows more than one jump.
+const JUMPS_WITHIN: usize = 6;
 /// Errors of reading a clock that its stated precision does not include, in seconds.
 const GRAIN_S: f64 = 1e-6;
 
@@ -29,6 +32,8 @@ pub(super) struct Reading {
     pub refid: RefId,
     pub leap: Leap,
     pub poll_s: f64,
+    /// By how much the clock of the vantage had been set until then, in seconds.
+    pub stepped_s: f64,
 }
 
 impl Reading {
@@ -51,6 +56,7 @@ impl Reading {
             refid: reply.refid,
             leap: reply.leap,
             poll_s: sample.poll_s,
+            stepped_s: 0.0,
         })
     }
 }
@@ -67,8 +73,8 @@ pub(super) struct Cell {
 
 impl Cell {
     /// Adds a reading; one that is not newer than the last is refused. `moved_s` is by how much the clock of the vantage
-    /// was set and slewed so far.
-    pub fn add(&mut self, reading: Reading, moved_s: f64) -> bool {
+    /// was set and slewed so far, `stepped_s` by how much it was set.
+    pub fn add(&mut self, reading: Reading, moved_s: f64, stepped_s: f64) -> bool {
         if self.readings.back().is_some_and(|last| last.at_ns >= reading.at_ns) {
             return false;
         }
@@ -76,9 +82,17 @@ impl Cell {
             self.readings.pop_front();
         }
         self.moved_s = moved_s;
-        self.readings.push_back(reading);
+        self.readings.push_back(Reading { stepped_s, ..reading });
         self.spacing_s = spacing_s(&self.readings);
         true
+    }
+
+    /// Notes that the clock of the vantage was set by so much before the last reading.
+    pub fn set_by(&mut self, stepped_s: f64) {
+        self.moved_s += stepped_s;
+        if let Some(last) = self.readings.back_mut() {
+            last.stepped_s += stepped_s;
+        }
     }
 
     /// Whether the time between two readings was measured.
@@ -95,9 +109,9 @@ impl Cell {
         moved_s - self.moved_s
     }
 
-    /// The last offset, as it would be read now.
-    pub fn offset_s(&self, moved_s: f64) -> Option<f64> {
-        self.last().map(|last| last.offset_s - self.moved_since_s(moved_s))
+    /// By how much the clock of the vantage was set since the last reading, in seconds, if it was by `stepped_s` in all.
+    pub fn stepped_since_s(&self, stepped_s: f64) -> f64 {
+        stepped_s - self.last().map_or(stepped_s, |last| last.stepped_s)
     }
 
     /// The usual time between two readings in seconds: their median, or the poll interval before there are two.
@@ -116,16 +130,36 @@ impl Cell {
         Some((jumped(before, last)?, last.at_ns))
     }
 
+    /// Whether the difference of both clocks provably jumped in more than one of the intervals between the last readings.
+    pub fn is_jumpy(&self) -> bool {
+        let newest = self.readings.iter().rev().take(JUMPS_WITHIN);
+        let pairs = newest.clone().zip(newest.skip(1));
+        pairs.filter(|(last, before)| jumped(before, last).is_some()).count() > 1
+    }
+
     /// The rate at which the difference of both clocks provably changes, in seconds per second: `None` unless it changed
     /// in the same direction in each of the last two intervals.
     pub fn drift(&self) -> Option<f64> {
         let mut newest = self.readings.iter().rev();
         let (last, before, first) = (newest.next()?, newest.next()?, newest.next()?);
-        let is_one_way = (last.offset_s - before.offset_s) * (before.offset_s - first.offset_s) > 0.0;
+        let is_one_way = changed_s(before, last) * changed_s(first, before) > 0.0;
         let rate =
             |from: &Reading, to: &Reading| Some(jumped(from, to)? / ((to.at_ns - from.at_ns) as f64 / 1e9).max(1e-3));
         let (earlier, later) = (rate(first, before)?, rate(before, last)?);
         is_one_way.then_some(earlier.max(later))
+    }
+
+    /// The rate at which the offset changes beyond what the delays explain, in seconds per second: the slower one of the
+    /// last two intervals, and zero if they differ in direction. So neither a step nor a queue looks like a rate.
+    pub fn rate(&self) -> Option<f64> {
+        let mut newest = self.readings.iter().rev();
+        let (last, before, first) = (newest.next()?, newest.next()?, newest.next()?);
+        let rate = |from: &Reading, to: &Reading| {
+            let (by_s, explained_s) = (changed_s(from, to), (to.delay_s - from.delay_s).abs() / 2.0);
+            by_s.signum() * (by_s.abs() - explained_s).max(0.0) / ((to.at_ns - from.at_ns) as f64 / 1e9).max(1e-3)
+        };
+        let (earlier, later) = (rate(first, before), rate(before, last));
+        Some(smaller(earlier, later))
     }
 
     /// How old the last reading is, in seconds.
@@ -157,9 +191,14 @@ fn spacing_s(readings: &VecDeque<Reading>) -> f64 {
     spans.get(count / 2).copied().unwrap_or_else(planned).max(0.05)
 }
 
+/// By how much the offset changed between two readings, without the steps of the vantage's clock that its raw clock shows.
+fn changed_s(before: &Reading, last: &Reading) -> f64 {
+    last.offset_s + last.stepped_s - before.offset_s - before.stepped_s
+}
+
 /// By how much the offset changed between two readings, when their bounds do not allow for it.
 fn jumped(before: &Reading, last: &Reading) -> Option<f64> {
-    let by_s = (last.offset_s - before.offset_s).abs();
+    let by_s = changed_s(before, last).abs();
     let within_s = (last.delay_s + before.delay_s) / 2.0 + PHI * (last.at_ns - before.at_ns) as f64 / 1e9;
     (by_s > within_s).then_some(by_s)
 }

@@ -40,6 +40,9 @@ pub(super) struct Grid {
     pub claims_s: Vec<Option<f64>>,
     /// The group of each server. Servers of one group are not independent of each other.
     pub groups: Vec<usize>,
+    /// Whether the clock of each vantage, and of each server, jumps between most of its readings.
+    pub jumpy_vantages: Vec<bool>,
+    pub jumpy_servers: Vec<bool>,
     /// How many rounds pass between two readings of a cell of each vantage, at least one.
     pub rounds: Vec<usize>,
 }
@@ -62,6 +65,8 @@ impl Grid {
             fresh: vec![false; cells],
             claims_s: vec![None; servers],
             groups: (0..servers).collect(),
+            jumpy_vantages: vec![false; vantages],
+            jumpy_servers: vec![false; servers],
             rounds: vec![1; vantages],
         }
     }

@@ -100,6 +100,8 @@ struct Vantage {
     clock: raw::RawClock,
     /// By how much its clock was set and slewed so far, in seconds.
     moved_s: f64,
+    /// The server that was read when a step of its clock was first seen, until the next sample confirms the step.
+    doubted: Option<usize>,
     /// How many servers it was the first to see.
     brought: usize,
 }
@@ -184,11 +186,18 @@ impl Fleet {
         self.first_ns = Some(self.first_ns.map_or(at_ns, |first_ns| first_ns.min(at_ns)));
         let vantage = &mut self.vantages[vantage];
         let Vantage { cells, clock, .. } = vantage;
+        let stepped_s = clock.stepped_s;
         if let Some(moved_s) = clock.moved_s(sample.at, at_ns, || leap_s(cells)) {
             vantage.moved_s += moved_s;
         }
+        // A reading that was taken with the first stamp after a step shows the step already.
+        let confirmed_s = vantage.clock.stepped_s - stepped_s;
+        if let Some(cell) = vantage.doubted.take().and_then(|server| vantage.cells.get_mut(&server)) {
+            cell.set_by(confirmed_s);
+        }
+        vantage.doubted = vantage.clock.is_doubted().then_some(server);
         if let Some(reading) = Reading::of(sample, at_ns) {
-            vantage.cells.entry(server).or_default().add(reading, vantage.moved_s);
+            vantage.cells.entry(server).or_default().add(reading, vantage.moved_s, vantage.clock.stepped_s);
         }
     }
 
@@ -281,7 +290,7 @@ impl Fleet {
         self.by_name.insert(Arc::clone(&name), index);
         self.names.push(name);
         let (weight, clock) = (Weight::default(), raw::RawClock::default());
-        self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock, moved_s: 0.0, brought: 0 });
+        self.vantages.push(Vantage { weight, cells: BTreeMap::new(), clock, moved_s: 0.0, doubted: None, brought: 0 });
         index
     }
 

@@ -18,6 +18,9 @@ const SPANS: usize = 64;
 const SPAN_S: f64 = 64.0;
 /// Spans from which the rate is known.
 const KNOWN: usize = 4;
+/// The weight of a new stamp in the share of stamps that are read wrong, and the share from which no step is believed.
+const MISREAD_LEARNS: f64 = 0.1;
+const MISREAD_OFTEN: f64 = 0.25;
 /// A deviation from the usual rate below this is not applied: in seconds, and in seconds per second.
 const SLEW_JITTER_S: f64 = 5e-5;
 const SLEW_RATE: f64 = 2e-6;
@@ -34,9 +37,22 @@ pub(super) struct RawClock {
     rate: Option<f64>,
     /// By how much they vary.
     spread: f64,
+    /// By how much the clock was set so far, without slews, in seconds.
+    pub stepped_s: f64,
+    doubted: Option<Doubted>,
+    /// The share of stamps that showed a step which the next one did not confirm, over the newest ones.
+    misread: f64,
     pending: RawStep,
     /// For how long the pending slew was collected, in seconds.
     slewed_for_s: f64,
+}
+
+/// A stamp that shows a step.
+#[derive(Debug, Clone, Copy)]
+struct Doubted {
+    at: Stamp,
+    at_ns: i64,
+    moved_s: f64,
 }
 
 /// What the clocks of one vantage show since the last round.
@@ -94,29 +110,72 @@ impl RawClock {
             self.begin(at, at_ns);
             return None;
         }
-        self.last = Some((at, at_ns));
+        let confirmed_s = self.confirmed_s(at);
+        let (last, _) = self.last?;
         let (moved_s, elapsed_s) = between(last, at, self.rate.unwrap_or(0.0));
         let may_be_leap = (moved_s.abs() - 1.0).abs() < LEAP_WITHIN_S;
         let leap_s = if may_be_leap { leap_s() } else { 0.0 };
         let is_leap = leap_s != 0.0 && (moved_s - leap_s).abs() < LEAP_WITHIN_S;
-        let moved_s = if is_leap { moved_s - leap_s } else { moved_s };
-        if is_leap || moved_s.abs() > RAW_JITTER_S + RAW_SLEW * elapsed_s {
-            self.pending.step_s += moved_s;
-            self.span = Some(at);
-            return Some(moved_s);
+        if is_leap {
+            self.last = Some((at, at_ns));
+            return self.step(at, moved_s - leap_s);
         }
+        if moved_s.abs() > RAW_JITTER_S + RAW_SLEW * elapsed_s {
+            self.doubted = Some(Doubted { at, at_ns, moved_s });
+            return confirmed_s;
+        }
+        self.last = Some((at, at_ns));
         let is_known = self.rate.is_some();
         self.learn(at);
-        is_known.then(|| {
+        if is_known {
             self.pending.slew_s += moved_s;
             self.pending.unsure_s += self.spread * elapsed_s;
             self.slewed_for_s += elapsed_s;
-            moved_s
-        })
+        }
+        match confirmed_s {
+            Some(confirmed_s) => Some(confirmed_s + if is_known { moved_s } else { 0.0 }),
+            None => is_known.then_some(moved_s),
+        }
+    }
+
+    fn step(&mut self, at: Stamp, moved_s: f64) -> Option<f64> {
+        self.pending.step_s += moved_s;
+        self.stepped_s += moved_s;
+        self.span = Some(at);
+        Some(moved_s)
+    }
+
+    /// The step that the stamp before showed, if this stamp shows it too: a clock that was read wrong once was not set.
+    fn confirmed_s(&mut self, at: Stamp) -> Option<f64> {
+        let Some(doubted) = self.doubted.take() else {
+            self.misread *= 1.0 - MISREAD_LEARNS;
+            return None;
+        };
+        let (moved_s, elapsed_s) = between(doubted.at, at, self.rate.unwrap_or(0.0));
+        if moved_s.abs() > RAW_JITTER_S + RAW_SLEW * elapsed_s {
+            self.misread += MISREAD_LEARNS * (1.0 - self.misread);
+            return None;
+        }
+        if self.misread > MISREAD_OFTEN {
+            self.begin(at, doubted.at_ns);
+            return None;
+        }
+        self.last = Some((doubted.at, doubted.at_ns));
+        self.step(doubted.at, doubted.moved_s)
+    }
+
+    /// Whether the last stamp shows a step that the next one must confirm.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    /// Whether there is a raw clock.
+    pub fn is_known(&self) -> bool {
+        self.last.is_some()
     }
 
     fn begin(&mut self, at: Stamp, at_ns: i64) {
-        self.last = Some((at, at_ns));
+        (self.last, self.doubted) = (Some((at, at_ns)), None);
         self.span = Some(at);
     }
 
@@ -166,7 +225,14 @@ mod tests {
     #[test]
     fn set_clock_is_a_step_and_slewing_is_none() {
         assert_eq!(moves(&[(0, 9 * S, 0), (64 * S, 9 * S + 2_000_000, 0)]), [None, None]);
-        assert_eq!(moves(&[(0, 9 * S, 0), (64 * S, 9 * S + 50_000_000, 0)]), [None, Some(0.05)]);
+        let set = 9 * S + 50_000_000;
+        assert_eq!(moves(&[(0, 9 * S, 0), (64 * S, set, 0), (65 * S, set, 0)]), [None, None, Some(0.05)]);
+    }
+
+    #[test]
+    fn clock_that_is_read_wrong_once_is_not_set() {
+        let wrong = 9 * S + 5_000_000;
+        assert_eq!(moves(&[(0, 9 * S, 0), (9 * S, wrong, 0), (10 * S, 9 * S, 0), (11 * S, 9 * S, 0)]), [None; 4]);
     }
 
     #[test]
@@ -203,7 +269,9 @@ mod tests {
         let set = |leap_s| {
             let mut clock = RawClock::default();
             clock.moved_s(Stamp::new(0, 0, 9 * S), 0, || leap_s);
-            clock.moved_s(Stamp::new(64 * S, 64 * S, 8 * S + 100_000), 64 * S, || leap_s).unwrap()
+            let after = |at_s: i64| Stamp::new(at_s * S, at_s * S, 8 * S + 100_000);
+            let moved_s = clock.moved_s(after(64), 64 * S, || leap_s);
+            moved_s.or_else(|| clock.moved_s(after(65), 65 * S, || leap_s)).unwrap()
         };
         assert!((set(-1.0) - 1e-4).abs() < 1e-9 && (set(0.0) + 0.9999).abs() < 1e-9);
         assert!(set(1.0) < -0.9, "another direction");

@@ -45,16 +45,23 @@ pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_
         let spacing_s = spacing_s(vantage).unwrap_or(round_s);
         grid.rounds[at] = ((spacing_s / round_s).ceil() as usize).clamp(1, SLOWEST);
         for (&server, cell) in vantage.cells.iter().filter(|(_, cell)| cell.is_current(now_ns, round_s)) {
-            let (Some(offset_s), Some(last)) = (cell.offset_s(vantage.moved_s), cell.last()) else { continue };
+            let Some(last) = cell.last() else { continue };
             let age_s = cell.age_s(now_ns);
-            let set_s = cell.moved_since_s(vantage.moved_s).abs();
-            let half_s = cell.half_s(now_ns, rate) + 0.05 * set_s + set_s.min(5e-5);
+            let set_s = cell.stepped_since_s(vantage.clock.stepped_s);
+            // A slew moves the clock, or it corrects an oscillator whose rate changed: then the clock rests.
+            let slew_s = cell.moved_since_s(vantage.moved_s) - set_s;
+            let offset_s = last.offset_s - set_s - slew_s / 2.0;
+            let half_s = cell.half_s(now_ns, rate)
+                + 0.05 * set_s.abs()
+                + (set_s.abs() + slew_s.abs()).min(5e-5)
+                + slew_s.abs() / 2.0;
             let is_fresh = age_s <= 1.1 * cell.spacing_s().max(round_s);
             grid.set(at, server, Some(View { offset_s, half_s, is_fresh }));
             claims[server].push(last.claim_s + last.precision_s + PHI * age_s);
         }
     }
     widen_stale(&mut grid, vantages, now_ns);
+    find_jumpy(&mut grid, vantages);
     grid.claims_s = claims.into_iter().map(claim_s).collect();
     let cells = voting().flat_map(|(_, vantage)| vantage.cells.iter().map(|(server, cell)| (*server, cell)));
     let current = cells.filter(|(_, cell)| cell.is_current(now_ns, round_s));
@@ -62,6 +69,25 @@ pub(super) fn grid(vantages: &[Vantage], servers: &[Server], now_ns: i64, round_
     let readers: Vec<_> = (0..servers.len()).map(|server| grid.readers(server)).collect();
     grid.groups = groups::of(&servers.iter().map(|server| &server.witness).collect::<Vec<_>>(), &upstreams, &readers);
     grid
+}
+
+/// Finds the clocks that jump between most of their readings: they are set often, or their reports are false. A vantage
+/// with a raw clock shows when it is set.
+fn find_jumpy(grid: &mut Grid, vantages: &[Vantage]) {
+    let (mut of_vantage, mut of_server) = (vec![(0, 0); grid.vantages], vec![(0, 0); grid.servers]);
+    for (at, vantage) in vantages.iter().enumerate() {
+        for (server, _) in grid.seen_by(at) {
+            let is_jumpy = vantage.cells.get(&server).is_some_and(Cell::is_jumpy);
+            for (all, jumpy) in [&mut of_vantage[at], &mut of_server[server]] {
+                *all += 1;
+                *jumpy += usize::from(is_jumpy);
+            }
+        }
+    }
+    let are_most = |(all, jumpy): (usize, usize)| jumpy > 1 && 2 * jumpy > all;
+    let has_raw = |at: usize| vantages[at].clock.is_known();
+    grid.jumpy_vantages = of_vantage.into_iter().enumerate().map(|(at, it)| are_most(it) && !has_raw(at)).collect();
+    grid.jumpy_servers = of_server.into_iter().map(are_most).collect();
 }
 
 /// The claim of a server: the second largest of three or more reports, so that one false report cannot enlarge it.

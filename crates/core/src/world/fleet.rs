@@ -1,11 +1,13 @@
 //! A simulation of many vantages that poll common servers, with clocks, paths, faults and false reports at known times.
 
+mod course;
 mod state;
 
 use std::sync::Arc;
 
 use super::Dice;
 use crate::sample::Sample;
+pub use course::Course;
 use state::State;
 
 /// The description of a simulated fleet. Times are seconds since its start, sizes seconds.
@@ -35,6 +37,10 @@ pub struct FleetWorld {
     pub has_raw: bool,
     /// The faults.
     pub faults: Vec<FleetFault>,
+    /// The course of the clock of each vantage beyond its wander and its faults; vantages without one have none.
+    pub courses: Vec<Course>,
+    /// The course of the clock of each server beyond its error and its faults; servers without one have none.
+    pub server_courses: Vec<Course>,
 }
 
 /// A server of a simulated fleet.
@@ -109,6 +115,10 @@ pub enum What {
     Follow(usize, usize, f64),
     /// A vantage is suspended until the fault ends: its monotonic and raw clocks stand still, its wall clock continues.
     Suspended(usize),
+    /// A vantage has no raw clock.
+    NoRaw(usize),
+    /// The raw clock of a vantage is read wrong by up to this much, either way, in this share of its samples.
+    RawMisread(usize, f64, f64),
 }
 
 /// A sample, and when it was taken.
@@ -150,6 +160,8 @@ impl FleetWorld {
             loss: 0.01,
             has_raw: true,
             faults: Vec::new(),
+            courses: Vec::new(),
+            server_courses: Vec::new(),
         }
     }
 

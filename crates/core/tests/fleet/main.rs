@@ -5,14 +5,18 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
+mod clocks;
 mod far;
 mod follow;
 mod hard;
+mod heat;
+mod honest;
 mod kinds;
 mod paces;
 mod score;
 mod sides;
 mod truth;
+mod wild;
 
 use score::Total;
 
@@ -36,6 +40,7 @@ fn worlds_are_judged_right(part: usize) {
         .chain(follow::KINDS)
         .chain(sides::KINDS)
         .chain(far::KINDS)
+        .chain(heat::KINDS)
         .enumerate()
         .filter(|(at, (name, _))| at % 2 == part && name.contains(&only));
     for (at, (name, make)) in kinds {
@@ -65,4 +70,31 @@ fn worlds_of_one_half_of_all_kinds_are_judged_right() {
 #[test]
 fn worlds_of_the_other_half_are_judged_right() {
     worlds_are_judged_right(1);
+}
+
+/// The share of drawn worlds in which an honest party may be named: some of them do not show who moved.
+const MOST_ACCUSING: f64 = 0.05;
+
+/// Ten worlds for each seed, each with up to three things that happen. `NTP_MONITOR_FLEET_EVENT` picks these by name.
+#[test]
+fn drawn_worlds_accuse_no_honest_party() {
+    let (seeds, only) = (seeds(), std::env::var("NTP_MONITOR_FLEET_EVENT").unwrap_or_default());
+    let alone = std::env::var("NTP_MONITOR_FLEET_SEED").ok().and_then(|text| text.parse::<u64>().ok());
+    let shows = std::env::var_os("NTP_MONITOR_FLEET_SHOW").is_some();
+    let (mut worlds, mut faulty, mut clear, mut missed) = (0u32, 0usize, 0, 0);
+    for seed in (0..10 * seeds).filter(|seed| alone.is_none_or(|alone| alone == *seed)) {
+        let wild = wild::Wild::drawn(seed, &only);
+        let wrongs = honest::judge(&wild, shows);
+        worlds += 1;
+        faulty += usize::from(!wrongs.accused.is_empty());
+        clear += wrongs.clear;
+        missed += wrongs.missed.len();
+        if !wrongs.accused.is_empty() || !wrongs.missed.is_empty() {
+            println!("[{seed}] {:?} {:?}", wild.events, wrongs.missed);
+        }
+        wrongs.accused.iter().for_each(|it| println!("    [{seed}] {it}"));
+    }
+    println!("{worlds} worlds, {faulty} with an honest party accused; {missed} of {clear} clear faults missed");
+    assert_eq!(missed, 0);
+    assert!(faulty as f64 <= (MOST_ACCUSING * f64::from(worlds)).max(2.0), "{faulty} of {worlds}");
 }

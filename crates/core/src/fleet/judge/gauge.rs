@@ -1,6 +1,8 @@
 //! Only differences between clocks can be seen: "one server moved" and "everything else moved the other way" fit the
 //! same readings. The cheaper explanation is taken if the difference is large enough.
 
+use std::collections::BTreeSet;
+
 use super::super::grid::Grid;
 use super::super::movement::{MoveKind, Movement, Testimony, drifted_s};
 use super::super::party::Party;
@@ -9,6 +11,8 @@ use super::super::party::Party;
 const MARGIN: f64 = 1.0;
 /// The same when more than half of the servers, or of the vantages, would be accused.
 const MARGIN_OF_MOST: f64 = 2.0;
+/// With fewer independent servers, each of them is half of all.
+const LEAST_SERVERS: usize = 3;
 /// A drift is found within so many rounds.
 const FOUND_WITHIN: f64 = 4.0;
 /// Movements that differ by less than this part are the same one.
@@ -22,17 +26,20 @@ pub(super) struct Gauge {
     /// The vantages, with the cost of a movement of each in the opposite explanation.
     vantages: Vec<(usize, f64)>,
     cost: f64,
+    /// Whether at least half of the independent servers moved. Then the vantages alone decide which half rests.
+    is_half: bool,
 }
 
 impl Gauge {
     /// One for each part of the fleet that is not connected to the others by readings, if a party of it moved. Parts
     /// cannot be compared, so each is decided by its own majority.
     pub fn of_parts(grid: &Grid, movement: &Movement, round_s: f64) -> Vec<Self> {
-        let all = parts(grid).into_iter().map(|(vantages, servers)| Self::new(servers, vantages, movement, round_s));
+        let all =
+            parts(grid).into_iter().map(|(vantages, servers)| Self::new(grid, servers, vantages, movement, round_s));
         all.filter(|gauge| !gauge.moved.is_empty()).collect()
     }
 
-    fn new(servers: Vec<usize>, heard: Vec<usize>, movement: &Movement, round_s: f64) -> Self {
+    fn new(grid: &Grid, servers: Vec<usize>, heard: Vec<usize>, movement: &Movement, round_s: f64) -> Self {
         let (mut moved, mut since_ns, mut cost) = (Vec::new(), None::<i64>, 0.0);
         for &server in &servers {
             if let Some(it) = movement.servers[server].moved.as_ref().filter(|it| !it.is_returning()) {
@@ -58,7 +65,12 @@ impl Gauge {
         let by_s = moved.iter().map(|(_, by_s)| by_s.abs()).fold(0.0, f64::max);
         let kind = if by_s < FOUND_WITHIN * drifted_s(round_s) { MoveKind::Drift } else { MoveKind::Step };
         let vantages = heard.into_iter().map(|vantage| (vantage, price(vantage, by_s, kind))).collect();
-        Self { moved, since_ns, servers, vantages, cost }
+        let groups =
+            |all: &mut dyn Iterator<Item = usize>| all.map(|it| grid.groups[it]).collect::<BTreeSet<_>>().len();
+        let is_moved = |server: &usize| moved.iter().any(|(party, _)| *party == Party::Server(*server));
+        let all = groups(&mut servers.iter().copied());
+        let is_half = all >= LEAST_SERVERS && 2 * groups(&mut servers.iter().copied().filter(is_moved)) >= all;
+        Self { moved, since_ns, servers, vantages, cost, is_half }
     }
 
     /// Whether the party moved and is of this part.
@@ -81,7 +93,7 @@ impl Gauge {
         // With at most two servers and two vantages, no side has a majority.
         let is_small = self.servers.len() < 3 && self.vantages.len() < 3 && self.cost >= 1.0;
         let mine = self.moved.iter().map(|(party, _)| *party).collect();
-        (cost - self.cost < margin || is_small).then(|| vec![mine, other])
+        (cost - self.cost < margin || is_small || self.is_half).then(|| vec![mine, other])
     }
 
     /// The parties that moved if those that moved by `by_s` stood still instead, and the cost of that.

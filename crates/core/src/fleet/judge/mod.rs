@@ -63,6 +63,7 @@ impl Round<'_> {
 
 pub(super) fn judge(round: &Round, findings: &mut Findings, movement: &mut Movement, labels: &Labels) -> FleetVerdict {
     repairs(round, movement);
+    take_stir(round, movement);
     reliance::end_unconfirmed(round, findings, movement);
     let mut sightings = conflicts(round);
     let unmoved: Vec<Party> = still_wrong(findings, movement).collect();
@@ -163,17 +164,32 @@ fn repairs(round: &Round, movement: &mut Movement) {
 }
 
 fn conflicts(round: &Round) -> Vec<Sighting> {
+    // A clock that is set between most readings explains contradictions as well as false reports do.
+    let is_set = |party: &Party| match party {
+        Party::Vantage(v) => round.grid.jumpy_vantages[*v],
+        _ => false,
+    };
     let sighting = |party: &Party| Sighting {
         party: *party,
-        kind: if matches!(party, Party::Server(_)) { FleetKind::Split } else { FleetKind::FalseReports },
-        gap_s: Some(round.conflict.gap_s),
-        size_s: None,
+        kind: match party {
+            Party::Server(_) => FleetKind::Split,
+            _ if is_set(party) => FleetKind::Step,
+            _ => FleetKind::FalseReports,
+        },
+        gap_s: (!is_set(party)).then_some(round.conflict.gap_s),
+        size_s: is_set(party).then_some((round.conflict.gap_s, round.conflict.gap_s)),
         since_ns: round.now_ns - round.round_ns(),
         is_dated: false,
         needed: contradiction(round.grid, *party),
         relies_on: None,
     };
-    round.conflict.blamed.iter().map(sighting).collect()
+    // One reading contradicts all others because it is of another state of a clock that jumps all the time.
+    let of_clock = |party: &Party| match *party {
+        Party::Cell(v, _) if round.grid.jumpy_vantages[v] => Party::Vantage(v),
+        Party::Cell(_, s) if round.grid.jumpy_servers[s] => Party::Server(s),
+        party => party,
+    };
+    round.conflict.blamed.iter().map(|party| sighting(&of_clock(party))).collect()
 }
 
 /// The kind and onset of a proven error, and whether the onset was measured: it began with a movement that was seen,
@@ -219,17 +235,27 @@ fn proofs(round: &Round, movement: &Movement) -> Vec<Sighting> {
 
 /// Movements below this are not told, in seconds.
 fn stirred_s(round: &Round, movement: &Movement) -> f64 {
-    let drifts_s = movement.servers.iter().chain(&movement.vantages).map(|track| track.drift_s(round.round_s));
-    STIRRED * drifts_s.fold(0.0, f64::max)
+    movement.stirred_s(round.round_s)
+}
+
+/// Makes movements the usual position that are small beside how far the fastest clock moves in a round: cells that are
+/// read at different times differ by as much.
+fn take_stir(round: &Round, movement: &mut Movement) {
+    let stirred_s = stirred_s(round, movement);
+    for track in movement.servers.iter_mut().chain(&mut movement.vantages) {
+        let is_small = track.moved.as_ref().is_some_and(|moved| moved.by_s.abs() < stirred_s);
+        if is_small && STIRRED * track.drift_s(round.round_s) < stirred_s {
+            track.rebase();
+        }
+    }
 }
 
 /// The clocks that moved, if their readings show it too. While another clock drifts, cells that are read at different
 /// times differ, so movements that are small beside that are not told.
 fn movements(round: &Round, movement: &Movement) -> Vec<Sighting> {
-    let stirred_s = stirred_s(round, movement);
     let sighting = |party: Party, track: &Track, contrast: &dyn Fn() -> Option<f64>| {
         let moved = track.moved.as_ref().filter(|moved| !moved.is_returning())?;
-        if moved.by_s.abs() < stirred_s && STIRRED * track.drift_s(round.round_s) < stirred_s {
+        if moved.by_s.abs() <= moved.within_s {
             return None;
         }
         let is_shown = contrast()

@@ -100,7 +100,7 @@ fn polish(shown: &[Shown], cells: &Lists, servers_first: bool) -> Explained {
 }
 
 /// The middle value that is nearest to zero: a movement counts only if more than half of the cells share it.
-fn lazy_median(mut values: Vec<f64>) -> f64 {
+pub(super) fn lazy_median(mut values: Vec<f64>) -> f64 {
     if values.is_empty() {
         return 0.0;
     }

@@ -8,6 +8,7 @@
 mod contrast;
 mod fit;
 mod path;
+mod rates;
 mod track;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,13 +17,23 @@ pub(super) use path::{Changed, Path};
 pub(super) use track::{MoveKind, Moved, Track};
 
 use super::Vantage;
+use super::cell::Cell;
 use super::grid::{Grid, PHI};
 use super::median::median;
 use super::raw::RawStep;
-use fit::{Shown, explain};
+use fit::{Shown, explain, lazy_median};
+use rates::Rates;
 
 /// Rounds for which the steps of a vantage's clock are kept.
 const RAW_KEPT: usize = 8;
+
+/// The part of a slew that is left after a round in which the readings did not show it.
+const SLEW_KEPT: f64 = 0.7;
+
+/// The part of the fastest rate that is remembered after a round.
+const FASTEST_KEPT: f64 = 0.8;
+/// Cells differ by this share of what a clock that is known to drift moves in a round.
+const STIRRED: f64 = 0.5;
 
 /// A step below this is within the jitter of reading clocks, in seconds.
 const SEEN_S: f64 = 1e-3;
@@ -48,8 +59,25 @@ pub(super) struct Movement {
     raw: Vec<VecDeque<RawStep>>,
     /// By how much the clock of each vantage was set and slewed, in seconds.
     raw_s: Vec<f64>,
+    /// The slews of each vantage that its readings did not show yet, in seconds. They fade.
+    slewed_s: Vec<f64>,
+    /// The rate of the clock of each vantage in the last round, in seconds per second.
+    rates: Vec<f64>,
+    /// The rate of the fastest clock of a vantage in the last rounds; it fades.
+    fastest: f64,
     /// The same before the movement that was found.
     raw_before_s: Vec<Option<f64>>,
+}
+
+/// The last reading of a cell, moved to one instant.
+struct Read {
+    server: usize,
+    at_ns: i64,
+    /// The offset less the movements of the clocks.
+    offset_s: f64,
+    delay_s: f64,
+    /// Whether it was not looked at before.
+    is_new: bool,
 }
 
 /// A reading that was not looked at before.
@@ -67,6 +95,7 @@ impl Movement {
         self.vantages.resize_with(grid.vantages, Track::default);
         self.raw.resize_with(grid.vantages, VecDeque::new);
         self.raw_s.resize(grid.vantages, 0.0);
+        self.slewed_s.resize(grid.vantages, 0.0);
         self.raw_before_s.resize(grid.vantages, None);
         self.paths.resize_with(grid.vantages, BTreeMap::new);
         for (vantage, step) in steps.iter().enumerate() {
@@ -74,37 +103,67 @@ impl Movement {
             raw.truncate(RAW_KEPT - 1);
             raw.push_front(*step);
             self.raw_s[vantage] += step.moved_s();
-            self.vantages[vantage].position_s += step.moved_s();
+            // An oscillator does not change its rate by as much as this, so the clock did move.
+            let sure_s = beyond_drift(step.slew_s, round_s);
+            self.vantages[vantage].position_s += step.step_s + sure_s;
+            self.slewed_s[vantage] = SLEW_KEPT * self.slewed_s[vantage] + step.slew_s - sure_s;
         }
-        let mut shown = Vec::new();
-        let mut new: Vec<Option<New>> = Vec::new();
-        let is_due = self.due(vantages, grid);
+        let (is_due, rates) = (self.due(vantages, grid), Rates::of(vantages, grid));
+        self.rates.clone_from(&rates.vantages);
+        self.fastest = rates.vantages.iter().map(|rate| rate.abs()).fold(FASTEST_KEPT * self.fastest, f64::max);
+        let (mut shown, mut new) = (Vec::new(), Vec::new());
         for (at, vantage) in vantages.iter().enumerate() {
-            for (server, _) in grid.seen_by(at).filter(|(server, _)| is_due[*server]) {
-                let Some(cell) = vantage.cells.get(&server) else { continue };
-                let Some(last) = cell.last() else { continue };
-                let path = self.paths[at].entry(server).or_default();
-                // A reading that was taken before still shows that the clocks had not moved then.
-                let is_new = last.at_ns > path.last_ns;
-                path.last_ns = last.at_ns;
-                // Cells are read at different times, so clocks that drift have moved further since.
-                let drift = drift(&self.servers[server]) - drift(&self.vantages[at]);
-                let age_s = (now_ns - last.at_ns) as f64 / 1e9;
-                let shift_s = cell.offset_s(vantage.moved_s).unwrap_or(last.offset_s) + drift * age_s;
-                let offset_s = shift_s - self.servers[server].position_s + self.vantages[at].position_s;
-                match path.beyond_s(offset_s, last.delay_s) {
-                    None if is_new => path.warm_up(offset_s, last.delay_s),
-                    None => {}
-                    Some((beyond_s, by_s)) => {
-                        let clocks_s = self.servers[server].position_s - self.vantages[at].position_s;
-                        path.displaced_s = Some(beyond_s + clocks_s);
-                        shown.push(Shown { vantage: at, server, by_s, noise_s: path.noise_s() });
-                        new.push(is_new.then_some(New { at_ns: last.at_ns, beyond_s, delay_s: last.delay_s }));
-                    }
-                }
+            let servers = grid.seen_by(at).map(|(server, _)| server).filter(|server| is_due[*server]);
+            let mut reads: Vec<Read> = servers
+                .filter_map(|server| {
+                    let cell = vantage.cells.get(&server)?;
+                    let age_s = cell.age_s(now_ns);
+                    let set_s = cell.stepped_since_s(vantage.clock.stepped_s);
+                    let sure_s = beyond_drift(cell.moved_since_s(vantage.moved_s) - set_s, age_s);
+                    let by_rate_s = if sure_s == 0.0 { rates.of_cell(at, server) * age_s } else { 0.0 };
+                    self.read(at, server, cell, by_rate_s - set_s - sure_s)
+                })
+                .collect();
+            self.take_slew(at, &mut reads);
+            for read in reads {
+                let Some(path) = self.paths[at].get_mut(&read.server) else { continue };
+                let Some((beyond_s, by_s)) = path.beyond_s(read.offset_s, read.delay_s) else { continue };
+                path.displaced_s = Some(beyond_s + self.servers[read.server].position_s - self.vantages[at].position_s);
+                shown.push(Shown { vantage: at, server: read.server, by_s, noise_s: path.noise_s() });
+                new.push(read.is_new.then_some(New { at_ns: read.at_ns, beyond_s, delay_s: read.delay_s }));
             }
         }
         self.apply(&shown, &new, now_ns, round_s);
+    }
+
+    /// The last reading of a cell, whose offset has changed by `since_s` since; `None` before its usual values are known. A reading that was
+    /// taken before still shows that the clocks had not moved then.
+    fn read(&mut self, at: usize, server: usize, cell: &Cell, since_s: f64) -> Option<Read> {
+        let last = cell.last()?;
+        let path = self.paths[at].entry(server).or_default();
+        let is_new = last.at_ns > path.last_ns;
+        path.last_ns = last.at_ns;
+        let clocks_s = self.servers[server].position_s - self.vantages[at].position_s;
+        let offset_s = last.offset_s + since_s - clocks_s;
+        let is_warm = path.beyond_s(offset_s, last.delay_s).is_some();
+        if !is_warm && is_new {
+            path.warm_up(offset_s, last.delay_s);
+        }
+        is_warm.then_some(Read { server, at_ns: last.at_ns, offset_s, delay_s: last.delay_s, is_new })
+    }
+
+    /// Moves the clock of a vantage by as much of its slew as its readings show. A slew that they do not show corrects an
+    /// oscillator that became faster or slower.
+    fn take_slew(&mut self, at: usize, reads: &mut [Read]) {
+        let beyond = reads.iter().filter_map(|read| {
+            let path = self.paths[at].get(&read.server)?;
+            Some(path.beyond_s(read.offset_s, read.delay_s)?.1)
+        });
+        let shown_s = -lazy_median(beyond.collect());
+        let taken_s = smaller(shown_s, self.slewed_s[at]);
+        self.slewed_s[at] -= taken_s;
+        self.vantages[at].position_s += taken_s;
+        reads.iter_mut().for_each(|read| read.offset_s += taken_s);
     }
 
     /// Whether the cells of each server are looked at: when more than half of them have a new reading. A place that
@@ -158,9 +217,16 @@ impl Movement {
         }
     }
 
+    /// How far the clocks move in a round, in seconds: cells that are read at different times differ by as much.
+    pub fn stirred_s(&self, round_s: f64) -> f64 {
+        let drifts_s = self.servers.iter().chain(&self.vantages).map(|track| track.drift_s(round_s));
+        (STIRRED * drifts_s.fold(0.0, f64::max)).max(self.fastest * round_s)
+    }
+
     /// The rate of a vantage's clock beyond what the bounds allow for in any case, in seconds per second.
     pub fn rate_of(&self, vantage: usize) -> f64 {
         let rate = self.vantages.get(vantage).map_or(0.0, |track| track.rate().abs());
+        let rate = rate.max(self.rates.get(vantage).map_or(0.0, |rate| rate.abs()));
         (1.5 * rate - 1e-5).max(0.0)
     }
 
@@ -179,6 +245,16 @@ impl Movement {
         let all = self.paths.iter().enumerate();
         all.flat_map(|(vantage, paths)| paths.iter().map(move |(server, path)| (vantage, *server, path)))
     }
+}
+
+/// The part of a slew that is larger than what an oscillator can drift in `for_s` seconds.
+fn beyond_drift(slew_s: f64, for_s: f64) -> f64 {
+    slew_s.signum() * (slew_s.abs() - drifted_s(for_s)).max(0.0)
+}
+
+/// The smaller one of two movements; zero if they differ in direction.
+pub(super) fn smaller(a: f64, b: f64) -> f64 {
+    if a * b <= 0.0 { 0.0 } else { a.signum() * a.abs().min(b.abs()) }
 }
 
 /// By how much the oscillator of a vantage may drift in a round, in seconds.

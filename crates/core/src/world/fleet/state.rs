@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::{FleetFault, FleetWorld, START_UNIX_S, What, ordered};
+use super::{Course, FleetFault, FleetWorld, START_UNIX_S, What, ordered};
 use crate::clock::Stamp;
 use crate::ntp::{Leap, RefId};
 use crate::sample::{Authentication, Measure, Mode, Outcome, Reply, Sample, ServerIdent, Timestamping};
@@ -27,6 +27,10 @@ pub(super) struct State<'a> {
     wander: Vec<(f64, f64)>,
     /// Past measurements by vantage and server, for vantages that replay them.
     measured: BTreeMap<(usize, usize), VecDeque<Measured>>,
+}
+
+fn course_s(courses: &[Course], at: usize, t_s: f64) -> f64 {
+    courses.get(at).map_or(0.0, |course| course.at(t_s))
 }
 
 impl<'a> State<'a> {
@@ -62,7 +66,7 @@ impl<'a> State<'a> {
             *wander_s = keep * *wander_s + (1.0 - keep * keep).sqrt() * self.world.wander_s * self.dice.normal();
             *at_s = t_s;
         }
-        *wander_s + self.set_s(vantage, t_s) + self.raw_s(vantage, t_s)
+        *wander_s + self.set_s(vantage, t_s) + self.raw_s(vantage, t_s) + course_s(&self.world.courses, vantage, t_s)
     }
 
     fn set_s(&self, vantage: usize, t_s: f64) -> f64 {
@@ -106,7 +110,9 @@ impl<'a> State<'a> {
             What::ServerDrift(s, rate) if *s == server => rate * (t_s - fault.from_s),
             _ => 0.0,
         };
-        self.world.servers[server].error_s + self.world.active(t_s).map(of).sum::<f64>()
+        self.world.servers[server].error_s
+            + self.world.active(t_s).map(of).sum::<f64>()
+            + course_s(&self.world.server_courses, server, t_s)
     }
 
     /// One-way delays to the server and back.
@@ -212,8 +218,9 @@ impl<'a> State<'a> {
             reference_age_s: None,
         };
         let root_distance_s = delay_s / 2.0 + 1.5 * dispersion_s;
+        let misread_s = self.misread_s(vantage, t_s);
         Some(Sample {
-            at: self.stamp(t_s, clock_s, vantage),
+            at: self.stamp(t_s, clock_s, vantage, misread_s),
             server: Arc::clone(&self.idents[vantage][server]),
             address: Some(self.addresses[server]),
             outcome: if is_lost { Outcome::Timeout } else { Outcome::Sample },
@@ -232,9 +239,20 @@ impl<'a> State<'a> {
         })
     }
 
-    fn stamp(&self, t_s: f64, clock_s: f64, vantage: usize) -> Stamp {
+    /// By how much the raw clock is read wrong.
+    fn misread_s(&mut self, vantage: usize, t_s: f64) -> f64 {
+        let of = |fault: &FleetFault| match fault.what {
+            What::RawMisread(v, most_s, share) if v == vantage => Some((most_s, share)),
+            _ => None,
+        };
+        let Some((most_s, share)) = self.world.active(t_s).find_map(of) else { return 0.0 };
+        if self.dice.unit() < share { most_s * self.dice.between(-1.0, 1.0) } else { 0.0 }
+    }
+
+    fn stamp(&self, t_s: f64, clock_s: f64, vantage: usize, misread_s: f64) -> Stamp {
         let wall_ns = START_UNIX_S * 1_000_000_000 + ordered(t_s + clock_s);
-        if !self.world.has_raw {
+        let is_raw = |fault: &FleetFault| fault.what != What::NoRaw(vantage);
+        if !self.world.has_raw || !self.world.active(t_s).all(is_raw) {
             return Stamp::new(wall_ns, 0, 0);
         }
         let slept = |fault: &FleetFault| match fault.what {
@@ -245,8 +263,9 @@ impl<'a> State<'a> {
         let booted = |fault: &FleetFault| (fault.what == What::Reboot(vantage)).then_some(fault.from_s - 5.0);
         let boot_s = self.world.active(t_s).find_map(booted).unwrap_or(-86_400.0 * (vantage + 1) as f64);
         let uptime_s = t_s - boot_s - asleep_s;
-        let oscillator_s = OSCILLATOR * self.wander[vantage].0 + self.raw_s(vantage, t_s);
-        let raw = ordered(uptime_s + 7e-6 * t_s + oscillator_s);
+        let course_s = self.world.courses.get(vantage).map_or(0.0, |course| course.oscillator_at(t_s));
+        let oscillator_s = OSCILLATOR * self.wander[vantage].0 + self.raw_s(vantage, t_s) + course_s;
+        let raw = ordered(uptime_s + 7e-6 * t_s + oscillator_s + misread_s);
         Stamp { boot_ns: ordered(asleep_s), ..Stamp::new(wall_ns, ordered(uptime_s), wall_ns - raw) }
     }
 }
