@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::grid::PHI;
-use super::movement::smaller;
+use super::median::smaller;
 use crate::ntp::{Leap, RefId};
 use crate::sample::Sample;
 

@@ -19,7 +19,7 @@ pub(super) use track::{MoveKind, Moved, Track};
 use super::Vantage;
 use super::cell::Cell;
 use super::grid::{Grid, PHI};
-use super::median::median;
+use super::median::{median, smaller};
 use super::raw::RawStep;
 use fit::{Shown, explain, lazy_median};
 use rates::Rates;
@@ -250,11 +250,6 @@ impl Movement {
 /// The part of a slew that is larger than what an oscillator can drift in `for_s` seconds.
 fn beyond_drift(slew_s: f64, for_s: f64) -> f64 {
     slew_s.signum() * (slew_s.abs() - drifted_s(for_s)).max(0.0)
-}
-
-/// The smaller one of two movements; zero if they differ in direction.
-pub(super) fn smaller(a: f64, b: f64) -> f64 {
-    if a * b <= 0.0 { 0.0 } else { a.signum() * a.abs().min(b.abs()) }
 }
 
 /// By how much the oscillator of a vantage may drift in a round, in seconds.
