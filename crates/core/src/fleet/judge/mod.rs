@@ -39,6 +39,9 @@ const SHOWN: f64 = 0.5;
 /// A movement is not told below this share of what the fastest clock drifts in a round.
 const STIRRED: f64 = 0.5;
 
+/// A movement of a server below this share of those of two vantages that read it may be an error in theirs.
+const BESIDE: f64 = 0.6;
+
 /// The results of a round.
 pub(super) struct Round<'a> {
     pub grid: &'a Grid,
@@ -271,14 +274,24 @@ fn movements(round: &Round, movement: &Movement) -> Vec<Sighting> {
             relies_on: None,
         })
     };
-    let servers =
-        movement.servers.iter().enumerate().filter_map(|(at, track)| {
-            sighting(Party::Server(at), track, &|| movement.contrast_of_server(at, round.grid))
-        });
+    let servers = movement.servers.iter().enumerate().filter_map(|(at, track)| {
+        let seen = sighting(Party::Server(at), track, &|| movement.contrast_of_server(at, round.grid))?;
+        let least_s = BESIDE * second_movement_s(round.grid, movement, at);
+        seen.size_s.is_some_and(|(by_s, _)| by_s.abs() >= least_s).then_some(seen)
+    });
     let vantages = movement.vantages.iter().enumerate().filter_map(|(at, track)| {
         sighting(Party::Vantage(at), track, &|| movement.contrast_of_vantage(at, round.grid))
     });
     servers.chain(vantages).collect()
+}
+
+/// The second largest movement among the vantages that read a server, in seconds. One that moves alone is outvoted by the
+/// others, but several that move show of a server that rests what their movements leave unexplained.
+fn second_movement_s(grid: &Grid, movement: &Movement, server: usize) -> f64 {
+    let by_s = |vantage: usize| movement.vantages.get(vantage)?.moved.as_ref().map(|moved| moved.by_s.abs());
+    let mut all: Vec<f64> = grid.seen_of(server).filter_map(|(vantage, _)| by_s(vantage)).collect();
+    all.sort_by(f64::total_cmp);
+    all.iter().rev().nth(1).copied().unwrap_or(0.0)
 }
 
 /// Whether the servers of a side are at least half of the independent ones. If several vantages read servers, only those
