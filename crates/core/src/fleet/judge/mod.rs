@@ -15,7 +15,7 @@ use super::conflict::Conflict;
 use super::findings::{Finding, Findings, Sighting};
 use super::grid::{Grid, Readers};
 use super::median::median;
-use super::movement::{MoveKind, Moved, Movement, Testimony, Track};
+use super::movement::{MoveKind, Moved, Movement, STIRRED, Testimony, Track};
 use super::party::Party;
 use super::sight;
 use super::text::{self, Labels, Told};
@@ -35,9 +35,6 @@ const SHARE: f64 = 0.3;
 
 /// The readings must show at least this share of a movement.
 const SHOWN: f64 = 0.5;
-
-/// A movement is not told below this share of what the fastest clock drifts in a round.
-const STIRRED: f64 = 0.5;
 
 /// A movement of a server below this share of those of two vantages that read it may be an error in theirs.
 const BESIDE: f64 = 0.6;

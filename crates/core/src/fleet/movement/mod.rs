@@ -33,7 +33,7 @@ const SLEW_KEPT: f64 = 0.7;
 /// The part of the fastest rate that is remembered after a round.
 const FASTEST_KEPT: f64 = 0.8;
 /// Cells differ by this share of what a clock that is known to drift moves in a round.
-const STIRRED: f64 = 0.5;
+pub(super) const STIRRED: f64 = 0.5;
 
 /// A step below this is within the jitter of reading clocks, in seconds.
 const SEEN_S: f64 = 1e-3;
