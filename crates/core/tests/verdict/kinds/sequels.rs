@@ -7,15 +7,15 @@ use super::{Case, Fault, Guilt, Kind, NEVER, Party, guilty, healthy, internet, l
 
 const HOUR_S: f64 = 3600.0;
 
-fn step(server: usize, at_s: f64, size_s: f64) -> Fault {
+pub(super) fn step(server: usize, at_s: f64, size_s: f64) -> Fault {
     Fault::ServerStep { server, at_s, size_s }
 }
 
-fn drift(server: usize, at_s: f64, ppm: f64) -> Fault {
+pub(super) fn drift(server: usize, at_s: f64, ppm: f64) -> Fault {
     Fault::ServerDrift { server, at_s, ppm }
 }
 
-fn route(server: usize, from_s: f64, until_s: f64, (out_s, back_s): (f64, f64)) -> Fault {
+pub(super) fn route(server: usize, from_s: f64, until_s: f64, (out_s, back_s): (f64, f64)) -> Fault {
     Fault::Route { server, from_s, until_s, out_s, back_s }
 }
 
