@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::grid::PHI;
-use super::median::smaller;
+use super::trend::Trend;
 use crate::ntp::{Leap, RefId};
 use crate::sample::Sample;
 
@@ -13,8 +13,6 @@ const KEPT: usize = 9;
 const LAPSES_AFTER: f64 = 4.0;
 /// The longest poll interval, in seconds (RFC 5905: MAXPOLL). A vantage may state any.
 const LONGEST_POLL_S: f64 = 131_072.0;
-/// The newest readings among which a clock that is set often shows more than one jump.
-const JUMPS_WITHIN: usize = 6;
 /// Errors of reading a clock that its stated precision does not include, in seconds.
 const GRAIN_S: f64 = 1e-6;
 
@@ -69,6 +67,8 @@ pub(super) struct Cell {
     moved_s: f64,
     /// The usual time between two readings, in seconds.
     spacing_s: f64,
+    /// It is compared in every round, and changes only with a reading.
+    trend: Trend,
 }
 
 impl Cell {
@@ -84,6 +84,7 @@ impl Cell {
         self.moved_s = moved_s;
         self.readings.push_back(Reading { stepped_s, ..reading });
         self.spacing_s = spacing_s(&self.readings);
+        self.trend = Trend::of(&self.readings);
         true
     }
 
@@ -92,6 +93,7 @@ impl Cell {
         self.moved_s += stepped_s;
         if let Some(last) = self.readings.back_mut() {
             last.stepped_s += stepped_s;
+            self.trend = Trend::of(&self.readings);
         }
     }
 
@@ -119,47 +121,9 @@ impl Cell {
         self.spacing_s
     }
 
-    /// By how much the difference of both clocks provably jumped between the last two readings, and when the last one
-    /// was taken. `None` if the cell also jumped at the reading before, which shows nothing about the clocks.
-    pub fn jump(&self) -> Option<(f64, i64)> {
-        let mut newest = self.readings.iter().rev();
-        let (last, before) = (newest.next()?, newest.next()?);
-        if newest.next().is_some_and(|earlier| jumped(earlier, before).is_some()) {
-            return None;
-        }
-        Some((jumped(before, last)?, last.at_ns))
-    }
-
-    /// Whether the difference of both clocks provably jumped in more than one of the intervals between the last readings.
-    pub fn is_jumpy(&self) -> bool {
-        let newest = self.readings.iter().rev().take(JUMPS_WITHIN);
-        let pairs = newest.clone().zip(newest.skip(1));
-        pairs.filter(|(last, before)| jumped(before, last).is_some()).count() > 1
-    }
-
-    /// The rate at which the difference of both clocks provably changes, in seconds per second: `None` unless it changed
-    /// in the same direction in each of the last two intervals.
-    pub fn drift(&self) -> Option<f64> {
-        let mut newest = self.readings.iter().rev();
-        let (last, before, first) = (newest.next()?, newest.next()?, newest.next()?);
-        let is_one_way = changed_s(before, last) * changed_s(first, before) > 0.0;
-        let rate =
-            |from: &Reading, to: &Reading| Some(jumped(from, to)? / ((to.at_ns - from.at_ns) as f64 / 1e9).max(1e-3));
-        let (earlier, later) = (rate(first, before)?, rate(before, last)?);
-        is_one_way.then_some(earlier.max(later))
-    }
-
-    /// The rate at which the offset changes beyond what the delays explain, in seconds per second: the slower one of the
-    /// last two intervals, and zero if they differ in direction. So neither a step nor a queue looks like a rate.
-    pub fn rate(&self) -> Option<f64> {
-        let mut newest = self.readings.iter().rev();
-        let (last, before, first) = (newest.next()?, newest.next()?, newest.next()?);
-        let rate = |from: &Reading, to: &Reading| {
-            let (by_s, explained_s) = (changed_s(from, to), (to.delay_s - from.delay_s).abs() / 2.0);
-            by_s.signum() * (by_s.abs() - explained_s).max(0.0) / ((to.at_ns - from.at_ns) as f64 / 1e9).max(1e-3)
-        };
-        let (earlier, later) = (rate(first, before), rate(before, last));
-        Some(smaller(earlier, later))
+    /// What the last readings show about the clocks.
+    pub fn trend(&self) -> &Trend {
+        &self.trend
     }
 
     /// How old the last reading is, in seconds.
@@ -189,16 +153,4 @@ fn spacing_s(readings: &VecDeque<Reading>) -> f64 {
     spans.sort_by(f64::total_cmp);
     let planned = || readings.back().map_or(64.0, |last| last.poll_s.min(LONGEST_POLL_S));
     spans.get(count / 2).copied().unwrap_or_else(planned).max(0.05)
-}
-
-/// By how much the offset changed between two readings, without the steps of the vantage's clock that its raw clock shows.
-fn changed_s(before: &Reading, last: &Reading) -> f64 {
-    last.offset_s + last.stepped_s - before.offset_s - before.stepped_s
-}
-
-/// By how much the offset changed between two readings, when their bounds do not allow for it.
-fn jumped(before: &Reading, last: &Reading) -> Option<f64> {
-    let by_s = changed_s(before, last).abs();
-    let within_s = (last.delay_s + before.delay_s) / 2.0 + PHI * (last.at_ns - before.at_ns) as f64 / 1e9;
-    (by_s > within_s).then_some(by_s)
 }

@@ -35,6 +35,7 @@ mod round;
 mod sight;
 pub mod skew;
 mod text;
+mod trend;
 pub mod verdict;
 mod votes;
 pub mod witness;

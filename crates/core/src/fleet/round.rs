@@ -77,7 +77,7 @@ fn find_jumpy(grid: &mut Grid, vantages: &[Vantage]) {
     let (mut of_vantage, mut of_server) = (vec![(0, 0); grid.vantages], vec![(0, 0); grid.servers]);
     for (at, vantage) in vantages.iter().enumerate() {
         for (server, _) in grid.seen_by(at) {
-            let is_jumpy = vantage.cells.get(&server).is_some_and(Cell::is_jumpy);
+            let is_jumpy = vantage.cells.get(&server).is_some_and(|cell| cell.trend().is_jumpy);
             for (all, jumpy) in [&mut of_vantage[at], &mut of_server[server]] {
                 *all += 1;
                 *jumpy += usize::from(is_jumpy);
@@ -131,7 +131,7 @@ struct Moves {
 
 impl Moves {
     fn add(&mut self, cell: &Cell) {
-        if let Some(jump) = cell.jump() {
+        if let Some(jump) = cell.trend().jump {
             let [first, second] = self.jumps;
             self.jumps = match () {
                 () if jump.0 > first.0 => [jump, first],
@@ -139,7 +139,7 @@ impl Moves {
                 () => self.jumps,
             };
         }
-        if let Some(rate) = cell.drift() {
+        if let Some(rate) = cell.trend().drift {
             self.drifts[1] = self.drifts[1].max(self.drifts[0].min(rate));
             self.drifts[0] = self.drifts[0].max(rate);
         }

@@ -17,8 +17,8 @@ impl Rates {
         let mut rates = Self { servers: vec![0.0; grid.servers], vantages: vec![0.0; grid.vantages] };
         let mut of_server: Vec<Vec<f64>> = vec![Vec::new(); grid.servers];
         for (at, vantage) in vantages.iter().enumerate() {
-            let cells = grid.seen_by(at).filter_map(|(server, _)| Some((server, vantage.cells.get(&server)?.rate()?)));
-            let cells: Vec<(usize, f64)> = cells.collect();
+            let cell = |server| Some((server, vantage.cells.get(&server)?.trend().rate?));
+            let cells: Vec<(usize, f64)> = grid.seen_by(at).filter_map(|(server, _)| cell(server)).collect();
             let rate = -lazy_median(cells.iter().map(|(_, rate)| *rate).collect());
             rates.vantages[at] = rate;
             cells.iter().for_each(|(server, of_cell)| of_server[*server].push(of_cell + rate));
