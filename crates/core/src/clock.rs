@@ -47,7 +47,7 @@ impl Stamp {
     /// Monotonic time elapsed since `earlier`; zero if `earlier` is later than `self`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(u64::try_from(self.mono_ns - earlier.mono_ns).unwrap_or(0))
+        Duration::from_nanos(u64::try_from(self.mono_ns.saturating_sub(earlier.mono_ns)).unwrap_or(0))
     }
 }
 

@@ -43,7 +43,7 @@ impl Dispersions {
         self.has_changed |= earlier != dispersion;
         let observed = if same_reference == reference && dispersion.0 > earlier.0 {
             Dispersion::Grows
-        } else if self.replies < REPLIES || at_ns - self.since_ns < SPAN_NS {
+        } else if self.replies < REPLIES || at_ns.saturating_sub(self.since_ns) < SPAN_NS {
             return None;
         } else if self.has_changed {
             Dispersion::Changes
