@@ -164,19 +164,7 @@ impl Cli {
                 let plan = args.dir.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
                 settled(plan, || block_on(demo::run(args)))
             }
-            Command::Query(args) if args.misplaced_interval().is_some() => {
-                let interval = args.misplaced_interval().unwrap_or_default();
-                complain(&format!("{interval} is an interval and no server: write --watch={interval}"));
-                ExitCode::from(EXIT_USAGE)
-            }
-            Command::Query(args) => finish(block_on(async {
-                let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
-                match args.watch {
-                    _ if args.sheet => sheet::run(&args, &tools, terminal, out).await,
-                    Some(every) => watch::run(&args, every, &tools, terminal, out).await,
-                    None => query::run(&args, &tools, terminal, out).await,
-                }
-            })),
+            Command::Query(args) => measured(&args),
             Command::Check(args) => {
                 plugin(block_on(async { check::run(&args, &tools(args.measure.engine), &mut std::io::stdout()).await }))
             }
@@ -184,19 +172,7 @@ impl Cli {
                 let tools = tools(crate::config::EngineChoice::Kernel);
                 clock::run(&args, &inputs, &tools, &mut std::io::stdout()).await
             })),
-            Command::Replay(args) => {
-                let (out, err) = (&mut std::io::stdout().lock(), &mut std::io::stderr());
-                match replay::Recipe::new(&args, &inputs) {
-                    Ok(recipe) => {
-                        let plan = recipe.store.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
-                        settled(plan, || finish(replay::run(&args, recipe, Terminal::detect(), out, err)))
-                    }
-                    Err(faults) => {
-                        complain(&faults);
-                        ExitCode::from(EXIT_CONFIG)
-                    }
-                }
-            }
+            Command::Replay(args) => replayed(&args, &inputs),
             Command::Stats(args) => with_store(&inputs, args.span.store.as_ref(), None, |place, _, err| {
                 stats::run(&args, place, Terminal::detect(), &mut std::io::stdout(), err)
             }),
@@ -224,12 +200,7 @@ impl Cli {
             Command::Notify(command) => finish(block_on(async {
                 notify::run(&command, &inputs, &mut std::io::stdout(), &mut std::io::stderr()).await
             })),
-            Command::Completions { shell } => {
-                // The generator panics when it cannot write.
-                let mut script = Vec::new();
-                clap_complete::generate(shell, &mut Self::command(), "ntp-monitor", &mut script);
-                finish(std::io::stdout().write_all(&script).map(|()| 0))
-            }
+            Command::Completions { shell } => completions(shell),
             Command::Fleet(command) => match fleet::run(&command, &mut std::io::stdout()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
@@ -256,6 +227,42 @@ impl Cli {
 fn is_check(line: &[OsString]) -> bool {
     let lenient = Cli::command().ignore_errors(true).try_get_matches_from(line);
     lenient.is_ok_and(|matches| matches.subcommand_name() == Some("check"))
+}
+
+fn measured(args: &query::QueryArgs) -> ExitCode {
+    if let Some(interval) = args.misplaced_interval() {
+        complain(&format!("{interval} is an interval and no server: write --watch={interval}"));
+        return ExitCode::from(EXIT_USAGE);
+    }
+    finish(block_on(async {
+        let (tools, terminal, out) = (tools(args.measure.engine), Terminal::detect(), &mut std::io::stdout());
+        match args.watch {
+            _ if args.sheet => sheet::run(args, &tools, terminal, out).await,
+            Some(every) => watch::run(args, every, &tools, terminal, out).await,
+            None => query::run(args, &tools, terminal, out).await,
+        }
+    }))
+}
+
+fn replayed(args: &replay::ReplayArgs, inputs: &Inputs) -> ExitCode {
+    match replay::Recipe::new(args, inputs) {
+        Ok(recipe) => {
+            let plan = recipe.store.as_deref().map_or(Ok(Plan::none()), Plan::for_work_on);
+            let (out, err) = (&mut std::io::stdout().lock(), &mut std::io::stderr());
+            settled(plan, || finish(replay::run(args, recipe, Terminal::detect(), out, err)))
+        }
+        Err(faults) => {
+            complain(&faults);
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    // The generator panics when it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ntp-monitor", &mut script);
+    finish(std::io::stdout().write_all(&script).map(|()| 0))
 }
 
 fn service(inputs: Inputs) -> ExitCode {

@@ -23,61 +23,18 @@ pub(super) fn fleet(
     rules: &mut Rules<'_>,
     surroundings: &Surroundings<'_>,
 ) -> Option<Fleet> {
-    let key = |key: &str| KeyPath::dotted("fleet").key(key);
-    let (nats, section) = match (nats, fleet) {
-        (Some(nats), Some(fleet)) => (nats, fleet),
-        (None, Some(_)) => {
-            rules.require(false, &KeyPath::dotted("fleet"), || "needs a section [nats] with the url".to_owned());
-            return None;
-        }
-        (Some(_), None) => {
-            let why = || "needs a section [fleet] with the role of this instance".to_owned();
-            rules.require(false, &KeyPath::dotted("nats"), why);
-            return None;
-        }
-        (None, None) => return None,
-    };
+    let (nats, section) = both(nats, fleet, rules)?;
     let nats = connection(nats, rules, surroundings);
-    let name = section.name.clone().unwrap_or_else(|| monitor.vantage.clone());
-    let path = if section.name.is_some() { key("name") } else { KeyPath::dotted("monitor.vantage") };
-    rules.require(is_vantage_name(&name), &path, || {
-        format!(
-            "{name:?} cannot name a vantage of a fleet: use 1 to {LONGEST_NAME} lower-case letters, digits, \"_\" and \
-             \"-\", or set fleet.name"
-        )
-    });
+    let name = vantage(&section, monitor, rules);
     for (nth, group) in section.groups.iter().enumerate() {
-        rules.plain(group, &key("groups").index(nth));
+        rules.plain(group, &fleet_key("groups").index(nth));
     }
     let allow = section.allow.iter().enumerate().filter_map(|(nth, text)| {
         let allowed = allowed(text);
-        allowed.map_err(|why| rules.require(false, &key("allow").index(nth), || why)).ok()
+        allowed.map_err(|why| rules.require(false, &fleet_key("allow").index(nth), || why)).ok()
     });
     let allow = allow.collect();
-    let floor = Server::FLOOR;
-    for (span, name) in [(section.budget.0, "budget"), (section.fallback_interval.0, "fallback_interval")] {
-        rules.require(span >= floor, &key(name), || format!("must be at least {} s", floor.as_secs()));
-    }
-    let own_budget = section.own_budget.map(|span| span.0);
-    rules.require(own_budget.is_none_or(|span| span >= Server::OWN_FLOOR), &key("own_budget"), || {
-        "must be at least 100 ms".to_owned()
-    });
-    rules.require(section.plan_validity.0 >= Duration::from_secs(40), &key("plan_validity"), || {
-        "must be at least 40 s".to_owned()
-    });
-    let spans = [
-        (section.skew_limit.0, "skew_limit"),
-        (section.silent_after.0, "silent_after"),
-        (section.raw_for.0, "raw_for"),
-        (section.journal_max_age.0, "journal_max_age"),
-    ];
-    for (span, name) in spans {
-        rules.positive(span, &key(name));
-    }
-    let count = section.vantages_per_server;
-    rules.require((1..=1000).contains(&count), &key("vantages_per_server"), || "must be from 1 to 1000".to_owned());
-    rules.require(section.raw_max_bytes.0 > 0, &key("raw_max_bytes"), || "must be more than 0".to_owned());
-    rules.require(section.journal_max_bytes.0 > 0, &key("journal_max_bytes"), || "must be more than 0".to_owned());
+    limits(&section, rules);
     Some(Fleet {
         nats: nats?,
         role: section.role,
@@ -87,8 +44,8 @@ pub(super) fn fleet(
         allow,
         fallback_interval: section.fallback_interval.0,
         budget: section.budget.0,
-        own_budget,
-        vantages_per_server: usize::from(count),
+        own_budget: section.own_budget.map(|span| span.0),
+        vantages_per_server: usize::from(section.vantages_per_server),
         plan_validity: section.plan_validity.0,
         skew_limit: section.skew_limit.0,
         raw_for: section.raw_for.0,
@@ -98,6 +55,73 @@ pub(super) fn fleet(
         journal_max_age: section.journal_max_age.0,
         journal_max_bytes: section.journal_max_bytes.0,
     })
+}
+
+fn fleet_key(key: &str) -> KeyPath {
+    KeyPath::dotted("fleet").key(key)
+}
+
+/// Both sections; `None` without them, and if one of them is missing, which is a fault.
+fn both(nats: Option<raw::Nats>, fleet: Option<raw::Fleet>, rules: &mut Rules<'_>) -> Option<(raw::Nats, raw::Fleet)> {
+    match (nats, fleet) {
+        (Some(nats), Some(fleet)) => return Some((nats, fleet)),
+        (None, Some(_)) => {
+            rules.require(false, &KeyPath::dotted("fleet"), || "needs a section [nats] with the url".to_owned());
+        }
+        (Some(_), None) => {
+            let why = || "needs a section [fleet] with the role of this instance".to_owned();
+            rules.require(false, &KeyPath::dotted("nats"), why);
+        }
+        (None, None) => {}
+    }
+    None
+}
+
+/// The name of this vantage.
+fn vantage(section: &raw::Fleet, monitor: &Monitor, rules: &mut Rules<'_>) -> String {
+    let (name, path) = match &section.name {
+        Some(name) => (name, fleet_key("name")),
+        None => (&monitor.vantage, KeyPath::dotted("monitor.vantage")),
+    };
+    rules.require(is_vantage_name(name), &path, || {
+        format!(
+            "{name:?} cannot name a vantage of a fleet: use 1 to {LONGEST_NAME} lower-case letters, digits, \"_\" and \
+             \"-\", or set fleet.name"
+        )
+    });
+    name.clone()
+}
+
+/// Checks the spans, counts and sizes.
+fn limits(section: &raw::Fleet, rules: &mut Rules<'_>) {
+    let floor = Server::FLOOR;
+    for (span, name) in [(section.budget.0, "budget"), (section.fallback_interval.0, "fallback_interval")] {
+        rules.require(span >= floor, &fleet_key(name), || format!("must be at least {} s", floor.as_secs()));
+    }
+    let own_budget = section.own_budget.map(|span| span.0);
+    rules.require(own_budget.is_none_or(|span| span >= Server::OWN_FLOOR), &fleet_key("own_budget"), || {
+        "must be at least 100 ms".to_owned()
+    });
+    rules.require(section.plan_validity.0 >= Duration::from_secs(40), &fleet_key("plan_validity"), || {
+        "must be at least 40 s".to_owned()
+    });
+    let spans = [
+        (section.skew_limit.0, "skew_limit"),
+        (section.silent_after.0, "silent_after"),
+        (section.raw_for.0, "raw_for"),
+        (section.journal_max_age.0, "journal_max_age"),
+    ];
+    for (span, name) in spans {
+        rules.positive(span, &fleet_key(name));
+    }
+    let count = section.vantages_per_server;
+    rules.require((1..=1000).contains(&count), &fleet_key("vantages_per_server"), || {
+        "must be from 1 to 1000".to_owned()
+    });
+    for (size, name) in [(section.raw_max_bytes.0, "raw_max_bytes"), (section.journal_max_bytes.0, "journal_max_bytes")]
+    {
+        rules.require(size > 0, &fleet_key(name), || "must be more than 0".to_owned());
+    }
 }
 
 fn connection(section: raw::Nats, rules: &mut Rules<'_>, surroundings: &Surroundings<'_>) -> Option<Nats> {
