@@ -14,7 +14,7 @@ use crate::history::standing::{decided, is_of_path};
 use crate::history::survey::Surveyed;
 use ntp_monitor_core::stats::verdict::{Entry, State, When};
 use ntp_monitor_core::text::percent::percent;
-use ntp_monitor_core::text::units::{NOTHING, seconds, signed_seconds};
+use ntp_monitor_core::text::units::{NOTHING, at_least, seconds, signed_seconds};
 
 /// Maximum number of rows in the table of servers.
 const MOST_ROWS: usize = 500;
@@ -254,7 +254,7 @@ fn verdict_of(verdicts: &[Entry], name: &str, one: &Surveyed, times: &Times) -> 
     let Some((entry, blame)) = blamed else { return standing.clone() };
     let what = blame.kind.map_or("suspected", |kind| kind.label());
     let whose = if entry.state == State::Path || is_of_path(blame.kind) { "path" } else { "clock" };
-    let proof = blame.gap_s.map_or_else(String::new, |gap_s| format!(", by at least {}", seconds(gap_s)));
+    let proof = blame.gap_s.map_or_else(String::new, |gap_s| format!(", by at least {}", at_least(gap_s)));
     let since = blame.since.unwrap_or(entry.since);
     let until = entry.until.map_or_else(|| "now".to_owned(), |until| times.minute(until));
     format!("{standing}; {whose}: {what}{proof}, {} to {until}", times.minute(since))

@@ -12,7 +12,7 @@ use ntp_monitor_core::fleet::verdict::{FleetState, FleetVerdict};
 use ntp_monitor_core::stats::verdict::When;
 use ntp_monitor_core::text::percent::percent;
 use ntp_monitor_core::text::plain::one_line;
-use ntp_monitor_core::text::units::{NOTHING, bound, seconds, signed_seconds, span};
+use ntp_monitor_core::text::units::{NOTHING, at_least, bound, signed_seconds, span};
 
 /// Maximum number of vantages in the table.
 const MOST_VANTAGES: usize = 200;
@@ -145,7 +145,7 @@ fn vantage(it: &SurveyedVantage) -> Line<6> {
 }
 
 fn server(it: &WrongServer) -> Line<4> {
-    let gap = it.gap_s.map_or_else(|| NOTHING.to_owned(), seconds);
+    let gap = it.gap_s.map_or_else(|| NOTHING.to_owned(), at_least);
     (true, [it.server.clone(), places(it), lasting(it.wrong_s, it.proven), gap])
 }
 

@@ -156,12 +156,13 @@ impl fmt::Display for Bounded {
         let by_whom = self.by_whom();
         if self.contains_zero() {
             let worst_s = self.low_s.abs().max(self.high_s.abs());
-            write!(f, "local clock agrees with {by_whom}: wrong by at most {}", units::seconds(worst_s))?;
+            write!(f, "local clock agrees with {by_whom}: wrong by at most {}", units::at_most(worst_s))?;
         } else {
             let direction = if self.low_s > 0.0 { "slow" } else { "fast" };
             let (near_s, far_s) =
                 if self.low_s > 0.0 { (self.low_s, self.high_s) } else { (-self.high_s, -self.low_s) };
-            let [estimate, near, far] = [self.estimate_s.abs(), near_s, far_s].map(units::seconds);
+            let estimate = units::seconds(self.estimate_s.abs());
+            let (near, far) = (units::at_least(near_s), units::at_most(far_s));
             write!(f, "local clock is {estimate} {direction} by {by_whom} (at least {near}, at most {far})")?;
         }
         let assumption = if self.servers == 1 { "that server is right" } else { "most of the servers are right" };

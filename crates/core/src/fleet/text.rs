@@ -11,7 +11,7 @@ use super::party::Party;
 use super::sight::{Sight, is_found, sights};
 use super::verdict::{FleetKind, FleetState, FleetVerdict};
 use super::witness::Witness;
-use crate::text::units::{seconds, signed_seconds};
+use crate::text::units::{at_least, seconds};
 
 /// The most parties that a sentence names; the others are counted.
 const NAMED: usize = 4;
@@ -208,7 +208,7 @@ fn state_of(finding: &Finding) -> String {
             format!("{} {} (±{})", seconds(size_s.abs()), direction(size_s), seconds(bound_s))
         }
         Some((size_s, _)) => format!("{} {}", seconds(size_s.abs()), direction(size_s)),
-        None => format!("off by at least {}", signed_seconds(finding.gap_s.unwrap_or(0.0))),
+        None => format!("off by at least {}", at_least(finding.gap_s.unwrap_or(0.0))),
     };
     match finding.kind {
         FleetKind::Frequency => format!("drifts and is {size}"),

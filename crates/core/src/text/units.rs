@@ -7,6 +7,9 @@ use jiff::Timestamp;
 /// The text for a value that was not measured.
 pub const NOTHING: &str = "–";
 
+/// The text for a value that rounds to zero.
+const ZERO: &str = "0 s";
+
 /// Units of time with their size in seconds, largest first.
 const UNITS: [(&str, f64); 4] = [("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)];
 
@@ -16,15 +19,27 @@ pub fn seconds(value_s: f64) -> String {
     if !value_s.is_finite() {
         return NOTHING.to_owned();
     }
-    let sign = if value_s < 0.0 { "-" } else { "" };
-    format!("{sign}{}", magnitude(value_s.abs()))
+    let text = magnitude(value_s.abs(), Rounding::Nearest);
+    if value_s < 0.0 && text != ZERO { format!("-{text}") } else { text }
+}
+
+/// A proven minimum without its sign, rounded down, so that the text claims no more than the value.
+#[must_use]
+pub fn at_least(value_s: f64) -> String {
+    if value_s.is_finite() { magnitude(value_s.abs(), Rounding::Down) } else { NOTHING.to_owned() }
+}
+
+/// A limit without its sign, rounded up, so that the text claims no less than the value.
+#[must_use]
+pub fn at_most(value_s: f64) -> String {
+    if value_s.is_finite() { magnitude(value_s.abs(), Rounding::Up) } else { NOTHING.to_owned() }
 }
 
 /// As [`seconds`], always with a sign: `+3.21 ms`. For offsets: plus means that the server is ahead.
 #[must_use]
 pub fn signed_seconds(value_s: f64) -> String {
     let text = seconds(value_s);
-    if value_s > 0.0 && text != NOTHING && text != "0 s" { format!("+{text}") } else { text }
+    if value_s > 0.0 && text != NOTHING && text != ZERO { format!("+{text}") } else { text }
 }
 
 /// An uncertainty: `±3.21 ms`.
@@ -67,23 +82,53 @@ pub fn rfc3339_ms(unix_ns: i64) -> String {
     format!("{time:.3}")
 }
 
-fn magnitude(value_s: f64) -> String {
-    if value_s < 0.5e-9 {
-        return "0 s".to_owned();
-    }
-    let (unit, size_s) = UNITS.into_iter().find(|(_, size_s)| rounds_to_one(value_s / size_s)).unwrap_or(UNITS[3]);
-    let value = value_s / size_s;
-    let decimals = match value {
-        v if v < 9.995 && unit != "ns" => 2,
-        v if v < 99.95 && unit != "ns" => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
+/// To which of the two neighbours with three digits a value is rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounding {
+    Nearest,
+    Down,
+    Up,
 }
 
-/// Whether `value` rounds to one or more with three digits: 0.9996 ms is shown as 1.00 ms, not as 1000 µs.
-fn rounds_to_one(value: f64) -> bool {
-    value >= 0.999_5
+impl Rounding {
+    /// Whether `value` is at least `limit` after rounding to three digits, of which the last one counts `step`: 0.9996 ms
+    /// is shown as 1.00 ms, not as 1000 µs.
+    fn reaches(self, value: f64, limit: f64, step: f64) -> bool {
+        let below = match self {
+            Self::Nearest => step / 2.0,
+            Self::Down => 0.0,
+            // What is exactly a step below has three digits.
+            Self::Up => step * (1.0 - 1e-6),
+        };
+        value >= limit - below
+    }
+
+    fn round(self, value: f64, decimals: usize) -> f64 {
+        // A decimal fraction has no exact binary form, so what is closer than this to a step is that step.
+        const CLOSE: f64 = 1e-6;
+        let scale = [1.0, 10.0, 100.0][decimals];
+        match self {
+            Self::Nearest => value,
+            Self::Down => (value * scale + CLOSE).floor() / scale,
+            Self::Up => (value * scale - CLOSE).ceil() / scale,
+        }
+    }
+}
+
+fn magnitude(value_s: f64, rounding: Rounding) -> String {
+    if !rounding.reaches(value_s / 1e-9, 1.0, 1.0) || value_s == 0.0 {
+        return ZERO.to_owned();
+    }
+    let fits = |(_, size_s): &(&str, f64)| rounding.reaches(value_s / size_s, 1.0, 1e-3);
+    let (unit, size_s) = UNITS.into_iter().find(fits).unwrap_or(UNITS[3]);
+    let value = value_s / size_s;
+    let decimals = match value {
+        _ if unit == "ns" => 0,
+        v if !rounding.reaches(v, 10.0, 0.01) => 2,
+        v if !rounding.reaches(v, 100.0, 0.1) => 1,
+        _ => 0,
+    };
+    format!("{:.decimals$} {unit}", rounding.round(value, decimals))
 }
 
 fn pair(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
@@ -118,11 +163,32 @@ mod tests {
     }
 
     #[test]
+    fn a_minimum_is_rounded_down_and_a_limit_up() {
+        let cases = [
+            (0.049_68, "49.6 ms", "49.7 ms"),
+            (0.999_77, "999 ms", "1.00 s"),
+            (0.999_2, "999 ms", "1.00 s"),
+            (2.174_5e-3, "2.17 ms", "2.18 ms"),
+            (9.996e-3, "9.99 ms", "10.0 ms"),
+            (0.003_2, "3.20 ms", "3.20 ms"),
+            (0.3, "300 ms", "300 ms"),
+            (86_399.998, "86399 s", "86400 s"),
+            (0.999, "999 ms", "999 ms"),
+            (7.4e-9, "7 ns", "8 ns"),
+            (0.0, "0 s", "0 s"),
+        ];
+        for (value_s, least, most) in cases {
+            assert_eq!((at_least(-value_s).as_str(), at_most(value_s).as_str()), (least, most));
+        }
+        assert_eq!((at_least(f64::NAN), at_most(f64::INFINITY)), (NOTHING.to_owned(), NOTHING.to_owned()));
+    }
+
+    #[test]
     fn a_sign_is_always_shown_on_an_offset_and_never_on_zero() {
         assert_eq!(signed_seconds(0.0032), "+3.20 ms");
         assert_eq!(signed_seconds(-0.0032), "-3.20 ms");
         assert_eq!(signed_seconds(0.0), "0 s");
-        assert_eq!(signed_seconds(1e-12), "0 s");
+        assert_eq!((signed_seconds(1e-12), seconds(-1e-12)), (ZERO.to_owned(), ZERO.to_owned()));
         assert_eq!(bound(0.0032), "±3.20 ms");
     }
 
