@@ -1,6 +1,7 @@
 //! Judges a period from the samples of all vantages of a fleet in the store of a hub.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Add;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -148,6 +149,9 @@ impl Tally {
 
     fn finish(self, judged_from: When, span: Span, found: FleetReport) -> FleetSurvey {
         let clocks = from_median(&found.skew);
+        // Nothing is known of the time after the last sample.
+        let latest_ns = self.vantages.values().map(|polls| polls.latest_ns).max().unwrap_or(span.from_ns);
+        let span = Span { to_ns: span.to_ns.min(latest_ns), ..span };
         let vantages = self.vantages.into_iter().map(|(name, polls)| {
             let blamed = |it: &FleetVerdict| it.vantages.iter().find(|it| *it.vantage == *name).map(|it| it.proven);
             SurveyedVantage {
@@ -156,7 +160,12 @@ impl Tally {
                 servers: polls.servers.len(),
                 latest: When(polls.latest_ns),
                 clock: clocks.iter().find(|clock| *clock.vantage == *name).cloned(),
-                wrong_s: found.verdicts.iter().filter(|it| blamed(it).is_some()).map(|it| length_s(it, span)).sum(),
+                wrong_s: found
+                    .verdicts
+                    .iter()
+                    .filter(|it| blamed(it).is_some())
+                    .map(|it| length_s(it, span))
+                    .fold(0.0, f64::add),
                 proven: found.verdicts.iter().any(|it| blamed(it) == Some(true)),
                 name: name.to_string(),
             }
@@ -187,7 +196,7 @@ fn wrong_servers(found: &FleetReport, span: Span) -> Vec<WrongServer> {
     all.into_values().collect()
 }
 
-/// For how long a verdict held within the period, in seconds.
+/// For how long a verdict held within the period that was polled, in seconds.
 fn length_s(verdict: &FleetVerdict, span: Span) -> f64 {
     let from_ns = verdict.since.map_or(span.from_ns, |since| since.0.max(span.from_ns));
     let to_ns = verdict.until.map_or(span.to_ns, |until| until.0.min(span.to_ns));

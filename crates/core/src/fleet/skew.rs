@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::bounds::Bounds;
 use super::grid::Grid;
-use super::median::median;
 
 /// The difference of two vantages' clocks, found without any packet between them.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -95,7 +94,8 @@ pub struct FromMedian {
     pub bound_s: f64,
 }
 
-/// The difference between each vantage and the median of all vantages, itself included.
+/// The difference between each vantage and the median of all vantages, itself included. A vantage of which little is known
+/// counts little: its weight is the inverse of its bound.
 #[must_use]
 pub fn from_median(pairs: &[Skew]) -> Vec<FromMedian> {
     let mut against: BTreeMap<&Arc<str>, Vec<(f64, f64)>> = BTreeMap::new();
@@ -104,13 +104,36 @@ pub fn from_median(pairs: &[Skew]) -> Vec<FromMedian> {
         against.entry(&pair.b).or_default().push((-pair.estimate_s, pair.bound_s));
     }
     let one = |(vantage, mut all): (&Arc<str>, Vec<(f64, f64)>)| {
+        let smallest_s = all.iter().map(|(_, bound_s)| *bound_s).fold(f64::INFINITY, f64::min).max(1e-9);
         all.push((0.0, 0.0));
-        let middle = |sign: f64| median(all.iter().map(|(by_s, bound_s)| by_s + sign * bound_s).collect());
+        let middle = |sign: f64| {
+            let weighed = |(by_s, bound_s): &(f64, f64)| (by_s + sign * bound_s, 1.0 / bound_s.max(smallest_s));
+            weighted_median(all.iter().map(weighed).collect())
+        };
         let (low, estimate_s, high) = (middle(-1.0), middle(0.0), middle(1.0));
         let bound_s = (high - estimate_s).max(estimate_s - low);
         FromMedian { vantage: Arc::clone(vantage), estimate_s, bound_s }
     };
     against.into_iter().map(one).collect()
+}
+
+/// The value that halves the weights; the mean of two values between which they are halved.
+fn weighted_median(mut values: Vec<(f64, f64)>) -> f64 {
+    /// Sums that differ by this part are equal.
+    const EQUAL: f64 = 1e-9;
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let half = values.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;
+    let mut below = 0.0;
+    for (i, (value, weight)) in values.iter().enumerate() {
+        below += weight;
+        if below > half * (1.0 + EQUAL) {
+            return *value;
+        }
+        if below >= half * (1.0 - EQUAL) {
+            return values.get(i + 1).map_or(*value, |(next, _)| f64::midpoint(*value, *next));
+        }
+    }
+    0.0
 }
 
 /// The mean over the common servers, weighted by the inverse squares of their bounds.
@@ -141,5 +164,27 @@ mod tests {
             [("a", 0.0), ("b", 0.0), ("c", -0.03)]
         );
         assert!(all.iter().all(|it| (it.bound_s - 0.002).abs() < 1e-9), "{all:?}");
+    }
+
+    #[test]
+    fn vantage_of_which_little_is_known_moves_no_median() {
+        let pair = |a: &str, b: &str, estimate_s, bound_s| Skew { a: a.into(), b: b.into(), estimate_s, bound_s };
+        let pairs = [
+            pair("ams", "ber", 0.0, 1e-4),
+            pair("ams", "lon", -0.03, 1e-4),
+            pair("ams", "nyc", -0.02, 0.02),
+            pair("ber", "lon", -0.03, 1e-4),
+            pair("ber", "nyc", -0.02, 0.02),
+            pair("lon", "nyc", 0.01, 0.02),
+        ];
+        let all = from_median(&pairs);
+        assert_eq!(all.iter().map(|it| it.estimate_s).collect::<Vec<_>>(), [0.0, 0.0, 0.03, 0.02]);
+        assert!(all[..3].iter().all(|it| it.bound_s < 2e-4), "{all:?}");
+    }
+
+    #[test]
+    fn median_of_equal_weights_is_the_usual_one() {
+        let median = |values: &[f64]| weighted_median(values.iter().map(|value| (*value, 0.1)).collect());
+        assert_eq!((median(&[3.0, 1.0, 2.0]), median(&[4.0, 1.0, 3.0, 2.0]), median(&[])), (2.0, 2.5, 0.0));
     }
 }
