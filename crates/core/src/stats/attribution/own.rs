@@ -9,7 +9,7 @@ use super::track::{Peers, Scratch, Sighting, Track};
 use crate::stats::consensus::Interval;
 
 /// Free movement between two rounds that is faster than any oscillator, in s/s.
-const FAST: f64 = 400e-6;
+const FAST: f64 = 200e-6;
 /// Weight of the newest rate in the usual one.
 const RATE_WEIGHT: f64 = 0.05;
 /// The same after the rate has changed.
@@ -108,6 +108,8 @@ pub(super) struct Own {
     /// The sum of all unpredicted movements, and its values in the last rounds before something was found wrong.
     free_s: f64,
     free_before_s: [f64; 8],
+    /// The largest movement of it since then, with its sign.
+    free_peak_s: f64,
     /// The sum of all movements beyond what was set and steered, predicted or not.
     drifted_in_all_s: f64,
     /// That sum, the time and the usual rate in the last rounds before something was found wrong.
@@ -152,6 +154,7 @@ impl Default for Own {
             early_s: 0.0,
             free_s: 0.0,
             free_before_s: [0.0; 8],
+            free_peak_s: 0.0,
             drifted_in_all_s: 0.0,
             before: [Drifted::default(); 8],
             unrest_s: 0.0,
@@ -227,6 +230,11 @@ impl Own {
             self.free_before_s[7] = self.free_s;
             self.before.rotate_left(1);
             self.before[7] = Drifted { at_s: now.t_s, sum_s: self.drifted_in_all_s, rate: self.rate };
+            self.free_peak_s = 0.0;
+        }
+        let free_s = self.free_s - self.free_before_s[0];
+        if by_most && free_s.abs() > self.free_peak_s.abs() {
+            self.free_peak_s = free_s;
         }
         let noise_s = if self.track.usual.is_some() { 8.0 * self.track.sigma_s() } else { 4.0 * spread_s + 1e-4 };
         let enough_s = noise_s.max(0.6 * excess_s);
@@ -363,9 +371,10 @@ impl Own {
         self.conflicts.last()
     }
 
-    /// How far the common mode moved, since shortly before something was found wrong, beyond what was set and steered.
+    /// How far the common mode moved at most, since shortly before something was found wrong, beyond what was set and
+    /// steered. When it has moved back, what was found is over, and still no movement of this host's clock.
     pub fn moved_freely_s(&self) -> f64 {
-        self.free_s - self.free_before_s[0]
+        self.free_peak_s
     }
 
     /// The same with what the usual rate has changed since: a drift that goes on becomes the usual rate.

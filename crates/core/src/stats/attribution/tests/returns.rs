@@ -119,3 +119,18 @@ fn fault_that_no_path_explains_is_named_each_time() {
         assert!((0..6).all(is_named), "seed {seed}: {spans:?}");
     }
 }
+
+/// No oscillator moves by 20 ms in 64 s, and the raw clock shows no slew.
+#[test]
+fn jump_of_all_servers_and_back_blames_no_clock() {
+    for seed in 1..9 {
+        for (poll_s, size_s) in [(64.0, 0.02), (64.0, -0.02), (256.0, 0.1), (16.0, 0.02)] {
+            let mut world = World::ordinary(seed, 6, poll_s, 300.0 * poll_s);
+            let (from_s, until_s) = (150.0 * poll_s, 210.0 * poll_s);
+            let of_all = |at_s, size_s| (0..6).map(move |server| step(server, at_s, size_s));
+            world.faults = of_all(from_s, size_s).chain(of_all(until_s, -size_s)).collect();
+            let (entries, _) = run(&world);
+            assert!(no_party_is_blamed(&entries), "seed {seed}, {poll_s} s, {size_s} s: {entries:#?}");
+        }
+    }
+}
