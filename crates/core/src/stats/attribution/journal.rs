@@ -38,7 +38,8 @@ fn own_clock(verdict: &Verdict) -> Option<Finding> {
     let sentence = local_sentence(local, verdict.majority.as_ref());
     let start = local.since?;
     let event = Event { kind, server: None, address: None, start, end: None, detail, sentence, replaces: None };
-    Some(Finding { event, size, error_s: local.estimate_s.map_or(0.0, f64::abs), share: None })
+    let is_proven = local.at_least_s > 0.0;
+    Some(Finding { event, size, error_s: local.estimate_s.map_or(0.0, f64::abs), share: None, is_proven })
 }
 
 fn named(verdict: &ServerVerdict, state: State) -> Option<Finding> {
@@ -65,5 +66,5 @@ fn named(verdict: &ServerVerdict, state: State) -> Option<Finding> {
         sentence: verdict.sentence.clone(),
         replaces: None,
     };
-    Some(Finding { event, size, error_s: verdict.error_s(), share: verdict.bad_share })
+    Some(Finding { event, size, error_s: verdict.error_s(), share: verdict.bad_share, is_proven: verdict.proven })
 }

@@ -11,7 +11,7 @@ use crate::stats::events::Times;
 use crate::stats::leap::looks_like_smear;
 use crate::stats::local::ClockMove;
 use crate::stats::verdict::{
-    Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, last_seen_sentence,
+    Beside, Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State, Verdict, When, last_seen_sentence,
     local_sentence, moved_sentence, seconds, server_sentence, silence_sentence, stray_sentence, unseen_sentence,
     verdict_sentence,
 };
@@ -363,7 +363,8 @@ impl Attribution {
             authentication: series.authentication,
             sentence: String::new(),
         };
-        verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), unreliable);
+        let beside = Beside { is_unreliable: unreliable, overlaps: !series.conflicts.last() };
+        verdict.sentence = server_sentence(&verdict, case.majority.as_ref(), beside);
         if it.heard && verdict.kind.is_none() && !it.accused && case.majority.is_some() {
             if series.conflicts.last() {
                 verdict.sentence = stray_sentence(&verdict.server, series.gap_s);
@@ -377,7 +378,7 @@ impl Attribution {
         if !it.compared {
             self.describe_unseen(series, &mut verdict);
         }
-        if series.unsynchronised {
+        if series.unsynchronised && !series.reach.is_lost() {
             verdict.sentence = format!("{} reports that it is not synchronised.", verdict.server);
         }
         // A text that was formatted has room for twice as much.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Attribution;
 use super::judge::Case;
 use crate::stats::consensus::{Interval, MIN_SERVERS, camps};
-use crate::stats::verdict::{Kind, LocalVerdict, ServerVerdict, State, blamed_sentences, list_names, seconds};
+use crate::stats::verdict::{Kind, LocalVerdict, ServerVerdict, State, blamed_sentences, list_names, within};
 
 /// Groups of servers that a sentence names.
 const MOST_GROUPS: usize = 5;
@@ -50,12 +50,7 @@ impl Attribution {
             if let Some(text) = self.apart_text() {
                 return text;
             }
-            let n = case.heard;
-            return format!(
-                "Undecidable: with {n} server{} a wrong one cannot be identified. Configure at least three, better \
-                 four.",
-                if n == 1 { "" } else { "s" }
-            );
+            return too_few(case.heard, self.engine.series.len());
         }
         let shared = self.independence.sentence().map_or_else(String::new, |text| format!(" {text}."));
         if self.engine.camps.open {
@@ -68,7 +63,16 @@ impl Attribution {
             return "Undecidable: the first replies disagree, and the next ones decide who is wrong.".into();
         }
         let by_movement = !self.engine.split.open;
-        format!("Undecidable: no majority of the servers agrees{}.{shared}", self.groups(by_movement))
+        let why = match &case.majority {
+            Some(it) if by_movement => {
+                format!(
+                    "the error ranges of {} of {} servers overlap, but the servers moved differently",
+                    it.members, it.of
+                )
+            }
+            _ => "no majority of the servers agrees".to_owned(),
+        };
+        format!("Undecidable: {why}{}.{shared}", self.groups(by_movement))
     }
 
     /// Lists the groups of servers that agree with each other, by their error ranges or by their movements.
@@ -125,6 +129,19 @@ impl Attribution {
     }
 }
 
+/// The reason when only `heard` of all servers give a time.
+fn too_few(heard: usize, all: usize) -> String {
+    let servers = |n: usize| if n == 1 { "1 server".to_owned() } else { format!("{n} servers") };
+    if all < MIN_SERVERS {
+        let configured = servers(heard);
+        return format!(
+            "Undecidable: with {configured} a wrong one cannot be identified. Configure at least three, better four."
+        );
+    }
+    let (configured, verb) = (servers(all), if heard == 1 { "gives" } else { "give" });
+    format!("Undecidable: only {heard} of {configured} {verb} a time, and so few cannot show which one is wrong.")
+}
+
 /// The reason for a consistent verdict. A server that disagrees only for a moment does not count as agreeing.
 fn consistent_reason(case: &Case, local: &LocalVerdict) -> String {
     let (members, of) = case.majority.as_ref().map_or((case.heard, case.heard), |it| (it.members, it.of));
@@ -132,7 +149,7 @@ fn consistent_reason(case: &Case, local: &LocalVerdict) -> String {
     let agree = format!("{who} servers agree with each other and with this host's clock");
     match local.bound_s.zip(local.estimate_s) {
         Some((bound, estimate)) => {
-            format!("{agree}, which is right to within {} if the majority is right.", seconds(bound + estimate.abs()))
+            format!("{agree}, which is right to {} if the majority is right.", within(bound + estimate.abs()))
         }
         None => format!("{agree}."),
     }

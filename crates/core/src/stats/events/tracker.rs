@@ -26,6 +26,8 @@ pub(in crate::stats) struct Finding {
     pub error_s: f64,
     /// The part of the replies that are wrong, where only some are.
     pub share: Option<f64>,
+    /// Whether the error is proven.
+    pub is_proven: bool,
 }
 
 /// The time of a verdict, and the end of the findings that it no longer has.
@@ -126,7 +128,9 @@ impl Open {
     }
 
     fn refine(&mut self, finding: Finding, events: &mut Vec<Event>) {
-        if finding.error_s < ENDING_BELOW * self.peak_s {
+        // A proof ends when the error does, so what was proven describes it.
+        let loses_proof = self.latest.is_proven && !finding.is_proven;
+        if loses_proof || finding.error_s < ENDING_BELOW * self.peak_s {
             return;
         }
         self.peak_s = self.peak_s.max(finding.error_s);
@@ -138,6 +142,7 @@ impl Open {
         };
         let share = |finding: &Finding| finding.share.unwrap_or(1.0);
         let is_news = is_news
+            || latest.is_proven != reported.is_proven
             || (share(reported) - share(latest)).abs() > SHARE_CHANGED_BY
             || latest.error_s > GROWN_BY * reported.error_s;
         if is_news || self.replaced().is_some() {
@@ -191,7 +196,7 @@ mod tests {
             sentence: String::new(),
             replaces: None,
         };
-        Finding { event, size, error_s: size.map_or(0.0, f64::abs), share: None }
+        Finding { event, size, error_s: size.map_or(0.0, f64::abs), share: None, is_proven: false }
     }
 
     /// The number of reports, and the events that remain, after findings at these times.
@@ -204,6 +209,23 @@ mod tests {
         let reports = events.len();
         events.into_iter().for_each(|event| event.upsert(&mut kept));
         (reports, kept)
+    }
+
+    #[test]
+    fn record_of_a_proof_does_not_deny_it_when_the_fault_ends() {
+        let said = |text: &str, is_proven| {
+            let mut finding = Finding { is_proven, ..finding(EventKind::ServerStep, 95, Some(0.05)) };
+            finding.event.sentence = text.to_owned();
+            Some(finding)
+        };
+        let (reports, kept) = followed(&[
+            (100, said("probably", false)),
+            (110, said("at least", true)),
+            (120, said("not proven", false)),
+            (130, None),
+        ]);
+        assert_eq!((reports, kept.len(), kept[0].sentence.as_str()), (3, 1, "at least"));
+        assert_eq!(kept[0].end, Some(When(129)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::sentence::{Beside, MOST_NAMED, server_sentence};
 use super::{Kind, ServerVerdict, State, Verdict, When, list_names};
 use crate::sample::Authentication;
 use crate::stats::events::ENDING_BELOW;
@@ -110,8 +111,24 @@ impl Entry {
             self.assumption.clone_from(&verdict.assumption);
         }
         if numbers_hold && !loses_proof || self.sentence.is_empty() {
-            self.sentence.clone_from(&verdict.sentence);
+            self.sentence = self.said_of(verdict);
         }
+    }
+
+    /// The sentence of a verdict, with the largest proven errors of this entry instead of the newest ones.
+    fn said_of(&self, verdict: &Verdict) -> String {
+        let majority = verdict.majority.as_ref();
+        let mut text = verdict.sentence.clone();
+        for it in verdict.blamed().filter(|it| it.proven).take(MOST_NAMED) {
+            let known = self.blamed.iter().find(|blame| *blame.server == *it.server);
+            let Some(gap_s) = known.and_then(|blame| blame.gap_s).filter(|gap_s| Some(*gap_s) > it.gap_s) else {
+                continue;
+            };
+            let [newest, largest] = [it.gap_s, Some(gap_s)]
+                .map(|gap_s| server_sentence(&ServerVerdict { gap_s, ..it.clone() }, majority, Beside::default()));
+            text = text.replacen(&newest, &largest, 1);
+        }
+        text
     }
 
     /// The sentence, and for an accusation also how the replies of the accused servers were authenticated.
@@ -418,6 +435,21 @@ mod tests {
         }
         let entry = history.entries().next().unwrap();
         assert_eq!((entry.blamed[0].proven, entry.sentence.as_str()), (true, "at least 3 ms"));
+    }
+
+    #[test]
+    fn sentence_of_an_entry_states_its_largest_proven_error() {
+        let mut history = History::new(10);
+        for gap_s in [0.01, 0.0984, 0.0184] {
+            let mut wrong = verdict(State::ServerWrong, 100, &[("a", gap_s)]);
+            Arc::make_mut(&mut wrong.servers)[0].sentence =
+                server_sentence(&wrong.servers[0], wrong.majority.as_ref(), Beside::default());
+            wrong.sentence = wrong.servers[0].sentence.clone();
+            history.record(&wrong, When(200));
+        }
+        let entry = history.entries().next().unwrap();
+        assert_eq!(entry.blamed[0].gap_s, Some(0.0984));
+        assert!(entry.sentence.contains("at least 98.4 ms"), "{}", entry.sentence);
     }
 
     #[test]

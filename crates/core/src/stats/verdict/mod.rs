@@ -6,8 +6,8 @@ mod when;
 
 pub use history::{Blame, Entry, EntryLocal, History};
 pub use sentence::{
-    blamed_sentences, last_seen_sentence, list_names, local_sentence, moved_sentence, ppm, seconds, server_sentence,
-    silence_sentence, stray_sentence, unseen_sentence, verdict_sentence,
+    Beside, blamed_sentences, last_seen_sentence, list_names, local_sentence, moved_sentence, ppm, seconds,
+    server_sentence, silence_sentence, stray_sentence, unseen_sentence, verdict_sentence, within,
 };
 pub use when::When;
 
@@ -195,6 +195,12 @@ pub struct ServerVerdict {
 }
 
 impl ServerVerdict {
+    /// Whether it is blamed for its clock, not for its path or its silence.
+    #[must_use]
+    pub fn accuses_its_clock(&self) -> bool {
+        self.blamed && !matches!(self.kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable))
+    }
+
     /// How far its clock is off, in seconds, without sign: the size of the movement, or else the proven gap; 0 where
     /// neither is known.
     #[must_use]
@@ -307,9 +313,9 @@ impl Verdict {
         if self.state == State::LocalWrong {
             return self;
         }
-        let is_changed = self.blamed().next().is_some();
+        let is_changed = self.blamed().any(ServerVerdict::accuses_its_clock);
         let copied = is_changed.then(|| Arc::make_mut(&mut self.servers));
-        for server in copied.into_iter().flatten().filter(|server| server.blamed) {
+        for server in copied.into_iter().flatten().filter(|server| server.accuses_its_clock()) {
             server.sentence.push(' ');
             server.sentence.push_str(sentence::UNRELIABLE);
         }

@@ -5,23 +5,37 @@ use std::borrow::Cow;
 use super::{Class, Kind, LocalVerdict, MajorityVerdict, ServerVerdict, Sign, State};
 use crate::ntp::KissCode;
 use crate::sample::Outcome;
+use crate::text::units;
 
 /// The most servers that a text names one by one. The verdict has a sentence about each server.
-const MOST_NAMED: usize = 10;
+pub(super) const MOST_NAMED: usize = 10;
 
-/// Formats the magnitude of a time with three significant digits and a suitable unit. The sign is dropped.
+/// A size with three significant digits and a suitable unit. The sign is dropped.
 #[must_use]
 pub fn seconds(size_s: f64) -> String {
-    let size = size_s.abs();
-    let (value, unit) = match size {
-        s if s >= 1.0 => (s, "s"),
-        s if s >= 1e-3 => (s * 1e3, "ms"),
-        s => (s * 1e6, "µs"),
-    };
-    let decimals = if value >= 100.0 { 0 } else { usize::from(value < 10.0) + 1 };
-    let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text} {unit}")
+    trimmed(&units::seconds(size_s.abs()))
+}
+
+/// A proven minimum, rounded down. The sign is dropped.
+#[must_use]
+pub fn at_least(size_s: f64) -> String {
+    format!("at least {}", trimmed(&units::at_least(size_s)))
+}
+
+/// A limit, rounded up. The sign is dropped.
+#[must_use]
+pub fn within(size_s: f64) -> String {
+    format!("within {}", trimmed(&units::at_most(size_s)))
+}
+
+/// Without the zeros at the end of the number.
+fn trimmed(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// Formats a rate with the half width of its confidence interval: "+8.1 ppm ± 0.4". A small half width gets up to four
@@ -57,18 +71,26 @@ fn share(majority: Option<&MajorityVerdict>) -> String {
     majority.map_or_else(|| "the others".to_owned(), |m| format!("{} of {} servers", m.members, m.of))
 }
 
-/// The sentence about one server. With `local_unreliable` it adds that this host's clock is not reliable.
+/// What a sentence about a server also depends on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside {
+    /// This host's clock is not reliable.
+    pub is_unreliable: bool,
+    /// The newest error range of the server overlaps that of the majority.
+    pub overlaps: bool,
+}
+
+/// The sentence about one server.
 #[must_use]
-pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, local_unreliable: bool) -> String {
+pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, beside: Beside) -> String {
     let name = &it.server;
     let since = since(it.since);
     let kind = it.kind.map_or_else(String::new, |k| format!(" ({})", describe(k, it)));
     let others = share(majority);
     let text = match (it.kind, it.proven, it.blamed) {
         (_, true, true) => format!(
-            "{name} is wrong by at least {}{since}{kind}: its error range does not overlap the range that {others} \
-             agree on.",
-            seconds(it.gap_s.unwrap_or(0.0))
+            "{name} is wrong by {}{since}{kind}: its error range does not overlap the range that {others} agree on.",
+            at_least(it.gap_s.unwrap_or(0.0))
         ),
         (Some(Kind::Asymmetry), ..) => format!(
             "The path to {name} changed{since}: the delay changed by twice as much as the offset ({}), so its clock \
@@ -82,9 +104,13 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
         (_, false, true) => match it.size_s {
             Some(size_s) => format!(
                 "{name} is probably wrong{since}{kind}: it moved by {} relative to the others while its delay did not \
-                 change. Its error range still overlaps that of the majority, so this is not proven.",
-                seconds(size_s)
+                 change. {}",
+                seconds(size_s),
+                unproven(majority, beside)
             ),
+            None if !beside.overlaps => {
+                format!("{name} is probably wrong{since}{kind}. {}", unproven(majority, beside))
+            }
             None => format!(
                 "{name} is probably wrong{since}{kind}: its error range did not overlap that of the majority before. It \
                  overlaps it again, so this is no longer proven."
@@ -93,7 +119,19 @@ pub fn server_sentence(it: &ServerVerdict, majority: Option<&MajorityVerdict>, l
         _ if it.class == Class::Truechimer => format!("{name} agrees with the majority within its error range."),
         _ => format!("{name} cannot be judged."),
     };
-    if local_unreliable && it.blamed { format!("{text} {UNRELIABLE}") } else { text }
+    if beside.is_unreliable && it.accuses_its_clock() { format!("{text} {UNRELIABLE}") } else { text }
+}
+
+/// Why an accusation is not proven.
+fn unproven(majority: Option<&MajorityVerdict>, beside: Beside) -> &'static str {
+    match (majority, beside.overlaps) {
+        (None, _) => "There is no majority with which its error range can be compared, so this is not proven.",
+        (Some(_), true) => "Its error range still overlaps that of the majority, so this is not proven.",
+        (Some(_), false) => {
+            "Its error range no longer overlaps that of the majority; more replies must confirm that \
+                             before it is proven."
+        }
+    }
 }
 
 /// Appended to a sentence about a server when this host's clock is not reliable.
@@ -110,10 +148,8 @@ pub fn moved_sentence(name: &str, size_s: f64) -> String {
 /// The sentence about a server whose newest reply alone disagrees with the majority.
 #[must_use]
 pub fn stray_sentence(name: &str, gap_s: f64) -> String {
-    let gap = seconds(gap_s);
-    format!(
-        "The last reply of {name} disagrees with the majority by at least {gap}; one reply does not prove its clock wrong."
-    )
+    let gap = at_least(gap_s);
+    format!("The last reply of {name} disagrees with the majority by {gap}; one reply does not prove its clock wrong.")
 }
 
 /// Ends the sentence about a server that gives no time.
@@ -126,7 +162,7 @@ pub fn last_seen_sentence(ahead_s: Option<f64>, is_least: bool, at: super::When,
     let Some(ahead_s) = ahead_s else {
         return format!("It was wrong when last compared with the others, at {at}, and had been since {onset}.");
     };
-    let size = format!("{} {}", if is_least { "at least" } else { "about" }, seconds(ahead_s));
+    let size = if is_least { at_least(ahead_s) } else { format!("about {}", seconds(ahead_s)) };
     let way = if ahead_s < 0.0 { "behind" } else { "ahead of" };
     format!("It was {size} {way} the others when last compared with them, at {at}, and had been wrong since {onset}.")
 }
@@ -169,7 +205,10 @@ pub fn silence_sentence(name: &str, start: Option<super::When>, last: &Outcome) 
 }
 
 fn describe(kind: Kind, it: &ServerVerdict) -> String {
+    // A step below the proven minimum is the movement that was seen, not the whole error.
+    let is_part = |size_s: f64| it.gap_s.is_some_and(|gap_s| size_s.abs() < gap_s);
     match (kind, it.size_s, it.rate_ppm) {
+        (Kind::Constant | Kind::Step, Some(size), _) if is_part(size) => kind.label().to_owned(),
         (Kind::Frequency | Kind::Smear, _, Some(rate)) => format!("{} of {}", kind.label(), ppm(rate)),
         (Kind::Constant, Some(size), _) => format!("constant, about {}", seconds(size)),
         (Kind::Step, Some(size), _) => format!("step of {}{}", if size < 0.0 { "−" } else { "+" }, seconds(size)),
@@ -206,7 +245,7 @@ pub fn local_sentence(it: &LocalVerdict, majority: Option<&MajorityVerdict>) -> 
         Sign::None => "off",
     };
     let size = match (it.at_least_s > 0.0, it.estimate_s) {
-        (true, Some(estimate)) => format!("by at least {} (estimate {})", seconds(it.at_least_s), seconds(estimate)),
+        (true, Some(estimate)) => format!("by {} (estimate {})", at_least(it.at_least_s), seconds(estimate)),
         (_, Some(estimate)) => format!("by about {}", seconds(estimate)),
         _ => "by an unknown amount".to_owned(),
     };
@@ -280,6 +319,8 @@ mod tests {
         }
     }
 
+    const UNSURE: Beside = Beside { is_unreliable: true, overlaps: false };
+
     #[test]
     fn sizes_have_a_suitable_unit() {
         for (size, text) in [
@@ -288,7 +329,9 @@ mod tests {
             (-0.06, "60 ms"),
             (0.0052, "5.2 ms"),
             (3.1e-5, "31 µs"),
-            (0.0, "0 µs"),
+            (0.0, "0 s"),
+            (4e-7, "400 ns"),
+            (0.999_7, "1 s"),
             (100.0, "100 s"),
         ] {
             assert_eq!(seconds(size), text);
@@ -350,17 +393,17 @@ mod tests {
     fn proven_step_states_size_time_and_evidence() {
         let majority = MajorityVerdict { low_s: -0.01, high_s: 0.01, members: 4, of: 5, independent: 5 };
         assert_eq!(
-            server_sentence(&server(), Some(&majority), false),
+            server_sentence(&server(), Some(&majority), Beside::default()),
             "ntp3 is wrong by at least 118 ms since 2023-11-14 22:13 UTC (step of +160 ms): its error range does \
              not overlap the range that 4 of 5 servers agree on."
         );
-        assert!(server_sentence(&server(), Some(&majority), true).contains("This host's clock is not reliable"));
+        assert!(server_sentence(&server(), Some(&majority), UNSURE).contains("This host's clock is not reliable"));
     }
 
     #[test]
     fn clock_that_goes_to_and_fro_is_described() {
         let it = |kind, period_s| ServerVerdict { kind: Some(kind), size_s: Some(0.005), period_s, ..server() };
-        let text = |kind, period_s| server_sentence(&it(kind, period_s), None, false);
+        let text = |kind, period_s| server_sentence(&it(kind, period_s), None, Beside::default());
         assert!(text(Kind::Unsteady, None).contains("(unsteady, to and fro by ±5 ms)"));
         assert!(text(Kind::Periodic, Some(86_300.0)).contains("(periodic, ±5 ms every 24 hours)"));
     }
@@ -379,9 +422,26 @@ mod tests {
     #[test]
     fn inferred_error_is_not_stated_as_proven() {
         let inferred = ServerVerdict { proven: false, gap_s: None, class: Class::Unknown, ..server() };
-        let text = server_sentence(&inferred, None, false);
+        let text = server_sentence(&inferred, None, Beside::default());
         assert!(text.contains("probably wrong") && text.contains("not proven"), "{text}");
-        let without_size = server_sentence(&ServerVerdict { size_s: None, ..inferred }, None, false);
+        let overlaps = Beside { overlaps: true, ..Beside::default() };
+        let without_size = server_sentence(&ServerVerdict { size_s: None, ..inferred.clone() }, None, overlaps);
         assert!(without_size.contains("no longer proven") && !without_size.contains("moved by"), "{without_size}");
+        let majority = MajorityVerdict { low_s: -0.01, high_s: 0.01, members: 4, of: 5, independent: 5 };
+        assert!(server_sentence(&inferred, Some(&majority), overlaps).contains("still overlaps"));
+        let apart = server_sentence(&inferred, Some(&majority), Beside::default());
+        assert!(!apart.contains("still overlaps") && apart.contains("before it is proven"), "{apart}");
+    }
+
+    #[test]
+    fn step_below_the_proven_error_is_not_stated() {
+        let text = server_sentence(&ServerVerdict { size_s: Some(0.1), ..server() }, None, Beside::default());
+        assert!(text.contains("at least 118 ms") && text.contains("(step)"), "{text}");
+    }
+
+    #[test]
+    fn doubt_of_this_hosts_clock_is_no_word_about_a_silent_server() {
+        let silent = ServerVerdict { kind: Some(Kind::Unreachable), proven: false, ..server() };
+        assert!(!server_sentence(&silent, None, UNSURE).contains("not reliable"));
     }
 }
