@@ -14,6 +14,9 @@ use crate::sample::Sample;
 const WAITING: usize = 250_000;
 /// The same while there is only one vantage.
 const WAITING_ALONE: usize = 20_000;
+/// The longest first round, in nanoseconds.
+const LONGEST_FIRST_NS: i64 = 64_000_000_000;
+
 /// A replay in progress. Samples are judged in the order of true time as far as it is known: a recorded time is that of
 /// the vantage's clock, corrected by its servers and its monotonic clock if it is far off.
 #[derive(Debug)]
@@ -83,19 +86,18 @@ impl FleetReplay {
 
     fn judge(&mut self, samples: Vec<(i64, Arc<Sample>)>, each: &mut dyn FnMut(i64, &FleetVerdict)) {
         for (at_ns, sample) in samples {
-            match self.next_ns {
-                None => self.next_ns = Some(at_ns + self.round_ns()),
-                Some(next_ns) if at_ns > next_ns => {
-                    let round_ns = self.round_ns();
-                    each(next_ns, &self.fleet.judge(next_ns));
-                    // Skip rounds within a gap.
-                    let rounds = (at_ns - next_ns) / round_ns.max(1);
-                    self.next_ns = Some(next_ns + (rounds + 1) * round_ns);
-                }
-                Some(_) => {}
+            if let Some(next_ns) = self.next_ns.filter(|next_ns| at_ns > *next_ns) {
+                let round_ns = self.round_ns();
+                each(next_ns, &self.fleet.judge(next_ns));
+                // Skip rounds within a gap.
+                let rounds = (at_ns - next_ns) / round_ns.max(1);
+                self.next_ns = Some(next_ns + (rounds + 1) * round_ns);
             }
             let witness = Witness::of(&sample, &self.groups.of(&sample.server.vantage));
             self.fleet.observe(&sample.server.vantage, &witness, &sample, at_ns);
+            // The first round is as long as the poll interval that the first sample states: what is wrong from the
+            // beginning is known as such for a few rounds only.
+            self.next_ns = self.next_ns.or_else(|| Some(at_ns + self.round_ns().min(LONGEST_FIRST_NS)));
         }
     }
 
@@ -108,7 +110,41 @@ impl FleetReplay {
 mod tests {
     use super::*;
     use crate::clock::Stamp;
-    use crate::sample::{Measure, Outcome, ServerIdent};
+    use crate::fleet::verdict::FleetState;
+    use crate::ntp::{Leap, RefId};
+    use crate::sample::{Measure, Outcome, Reply, ServerIdent};
+
+    #[test]
+    fn what_is_wrong_from_the_beginning_is_wrong_since_the_first_sample() {
+        let mut replay = FleetReplay::new(VantageGroups::default());
+        for n in 0..100_i64 {
+            for vantage in ["ams", "ber", "fra", "lon"] {
+                for (name, offset_s) in [("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0), ("e", 0.08)] {
+                    let server = ServerIdent::seen_from(vantage, name);
+                    let reply = Reply {
+                        stratum: 1,
+                        leap: Leap::None,
+                        refid: RefId(*b"GPS\0"),
+                        precision_log2: -20,
+                        root_delay_s: 0.0,
+                        root_dispersion_s: 1e-3,
+                        reference_age_s: None,
+                    };
+                    let wall_ns = 1_800_000_000_000_000_000 + n * 2_000_000_000;
+                    replay.observe(&Arc::new(Sample {
+                        address: Some(([198, name.as_bytes()[0], 100, 1], 123).into()),
+                        measure: Some(Measure { offset_s, delay_s: 1e-3, root_distance_s: 2e-3 }),
+                        reply: Some(reply),
+                        ..Sample::unasked(Stamp::new(wall_ns, wall_ns, 0), server, Outcome::Sample, 2.0)
+                    }));
+                }
+            }
+        }
+        let report = replay.finish(&mut |_| {});
+        let found = report.verdicts.iter().find(|it| it.state == FleetState::ServerWrong);
+        let found = found.unwrap_or_else(|| panic!("{:#?}", report.verdicts));
+        assert_eq!(found.since.unwrap().0, 1_800_000_000_000_000_000, "{:#?}", report.verdicts);
+    }
 
     #[test]
     fn recordings_of_any_times_are_judged() {
