@@ -26,6 +26,7 @@ use ntp_monitor_core::health::notifiers::NotifierHealth;
 use ntp_monitor_core::health::report::{ChildHealth, Health, Idle, SinkHealth};
 use ntp_monitor_core::health::reports::ReportsHealth;
 use ntp_monitor_core::sample::Sample;
+use ntp_monitor_core::text::units::wall_time;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -109,7 +110,8 @@ impl HealthKeeper {
         let now = self.observed.clock.now();
         let children = self.observed.census.summary();
         let sinks = self.observed.sinks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let servers = self.book.report(now);
+        let servers = self.book.report(now, &self.observed.ledger.denials(now));
+        let is_any_polled = servers.iter().any(|server| !server.outcomes.is_empty());
         let since_start = now.since(self.observed.started);
         let last_poll_s = servers.iter().map(|server| server.last_poll_ago_s).min_by(f64::total_cmp);
         let idle = last_poll_s.map_or(since_start, |ago_s| Duration::try_from_secs_f64(ago_s).unwrap_or_default());
@@ -118,7 +120,7 @@ impl HealthKeeper {
             at: Some(now),
             idle: nothing,
             polls_overdue_s: self.observed.ledger.overdue(now, idle).as_secs_f64(),
-            ready: nothing.is_some() || !servers.is_empty(),
+            ready: nothing.is_some() || is_any_polled,
             version: env!("CARGO_PKG_VERSION"),
             vantage: self.observed.vantage.to_string(),
             uptime_s: since_start.as_secs_f64(),
@@ -170,7 +172,15 @@ impl HealthKeeper {
                 info!(log, "server gives samples again"; "failed_polls" => failures)
             }
             HealthChange::Kissed => {
-                warn!(log, "server sent a kiss-o'-death"; "kiss" => reason, "poll_s" => sample.poll_s)
+                // The sample has the interval before the kiss.
+                let denial = self.observed.ledger.denials(sample.at).remove(&sample.key());
+                let Some(denial) = denial else {
+                    warn!(log, "server sent a kiss-o'-death"; "kiss" => reason, "poll_s" => sample.poll_s);
+                    return;
+                };
+                let again_ns = sample.at.wall_ns.saturating_add((denial.asked_again_in_s * 1e9) as i64);
+                warn!(log, "server refuses to serve this host"; "kiss" => reason,
+                    "poll_s" => (denial.ago_s + denial.asked_again_in_s).round(), "asked_again" => wall_time(again_ns))
             }
         }
     }

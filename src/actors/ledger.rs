@@ -12,10 +12,11 @@ use super::succession::Succession;
 use crate::config::Server;
 use crate::probe::resolve::LONGEST_RETRY;
 use crate::probe::rotation::Rotation;
-use crate::probe::schedule::{Past, Schedule, SlotLine};
+use crate::probe::schedule::{Past, Pause, Schedule, SlotLine};
 use crate::probe::{NtsTools, ProbeSession};
 use ntp_monitor_core::clock::{Clock, Stamp};
-use ntp_monitor_core::sample::Outcome;
+use ntp_monitor_core::health::report::Denial;
+use ntp_monitor_core::sample::{Outcome, SeriesKey};
 
 /// The poll schedule of one address. It is shared with the next incarnation, so that a restart does not poll too early.
 pub type SharedSchedule = Arc<Mutex<Schedule>>;
@@ -59,6 +60,8 @@ pub struct PollPacing {
     /// Asks the prober to poll as soon as the schedule allows.
     pub nudge: Arc<Notify>,
     slot_line: Arc<Mutex<SlotLine>>,
+    /// The series that its polls belong to.
+    series: SeriesKey,
 }
 
 impl PollPacing {
@@ -182,6 +185,22 @@ impl Ledger {
         }
     }
 
+    /// The servers that refuse to serve this host and are therefore not asked at `now`, also if they refused an earlier
+    /// process.
+    #[must_use]
+    pub fn denials(&self, now: Stamp) -> HashMap<SeriesKey, Denial> {
+        let denial = |Pause { code, since, until }| Denial {
+            code: code.label(),
+            asked_again_in_s: until.saturating_sub(now.mono_ns) as f64 / 1e9,
+            ago_s: now.mono_ns.saturating_sub(since).max(0) as f64 / 1e9,
+        };
+        let paused = |pacing: &PollPacing| {
+            let pause = pacing.schedule().pause(now.mono_ns)?;
+            Some((pacing.series.clone(), denial(pause)))
+        };
+        self.with(|state| state.pacings.values().filter(|pacing| pacing.is_followed()).filter_map(paused).collect())
+    }
+
     /// Asks for a poll of `address` now, ahead of its schedule.
     ///
     /// # Errors
@@ -268,7 +287,11 @@ impl Ledger {
 
     pub(super) fn pacing(&self, server: &Server, address: SocketAddr, first: i64, clock: &dyn Clock) -> PollPacing {
         self.with(|state| {
-            if let Some(pacing) = state.pacings.get(&address) {
+            let ident = &server.ident;
+            let (name, vantage) = (Arc::clone(&ident.name), Arc::clone(&ident.vantage));
+            let series = SeriesKey { server: name, vantage, address: Some(address) };
+            if let Some(pacing) = state.pacings.get_mut(&address) {
+                pacing.series = series;
                 pacing.schedule().reconfigure(server, address, clock.now().mono_ns);
                 return pacing.clone();
             }
@@ -286,7 +309,8 @@ impl Ledger {
                 }
             }
             let slot_line = Arc::clone(&state.slot_line);
-            let pacing = PollPacing { schedule: Arc::new(Mutex::new(schedule)), nudge: Arc::default(), slot_line };
+            let schedule = Arc::new(Mutex::new(schedule));
+            let pacing = PollPacing { schedule, nudge: Arc::default(), slot_line, series };
             state.pacings.insert(address, pacing.clone());
             if state.pacings.len().is_multiple_of(PACINGS_BETWEEN_SWEEPS) {
                 state.sweep(clock.now().mono_ns);
@@ -333,6 +357,28 @@ mod tests {
         pacings[2].schedule().ended(&Outcome::Kiss(KissCode::DENY), 0);
         assert!(stopped_s(&ledger, 60) < 0, "nothing is late");
         assert!((470..480).contains(&stopped_s(&ledger, 600 + 8)), "{}", stopped_s(&ledger, 608));
+    }
+
+    #[test]
+    fn denial_is_listed_during_its_pause_also_after_a_restart() {
+        let (ledger, pacings) = polled(&[64, 64]);
+        pacings[1].schedule().ended(&Outcome::Kiss(KissCode::DENY), 0);
+        let all: Vec<_> = ledger.denials(Stamp::new(0, 600 * S, 0)).into_iter().collect();
+        let denial = Denial { code: "DENY", asked_again_in_s: 3000.0, ago_s: 600.0 };
+        assert_eq!(all, [(pacings[1].series.clone(), denial)]);
+        assert!(ledger.denials(Stamp::new(0, 3600 * S, 0)).is_empty());
+
+        let address = SocketAddr::from(([192, 0, 2, 9], 123));
+        let now = SystemClock.now();
+        let wall_ns = now.wall_ns - 600 * S;
+        let past = Past { wall_ns, outcome: Outcome::Kiss(KissCode::RSTR), rate: None };
+        let ledger = Ledger::new([(address, past)].into(), None, now);
+        let _pacing = ledger.pacing(&server(64), address, 0, &SystemClock);
+        let all = ledger.denials(now);
+        assert!(
+            matches!(all.values().next(), Some(denial) if denial.code == "RSTR" && denial.ago_s > 599.0),
+            "{all:?}"
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ use ntp_monitor_core::stats::window::Window;
 use super::analysis_thread::AnalysisThread;
 use super::local_rows::LocalRows;
 use super::points::Points;
-use super::recall;
+use super::recall::{self, Whose};
 
 pub(super) const HEALTH: &str = "health";
 pub(super) const STATS: &str = "stats";
@@ -71,15 +71,21 @@ impl<A: Actor> AddressSlot<A> {
     }
 }
 
+/// The thread on which the health actor runs, and the slot for its address.
+pub(super) struct HealthPlace<'a> {
+    pub thread: &'a AnalysisThread,
+    pub slot: AddressSlot<HealthKeeper>,
+}
+
 pub(super) fn health(
     observed: Observed,
     listener: Listener,
     store: StoreHandle,
     publish: Arc<watch::Sender<Arc<Health>>>,
-    thread: &AnalysisThread,
+    place: HealthPlace<'_>,
     log: &Logger,
 ) -> Adopt {
-    let (thread, log) = (thread.clone(), log.clone());
+    let (thread, slot, log) = (place.thread.clone(), place.slot, log.clone());
     let factory = Box::new(move |notice| {
         let inputs = (observed.clone(), Arc::clone(&publish), log.clone());
         let keeper = thread.run(move || {
@@ -88,7 +94,9 @@ pub(super) fn health(
         });
         listener.connect(keeper.clone());
         // The counts of earlier processes arrive once they have been read; nothing waits for them.
-        actix_rt::spawn(recall::rates(store.clone(), Arc::clone(&observed.clock), keeper.clone(), log.clone()));
+        let now_ns = observed.clock.now().wall_ns;
+        actix_rt::spawn(recall::rates(store.clone(), Whose::All, now_ns, keeper.clone(), log.clone()));
+        slot.set(keeper.clone());
         Box::new(move || keeper.do_send(StopNow)) as _
     });
     Adopt { name: HEALTH.into(), role: Role::Core, factory }

@@ -35,6 +35,7 @@ use slog::{Logger, warn};
 use tokio::sync::{mpsc, watch};
 
 use crate::actors::census::Census;
+use crate::actors::health::HealthKeeper;
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::Outlet;
 use crate::actors::stats::Statistician;
@@ -47,6 +48,7 @@ use crate::store::{Options, Store};
 use crate::web::config_editor::Reload;
 use crate::web::listen::Address;
 use crate::web::pulse::Pulse;
+use ntp_monitor_core::clock::Clock;
 use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::stats::snapshot::Snapshot;
 
@@ -55,6 +57,7 @@ pub use surroundings::{StartError, Surroundings};
 use beacon::Beacon;
 use notifiers::Notifiers;
 use outputs::Outputs;
+use recall::Whose;
 use start::{Boards, Start};
 
 pub struct Service {
@@ -62,6 +65,8 @@ pub struct Service {
     supervisor: Addr<Supervisor>,
     targets: children::AddressSlot<Targets>,
     statistician: children::AddressSlot<Statistician>,
+    health_keeper: children::AddressSlot<HealthKeeper>,
+    clock: Arc<dyn Clock>,
     outlet: Outlet,
     ledger: Ledger,
     outputs: Outputs,
@@ -172,6 +177,7 @@ impl Service {
         self.notifiers.replace(&new.notifiers).await;
         // In a fleet, the task that follows the plan does this.
         if new.fleet.as_ref().is_none_or(|fleet| !fleet.role.is_agent()) {
+            self.recall_counts(Whose::added(&self.config().active_servers(), &active, &self.health.borrow()));
             self.ledger.set_servers(active.clone());
             if let Some(targets) = self.targets.get() {
                 targets.do_send(SetServers(active));
@@ -183,5 +189,12 @@ impl Service {
         let before = self.config.send_replace(Arc::new(new));
         tokio::task::spawn_blocking(move || drop(before));
         Ok(changes)
+    }
+
+    /// Reads the success counts of servers that are about to be polled; nothing waits for them.
+    fn recall_counts(&self, whose: Whose) {
+        let Some(keeper) = self.health_keeper.get().filter(|_| !whose.is_empty()) else { return };
+        let now_ns = self.clock.now().wall_ns;
+        actix_rt::spawn(recall::rates(self.outputs.store(), whose, now_ns, keeper, self.log.clone()));
     }
 }

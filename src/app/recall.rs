@@ -1,7 +1,7 @@
 //! Reads from the store at start: the last poll of each address, success counts, and samples that are missing in the
 //! CSV files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
@@ -14,13 +14,15 @@ use slog::{Logger, info, warn};
 use crate::actors::health::HealthKeeper;
 use crate::actors::ledger::Ledger;
 use crate::actors::sheets::Sheets;
+use crate::config::Server;
 use crate::messages::sample::Recall;
 use crate::probe::schedule::{Past, Rate};
 use crate::sinks::csv::{self, CatchUp, Tail};
 use crate::store::read::{RateKiss, Reader};
 use crate::store::{Counts, Store, StoreError, StoreHandle};
-use ntp_monitor_core::clock::{Clock, Stamp};
+use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::health::availability::Tally;
+use ntp_monitor_core::health::report::Health;
 use ntp_monitor_core::sample::{Sample, SeriesKey};
 use ntp_monitor_core::sheet::Kept;
 use ntp_monitor_core::stats::analysis::Recalled;
@@ -107,9 +109,41 @@ fn on_axis(wall_ns: i64, now: Stamp) -> i64 {
     now.mono_ns.saturating_sub(now.wall_ns.saturating_sub(wall_ns).max(0))
 }
 
-/// Reads the success counts of the last week, newest first, and sends them to the health actor.
-pub(super) async fn rates(store: StoreHandle, clock: Arc<dyn Clock>, keeper: Addr<HealthKeeper>, log: Logger) {
-    let now_ns = clock.now().wall_ns;
+/// The servers whose success counts are read.
+#[derive(Debug, Clone)]
+pub(super) enum Whose {
+    All,
+    /// Those with these names.
+    Of(HashSet<Arc<str>>),
+}
+
+impl Whose {
+    /// The servers that a reload begins to poll, and whose counts were forgotten after they were removed or paused.
+    /// Those that `health` still has were not forgotten yet, and will not be.
+    pub(super) fn added(before: &[Arc<Server>], after: &[Arc<Server>], health: &Health) -> Self {
+        let names = |servers: &[Arc<Server>]| -> HashSet<Arc<str>> {
+            servers.iter().map(|server| Arc::clone(&server.ident.name)).collect()
+        };
+        let mut added = &names(after) - &names(before);
+        let known: HashSet<&Arc<str>> = health.servers.iter().map(|known| &known.server).collect();
+        added.retain(|name| !known.contains(name));
+        Self::Of(added)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Of(names) if names.is_empty())
+    }
+
+    fn includes(&self, key: &SeriesKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(names) => names.contains(&key.server),
+        }
+    }
+}
+
+/// Reads the success counts of the last week up to `now_ns`, newest first, and sends them to the health actor.
+pub(super) async fn rates(store: StoreHandle, whose: Whose, now_ns: i64, keeper: Addr<HealthKeeper>, log: Logger) {
     for (from_ns, to_ns) in spans(now_ns) {
         let counts = match store.read(move |reader| reader.counts_here(from_ns, to_ns)).await {
             Ok(counts) => counts,
@@ -120,7 +154,8 @@ pub(super) async fn rates(store: StoreHandle, clock: Arc<dyn Clock>, keeper: Add
         };
         let age_s = (now_ns - from_ns) / 1_000_000_000;
         let tally = |counts: Counts| Tally { ok: counts.samples(), polls: counts.polls() };
-        let tallies = counts.into_iter().map(|one| (one.key, tally(one.counts))).collect();
+        let counts = counts.into_iter().filter(|one| whose.includes(&one.key));
+        let tallies = counts.map(|one| (one.key, tally(one.counts))).collect();
         keeper.do_send(Recall { age_s, tallies });
     }
 }
@@ -177,6 +212,7 @@ fn rows(reader: &Reader, span: Range<i64>, about: usize) -> Result<Vec<Arc<Sampl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ntp_monitor_core::health::log::ServerHealthLog;
     use ntp_monitor_core::sample::{Outcome, ServerIdent};
     use ntp_monitor_core::sheet::{Book, Question};
 
@@ -210,6 +246,24 @@ mod tests {
             asked_since(&mut past, &book.take_changed());
             assert_eq!(past[&address].wall_ns, counted);
         }
+    }
+
+    #[test]
+    fn reload_recalls_the_counts_of_added_servers_only() {
+        let named = |names: &[&str]| -> Vec<Arc<Server>> {
+            let server =
+                |name: &&str| Server { ident: ServerIdent::named(name), ..Server::polled_every(CATCH_UP, false) };
+            names.iter().map(|name| Arc::new(server(name))).collect()
+        };
+        let mut log = ServerHealthLog::default();
+        log.record(&Sample::unasked(Stamp::default(), ServerIdent::named("d"), Outcome::Sample, 64.0));
+        let servers = log.report(Stamp::default(), &HashMap::new());
+        let health = Health { servers, ..Health::default() };
+        let whose = Whose::added(&named(&["a", "b"]), &named(&["b", "c", "d"]), &health);
+        let includes = |name: &str| whose.includes(&SeriesKey::here(&name.into(), None));
+        assert_eq!(["a", "b", "c", "d"].map(includes), [false, false, true, false], "d is not forgotten yet");
+        let removed = Whose::added(&named(&["a", "b"]), &named(&["a"]), &health);
+        assert!(removed.is_empty() && !Whose::All.is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{Service, StartError, Surroundings, children, events, fleet, recall, 
 use crate::actors::adoption::Adopt;
 use crate::actors::alerter::Alerter;
 use crate::actors::census::Census;
-use crate::actors::health::Observed;
+use crate::actors::health::{HealthKeeper, Observed};
 use crate::actors::ledger::Ledger;
 use crate::actors::outlet::{Listener, Outlet};
 use crate::actors::reporter::Reporter;
@@ -106,6 +106,7 @@ pub(super) struct Start {
     fleet: handle::Fleet,
     targets: children::AddressSlot<Targets>,
     statistician: children::AddressSlot<Statistician>,
+    health_keeper: children::AddressSlot<HealthKeeper>,
 }
 
 impl Start {
@@ -148,6 +149,7 @@ impl Start {
             targets: children::AddressSlot::default(),
             fleet: handle::Fleet::default(),
             statistician: children::AddressSlot::default(),
+            health_keeper: children::AddressSlot::default(),
         })
     }
 
@@ -171,7 +173,8 @@ impl Start {
         let log = &self.log;
         let thread = AnalysisThread::start();
         let publish = Arc::clone(&self.boards.health);
-        self.adopt(children::health(observed, self.health.clone(), self.outputs.store(), publish, &thread, log));
+        let place = children::HealthPlace { thread: &thread, slot: self.health_keeper.clone() };
+        self.adopt(children::health(observed, self.health.clone(), self.outputs.store(), publish, place, log));
         let (own_clock, local) = watch::channel(LocalState::default());
         self.adopt(children::local(own_clock, log));
         let (leap_list, leap) = watch::channel(LeapSource::default());
@@ -286,7 +289,7 @@ impl Start {
             config: boards.config.subscribe(),
             renewal: Renewal::new(boards.config.clone(), &log),
             store: store.handle(),
-            clock: around.clock,
+            clock: Arc::clone(&around.clock),
             started,
             hub: live::Hub::start(started, sources),
             samples: boards.samples,
@@ -317,6 +320,8 @@ impl Start {
             supervisor,
             targets: self.targets,
             statistician: self.statistician,
+            health_keeper: self.health_keeper,
+            clock: around.clock,
             outlet: self.outlet,
             ledger,
             outputs,

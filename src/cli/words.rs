@@ -47,13 +47,14 @@ fn explain_unsynchronised(code: Option<StatusCode>) -> Cow<'static, str> {
 }
 
 fn explain_kiss(code: KissCode) -> Cow<'static, str> {
-    if code == KissCode::RATE {
-        "the server asks for fewer requests (kiss code RATE): wait some minutes, then ask less often".into()
+    let advice = if code == KissCode::RATE {
+        "wait some minutes, then ask less often"
     } else if code.is_denial() {
-        format!("the server refuses to serve this host (kiss code {code}): stop asking, or ask its operator").into()
+        "stop asking, or ask its operator"
     } else {
-        "the server does not know the cookies of this client (kiss code NTSN): a new key exchange is needed".into()
-    }
+        "a new key exchange is needed"
+    };
+    format!("{}: {advice}", code.meaning()).into()
 }
 
 /// The leap indicator for a table.

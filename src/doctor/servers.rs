@@ -19,6 +19,7 @@ use crate::probe::{NtsTools, ProbeSession};
 use crate::store::read::Reader;
 use ntp_monitor_core::clock::Stamp;
 use ntp_monitor_core::conclusion::Claim;
+use ntp_monitor_core::ntp::KissCode;
 use ntp_monitor_core::nts::{Certificate, Expiry, Status};
 use ntp_monitor_core::sample::{Measure, Outcome, Sample};
 
@@ -131,7 +132,11 @@ fn judge(name: &str, outcome: &Outcome, measure: Option<Measure>, how: &str) -> 
     let numbers = measure.map_or_else(String::new, |Measure { offset_s, delay_s, .. }| {
         format!(", offset {:+.3} ms, delay {:.3} ms", offset_s * 1e3, delay_s * 1e3)
     });
-    let what = format!("{}{colon}{reason}{numbers}{how}", outcome.label());
+    let meaning = match outcome {
+        Outcome::Kiss(code) => format!(", {}", code.meaning()),
+        _ => String::new(),
+    };
+    let what = format!("{}{colon}{reason}{meaning}{numbers}{how}", outcome.label());
     let finding = match advice(outcome) {
         None => AREA.ok(name, what),
         Some((Level::Warning, advice)) => AREA.warning(name, what, advice),
@@ -154,9 +159,7 @@ fn advice(outcome: &Outcome) -> Option<(Level, &'static str)> {
              `ntp-monitor query` from another host",
         ),
         Outcome::Refused => (Level::Problem, "nothing listens there: check address and port, and start the server"),
-        Outcome::Kiss(_) => {
-            (Level::Warning, "the server limits requests: increase poll_interval, or use another server")
-        }
+        Outcome::Kiss(code) => (Level::Warning, advice_on_kiss(*code)),
         Outcome::Rejected(_) => {
             (Level::Problem, "the reply failed a check: see the rejected replies on the server's page or in the API")
         }
@@ -166,9 +169,31 @@ fn advice(outcome: &Outcome) -> Option<(Level, &'static str)> {
     })
 }
 
+/// What to do about a kiss-o'-death. [`KissCode::meaning`] says what the code means.
+fn advice_on_kiss(code: KissCode) -> &'static str {
+    if code == KissCode::RATE {
+        "increase poll_interval, or use another server"
+    } else if code.is_denial() {
+        "use another server, or ask its operator"
+    } else {
+        "the next poll gets new cookies: see docs/NTS.md if it happens again"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn denial_is_not_taken_for_a_rate_limit() {
+        for code in [KissCode::DENY, KissCode::RSTR] {
+            let finding = judge("a", &Outcome::Kiss(code), None, "").finding;
+            let what = format!("kiss: {code}, the server refuses to serve this host (kiss code {code})");
+            assert_eq!((finding.level, finding.what), (Level::Warning, what));
+            assert_eq!(advice_on_kiss(code), "use another server, or ask its operator");
+        }
+        assert!(advice_on_kiss(KissCode::RATE).contains("poll_interval"));
+    }
 
     #[test]
     fn each_failure_has_its_own_advice_and_success_none() {

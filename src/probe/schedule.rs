@@ -61,9 +61,22 @@ pub struct Schedule {
     rated_at: Option<i64>,
     /// Number of consecutive denials.
     denials: u32,
+    /// The pause that the last denial caused.
+    pause: Option<Pause>,
     /// No request is sent before this monotonic time, in nanoseconds.
     not_before: i64,
     last_request: Option<i64>,
+}
+
+/// A pause after the server refused to serve this host. Times are monotonic nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// The kiss code that the server sent.
+    pub code: KissCode,
+    /// When it arrived.
+    pub since: i64,
+    /// Before this time the server is not asked.
+    pub until: i64,
 }
 
 /// This host's share of the polls of one address in a fleet.
@@ -159,6 +172,7 @@ impl Schedule {
             doublings: 0,
             rated_at: None,
             denials: 0,
+            pause: None,
             not_before: first,
             last_request: None,
         }
@@ -322,6 +336,12 @@ impl Schedule {
         self.hold(now.saturating_add(nanos(self.floor)));
     }
 
+    /// The pause after a denial, if it lasts at `now`.
+    #[must_use]
+    pub fn pause(&self, now: i64) -> Option<Pause> {
+        self.pause.filter(|pause| now < pause.until)
+    }
+
     /// When the last request was sent, in monotonic nanoseconds.
     #[must_use]
     pub fn last_request(&self) -> Option<i64> {
@@ -354,7 +374,9 @@ impl Schedule {
         if code.is_denial() {
             let pause = DENIAL.saturating_mul(1 << self.denials.min(8)).min(LONGEST_DENIAL);
             self.denials += 1;
-            self.hold(now.saturating_add(nanos(pause)));
+            let until = now.saturating_add(nanos(pause));
+            self.pause = Some(Pause { code, since: now, until });
+            self.hold(until);
         } else if code == KissCode::RATE {
             if self.interval() < LONGEST_INTERVAL {
                 self.doublings += 1;

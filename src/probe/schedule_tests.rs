@@ -133,6 +133,8 @@ fn denial_pauses_for_an_hour_and_longer_each_time() {
     let mut schedule = polled(64);
     schedule.ended(&Outcome::Kiss(KissCode::DENY), S);
     assert_eq!(schedule.next_poll(0.0), 3601 * S);
+    let pause = Pause { code: KissCode::DENY, since: S, until: 3601 * S };
+    assert_eq!((schedule.pause(3600 * S), schedule.pause(3601 * S)), (Some(pause), None));
     schedule.ended(&Outcome::Kiss(KissCode::RSTR), 3601 * S);
     assert_eq!(schedule.next_poll(0.0), (3601 + 7200) * S);
 }

@@ -176,21 +176,34 @@ pub(super) fn shown(found: &Traceability) -> String {
 /// The latest sentence about each set of blamed servers.
 fn accusations(material: &Material) -> String {
     let verdicts = &material.survey.verdicts;
+    let said = accused(verdicts, &material.times);
+    match (said.is_empty(), verdicts.is_empty()) {
+        (false, _) => said.join(" "),
+        (true, false) => unaccused(material),
+        (true, true) => "No verdict: this period has no samples, or too many.".to_owned(),
+    }
+}
+
+/// The latest sentence about each of the last three sets of blamed servers. A sentence is in the present tense, so one
+/// that no longer holds says from when to when it did.
+fn accused(verdicts: &[Entry], times: &Times) -> Vec<String> {
     let wrong = verdicts.iter().rev().filter(|entry| matches!(entry.state, State::ServerWrong | State::LocalWrong));
-    let mut said: Vec<&str> = Vec::new();
+    let mut said: Vec<String> = Vec::new();
     let mut seen: Vec<Vec<&str>> = Vec::new();
     for entry in wrong {
         let who: Vec<&str> = entry.blamed.iter().map(|blame| blame.server.as_str()).collect();
         if !seen.contains(&who) && said.len() < 3 {
-            said.push(&entry.sentence);
+            let sentence = times.sentence(&entry.sentence);
+            said.push(match entry.until {
+                Some(until) => {
+                    format!("From {} until {}: {sentence}", times.minute(entry.since), times.minute(until))
+                }
+                None => sentence,
+            });
             seen.push(who);
         }
     }
-    match (said.is_empty(), verdicts.is_empty()) {
-        (false, _) => material.times.sentence(&said.join(" ")),
-        (true, false) => unaccused(material),
-        (true, true) => "No verdict: this period has no samples, or too many.".to_owned(),
-    }
+    said
 }
 
 /// The sentence when no clock was called wrong. It says that the time without a majority was not judged.
@@ -292,7 +305,34 @@ fn notes(material: &Material, rows_left_out: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+    use ntp_monitor_core::stats::verdict::{Blame, EntryLocal};
+
     use super::*;
+
+    #[test]
+    fn sentence_about_an_ended_fault_says_until_when() {
+        let entry = |server: &str, since_s: i64, until_s: Option<i64>| Entry {
+            since: When(since_s * 1_000_000_000),
+            until: until_s.map(|s| When(s * 1_000_000_000)),
+            state: State::ServerWrong,
+            local: EntryLocal { estimate_s: None, bound_s: None, kind: None },
+            blamed: vec![Blame {
+                server: server.to_owned(),
+                kind: None,
+                gap_s: None,
+                proven: true,
+                since: None,
+                authentication: None,
+            }],
+            confidence: 1.0,
+            assumption: String::new(),
+            sentence: format!("{server} is wrong."),
+            differs: false,
+        };
+        let said = accused(&[entry("a", 0, Some(3600)), entry("b", 3600, None)], &Times::of(TimeZone::UTC));
+        assert_eq!(said, ["b is wrong.", "From 1970-01-01 00:00 UTC until 1970-01-01 01:00 UTC: a is wrong."]);
+    }
 
     #[test]
     fn drift_that_rounds_to_zero_has_no_sign() {

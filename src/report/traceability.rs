@@ -4,6 +4,8 @@
 //! It counts until the next sample, for at most [`HOLDS`] usual intervals. While a verdict calls the clock of a server
 //! wrong, its claim does not hold and its samples show nothing. For aggregated data, the largest offset plus the largest
 //! distance counts for the whole bucket, so evidence gets weaker with age, never stronger.
+//!
+//! The result of a time slot counts for the part of the slot in which the server was polled; the rest is not monitored.
 
 use std::collections::BTreeMap;
 
@@ -84,6 +86,8 @@ pub struct Evidence {
     limit_s: f64,
     width_ns: i64,
     slots: Vec<Slot>,
+    /// When any server was polled.
+    polled: Stretches,
     servers: BTreeMap<String, Shares>,
 }
 
@@ -102,21 +106,23 @@ impl Evidence {
         let length_ns = past.to_ns.saturating_sub(past.from_ns).max(1);
         let width_ns = SLOT_NS.max(length_ns / MOST_SLOTS + 1);
         let slots = usize::try_from(length_ns / width_ns + i64::from(length_ns % width_ns > 0)).unwrap_or(0);
-        Self { past, limit_s, width_ns, slots: vec![Slot::default(); slots], servers: BTreeMap::new() }
+        let slots = vec![Slot::default(); slots];
+        Self { past, limit_s, width_ns, slots, polled: Stretches::default(), servers: BTreeMap::new() }
     }
 
     /// Adds the measurements of one server. Call once per server.
     pub fn add(&mut self, measured: &Measured, known: Known<'_>) {
         let bounds = self.worst_bounds(measured);
+        let polled_s = self.lengths_s(known.polled);
         let mut shown = Vec::with_capacity(self.slots.len());
         for (n, bound_s) in bounds.into_iter().enumerate() {
             let span = self.span(n);
             let one = match bound_s {
+                _ if polled_s[n] <= 0.0 => Shown::Unmonitored,
                 _ if known.wrong.touches(span) => Shown::FoundWrong,
                 Some(bound_s) if bound_s <= self.limit_s => Shown::Within,
                 Some(_) => Shown::Beyond,
-                None if known.polled.touches(span) => Shown::Nothing,
-                None => Shown::Unmonitored,
+                None => Shown::Nothing,
             };
             let slot = &mut self.slots[n];
             slot.polled += u32::from(one != Shown::Unmonitored);
@@ -124,7 +130,8 @@ impl Evidence {
             slot.within += u32::from(one == Shown::Within);
             shown.push(one);
         }
-        self.servers.insert(measured.server.clone(), shares(shown.into_iter()));
+        self.polled = Stretches::union([&self.polled, known.polled].into_iter());
+        self.servers.insert(measured.server.clone(), self.shares(&shown, &polled_s));
     }
 
     /// The result; `None` without a server. Nothing is shown while the verdict was undecidable.
@@ -140,11 +147,54 @@ impl Evidence {
             Slot { polled, within, .. } if 2 * within > polled => Shown::Within,
             _ => Shown::Beyond,
         });
-        let majority = shares(majority);
+        let majority = self.shares(&majority.collect::<Vec<_>>(), &self.lengths_s(&self.polled));
         let has_majority = self.slots.iter().any(|slot| slot.polled as usize >= MIN_SERVERS);
         let servers = self.servers;
         let is_any = !servers.is_empty();
         is_any.then_some(Traceability { limit_s: self.limit_s, servers, majority, has_majority })
+    }
+
+    /// The length of the part of each slot that is in `set`, in seconds.
+    fn lengths_s(&self, set: &Stretches) -> Vec<f64> {
+        let mut lengths_s = vec![0.0; self.slots.len()];
+        self.measure(&set.clipped(self.past), 0, &mut lengths_s);
+        lengths_s
+    }
+
+    /// The same for the slots from `first` on. `set` is not larger than these slots. Slots are halved until they are
+    /// empty, full or single.
+    fn measure(&self, set: &Stretches, first: usize, lengths_s: &mut [f64]) {
+        let length_s = set.length_s();
+        if lengths_s.is_empty() || length_s <= 0.0 {
+            return;
+        }
+        let whole = |n: usize| self.span(n).length_s();
+        let last = first + lengths_s.len() - 1;
+        let all = Span { from_ns: self.span(first).from_ns, to_ns: self.span(last).to_ns };
+        if lengths_s.len() == 1 {
+            lengths_s[0] = length_s;
+        } else if length_s >= all.length_s() {
+            lengths_s.iter_mut().enumerate().for_each(|(n, length_s)| *length_s = whole(first + n));
+        } else {
+            let half = lengths_s.len() / 2;
+            let middle_ns = self.span(first + half).from_ns;
+            let (before, after) = lengths_s.split_at_mut(half);
+            self.measure(&set.clipped(Span { to_ns: middle_ns, ..all }), first, before);
+            self.measure(&set.clipped(Span { from_ns: middle_ns, ..all }), first + half, after);
+        }
+    }
+
+    /// The shares of the results, each of which counts for the part of its slot that was polled.
+    fn shares(&self, shown: &[Shown], polled_s: &[f64]) -> Shares {
+        let mut parts_s = [0.0; 5];
+        for (n, (shown, polled_s)) in shown.iter().zip(polled_s).enumerate() {
+            parts_s[*shown as usize] += polled_s;
+            parts_s[Shown::Unmonitored as usize] += (self.span(n).length_s() - polled_s).max(0.0);
+        }
+        let all_s: f64 = parts_s.iter().sum();
+        let [within, beyond, found_wrong, unshown, unmonitored] =
+            parts_s.map(|part_s| if all_s > 0.0 { part_s / all_s } else { 0.0 });
+        Shares { within, beyond, found_wrong, unshown, unmonitored }
     }
 
     fn span(&self, slot: usize) -> Span {
@@ -177,14 +227,6 @@ impl Evidence {
         }
         worst
     }
-}
-
-fn shares(slots: impl Iterator<Item = Shown>) -> Shares {
-    let mut counts = [0_u64; 5];
-    slots.for_each(|slot| counts[slot as usize] += 1);
-    let all: u64 = counts.iter().sum();
-    let [within, beyond, found_wrong, unshown, unmonitored] = counts.map(|part| part as f64 / all.max(1) as f64);
-    Shares { within, beyond, found_wrong, unshown, unmonitored }
 }
 
 #[cfg(test)]
@@ -237,6 +279,23 @@ mod tests {
         assert_shares(got.servers["a"], 5.0 / 12.0, 0.0, 7.0 / 12.0);
         assert_shares(got.majority, 0.0, 0.0, 1.0);
         assert!(!got.has_majority, "one server is no majority");
+    }
+
+    #[test]
+    fn slot_counts_for_the_part_in_which_the_server_was_polled() {
+        let mut evidence = Evidence::new(HOUR, 0.05);
+        // Half of the first, of the fifth and of the last slot; all of the second and the third.
+        let spans = [(0, 150), (300, 900), (1350, 1500), (3450, 3600)];
+        let second = |(from, to): (i64, i64)| Span { from_ns: from * MINUTE / 60, to_ns: to * MINUTE / 60 };
+        let polled_at = Stretches::of(spans.map(second).to_vec());
+        for name in ["a", "b", "c"] {
+            evidence.add(&polled(name, &[0.01; 12]), Known { polled: &polled_at, wrong: &Stretches::default() });
+        }
+        let got = evidence.finish(&Stretches::default()).unwrap();
+        for shares in [got.servers["a"], got.majority] {
+            assert_shares(shares, 1050.0 / 3600.0, 0.0, 0.0);
+            assert!((shares.unmonitored - 2550.0 / 3600.0).abs() < 1e-12, "{shares:?}");
+        }
     }
 
     #[test]

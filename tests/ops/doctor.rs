@@ -73,7 +73,10 @@ fn paused_and_denying_servers_are_not_asked() {
     faketime::set(home.path(), "+600");
     let (_, findings) = examine_in(&home, &[], faketime::environment(home.path()));
     let denied = finding(&findings, "servers", "denying");
-    assert!(denied["what"].as_str().unwrap().contains("DENY, asked 60"), "{denied}");
+    assert!(
+        denied["what"].as_str().unwrap().contains("refuses to serve this host (kiss code DENY), asked 60"),
+        "{denied}"
+    );
     assert!(finding(&findings, "servers", "paused")["what"].as_str().unwrap().contains("paused"));
     assert_eq!((paused.counters().requests, denying.counters().requests), (0, 1));
 }

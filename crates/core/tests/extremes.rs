@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ntp_monitor_core::clock::Stamp;
@@ -83,7 +84,10 @@ fn one_host_judges_any_samples_with_finite_numbers() {
         }
         assert_finite(seed, &format!("{:?}", replay.snapshot(instant(&mut dice)).verdict));
         assert_finite(seed, &format!("{:?}", replay.finish(None)));
-        assert_finite(seed, &format!("{:?} {:?}", book.take_changed(), health.report(any_stamp(&mut dice))));
+        assert_finite(
+            seed,
+            &format!("{:?} {:?}", book.take_changed(), health.report(any_stamp(&mut dice), &HashMap::new())),
+        );
     }
 }
 

@@ -20,13 +20,16 @@ pub static FAMILIES: &[Family] = &[
         help: "Labels of a server: its configured tags (as tag_NAME) and how its packets are timestamped.",
         values: Values::ServerInfo(&["timestamping", "tag_…"], server_info),
     },
-    of_server("up", None, "Whether the last poll gave an offset: 1 if so, else 0.", |row| {
-        Some(truth(row.outcome == Some(Outcome::Sample.label())))
-    }),
+    of_server(
+        "up",
+        None,
+        "Whether the last poll gave an offset: 1 if so, else 0. Absent while the server is paused or not polled yet.",
+        |row| row.is_polled().then(|| truth(row.outcome == Some(Outcome::Sample.label()))),
+    ),
     of_server(
         "offset",
         SECONDS,
-        "Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 theta). Absent if none of the last eight polls gave one.",
+        "Clock offset in seconds, positive when the server is ahead of this host (RFC 5905 theta). Absent if none of the last eight polls gave one, or if the server refuses to serve this host.",
         |row| row.offset_s,
     ),
     of_server(
@@ -38,7 +41,7 @@ pub static FAMILIES: &[Family] = &[
     of_server(
         "jitter",
         SECONDS,
-        "Jitter in seconds: root mean square of the differences between offsets over the last eight polls (RFC 5905).",
+        "Jitter in seconds: root mean square of the differences from the offset of the poll with the least delay, over the last eight polls, at least the precision of this host's clock (RFC 5905).",
         |row| row.jitter_s,
     ),
     of_server(
@@ -75,15 +78,18 @@ pub static FAMILIES: &[Family] = &[
     of_server(
         "reach",
         None,
-        "The reach register as a number, 0 to 255: one bit for each of the last eight polls, the lowest bit for the latest.",
+        "The reach register as a number, 0 to 255: one bit for each of the last eight polls, the lowest bit for the latest. Absent while the server is paused or not polled yet.",
         reach,
     ),
     of_server("reach", RATIO, "The share of the last eight polls that gave an offset, 0 to 1.", |row| {
         reach(row).map(|bits| f64::from((bits as u8).count_ones()) / 8.0)
     }),
-    of_server("poll_interval", SECONDS, "The interval at which the server is polled, in seconds.", |row| {
-        Some(row.poll_s)
-    }),
+    of_server(
+        "poll_interval",
+        SECONDS,
+        "The interval at which the server is polled, in seconds; while it refuses to serve this host, the pause until it is asked again.",
+        |row| Some(row.poll_s),
+    ),
     of_server(
         "score",
         None,
@@ -363,6 +369,10 @@ fn seconds(when: When) -> f64 {
 }
 
 fn reach(row: &Row) -> Option<f64> {
+    // After a restart, nothing is known about a server that refuses to serve this host and is not asked.
+    if !row.is_polled() || row.polls == 0 {
+        return None;
+    }
     u8::from_str_radix(&row.reach, 8).ok().map(f64::from)
 }
 
@@ -388,4 +398,26 @@ fn server_info(row: &Row) -> Option<Vec<(String, String)>> {
         }
     }
     Some(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use ntp_monitor_core::sample::ServerIdent;
+
+    use super::*;
+    use crate::web::metrics::of_rows;
+    use crate::web::view::row::Condition;
+
+    #[test]
+    fn servers_that_are_not_polled_have_no_value_of_up_and_reach() {
+        let pending = Row::pending(&ServerIdent::named("a"), 64.0);
+        let polled = |state| Row { state, polls: 8, ..pending.clone() };
+        for (state, has_value) in [(Condition::Pending, false), (Condition::Paused, false), (Condition::Failing, true)]
+        {
+            let text = of_rows(&[polled(state)]).unwrap();
+            for name in ["ntp_monitor_up{", "ntp_monitor_reach{", "ntp_monitor_reach_ratio{"] {
+                assert_eq!(text.contains(name), has_value, "{state:?} {name}");
+            }
+        }
+    }
 }

@@ -13,6 +13,7 @@ use ntp_monitor_core::sample::{Authentication, Sample, SeriesKey, ServerIdent};
 use ntp_monitor_core::stats::snapshot::SeriesSnapshot;
 use ntp_monitor_core::stats::summary::WindowSummary;
 use ntp_monitor_core::stats::verdict::{Class, Kind, ServerVerdict, When};
+use ntp_monitor_core::text::units::wall_time;
 
 /// The state of a series in one word; the worst is last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
@@ -26,7 +27,8 @@ pub enum Condition {
     Ok,
     /// The last poll gave an offset, but no majority can say whether it is right.
     Unjudged,
-    /// The last poll gave no offset; an earlier one of the last eight did.
+    /// The last poll gave no offset; an earlier one of the last eight did. Also a server that refuses to serve this host
+    /// and has not been asked since the service started.
     Failing,
     /// None of the last eight polls gave an offset.
     Unreachable,
@@ -62,7 +64,8 @@ impl Condition {
 /// One address of one server. Unknown values are `null`. Offsets are positive when the server is ahead of this host;
 /// times are in seconds.
 ///
-/// Measured values are from the last poll that gave an offset, if it is one of the last eight.
+/// Measured values are from the last poll that gave an offset, if it is one of the last eight and the server has not
+/// refused to serve this host since.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Row {
     /// The id to use in requests: the name, or `name@address` for one of several addresses (`addresses = "all"`).
@@ -117,7 +120,7 @@ pub struct Row {
     pub reference_age_s: Option<f64>,
     /// Precision, as the server states it.
     pub precision_s: Option<f64>,
-    /// The poll interval.
+    /// The poll interval; while the server refuses to serve this host, the pause until it is asked again.
     pub poll_s: f64,
     /// How the packets were timestamped: `kernel`, `kernel-rx` or `userland`.
     pub timestamping: Option<&'static str>,
@@ -200,7 +203,7 @@ impl From<Rates> for Success {
 
 impl Row {
     /// A server that has not been polled yet.
-    pub(super) fn pending(server: &ServerIdent, poll_s: f64) -> Self {
+    pub(in crate::web) fn pending(server: &ServerIdent, poll_s: f64) -> Self {
         let name = server.name.to_string();
         Self {
             id: name.clone(),
@@ -288,6 +291,8 @@ impl Row {
             row.success = health.success.into();
             row.consecutive_failures = health.consecutive_failures;
             row.outcomes = health.outcomes.by_label().collect();
+            // From the same source as the outcomes, which may be a poll ahead of the statistics.
+            row.polls = health.outcomes.by_label().map(|(_, polls)| polls).sum();
             row.rejected_replies = health.rejected_replies;
         }
         let is_authentic = last.authentication == Authentication::Nts && last.outcome.is_success();
@@ -304,6 +309,41 @@ impl Row {
             () => Condition::Ok,
         };
         row
+    }
+
+    /// A server that refused to serve this host before the service started, and has not been asked since.
+    pub(super) fn unpolled(server: &ServerIdent, health: &ServerHealth, health_ns: i64) -> Self {
+        let pending = Self::pending(server, health.poll_s);
+        let mut row = Self {
+            address: health.address.map(|address| address.to_string()),
+            sentence: format!("{} has not been judged yet.", pending.name),
+            state: Condition::Failing,
+            outcome: Some(health.outcome),
+            reason: health.reason.clone(),
+            success: health.success.into(),
+            consecutive_failures: health.consecutive_failures,
+            last_poll: Some(When(health_ns.saturating_sub((health.last_poll_ago_s * 1e9) as i64))),
+            ..pending
+        };
+        row.denied(health, health_ns);
+        row
+    }
+
+    /// Adds until when the server is not asked, if it refuses to serve this host. Earlier measurements are then too old
+    /// to be shown as current.
+    pub(super) fn denied(&mut self, health: &ServerHealth, health_ns: i64) {
+        let Some(denial) = health.denial else { return };
+        let again_ns = health_ns.saturating_add((denial.asked_again_in_s * 1e9) as i64);
+        let again = wall_time(again_ns);
+        self.add_sentence(&format!("It refuses to serve this host ({}) and is asked again at {again}.", denial.code));
+        self.poll_s = health.poll_s;
+        if matches!(self.state, Condition::Ok | Condition::Unjudged) {
+            self.state = Condition::Failing;
+        }
+        (self.offset_s, self.delay_s, self.jitter_s, self.root_distance_s) = (None, None, None, None);
+        (self.interval, self.timestamping, self.stratum, self.leap, self.refid) = (None, None, None, None, None);
+        (self.root_delay_s, self.root_dispersion_s) = (None, None);
+        (self.reference_age_s, self.precision_s) = (None, None);
     }
 
     fn measured(&mut self, sample: &Sample, jitter_s: Option<f64>) {
@@ -333,6 +373,12 @@ impl Row {
         self.sentence.push_str(sentence);
     }
 
+    /// Whether it is polled, and a poll has ended.
+    #[must_use]
+    pub fn is_polled(&self) -> bool {
+        !matches!(self.state, Condition::Paused | Condition::Pending)
+    }
+
     /// Whether the verdict blames its clock, not its path.
     fn is_accused(&self) -> bool {
         let of_the_path = matches!(self.kind, Some(Kind::Asymmetry | Kind::Congestion | Kind::Unreachable));
@@ -346,5 +392,57 @@ impl Row {
         self.gap_s = verdict.gap_s;
         self.since = verdict.since;
         self.sentence.clone_from(&verdict.sentence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use super::*;
+    use ntp_monitor_core::health::report::{Denial, OutcomeCounts};
+
+    fn refused() -> ServerHealth {
+        let address: SocketAddr = ([192, 0, 2, 1], 123).into();
+        ServerHealth {
+            server: Arc::from("a"),
+            address: Some(address),
+            outcome: "kiss",
+            reason: "DENY".into(),
+            consecutive_failures: 1,
+            reach: "376".into(),
+            success: Rates::default(),
+            up_for_s: None,
+            last_poll_ago_s: 600.0,
+            last_sample_ago_s: None,
+            poll_s: 3600.0,
+            denial: Some(Denial { code: "DENY", asked_again_in_s: 3000.0, ago_s: 600.0 }),
+            outcomes: OutcomeCounts::default(),
+            rejected_replies: 0,
+        }
+    }
+
+    #[test]
+    fn row_of_a_refusing_server_says_when_it_is_asked_again() {
+        let health_ns = 1_800_000_000_000_000_000;
+        let row = Row::unpolled(&ServerIdent::named("a"), &refused(), health_ns);
+        assert_eq!((row.state, row.outcome, row.reason.as_str()), (Condition::Failing, Some("kiss"), "DENY"));
+        assert_eq!((row.poll_s, row.address.as_deref()), (3600.0, Some("192.0.2.1:123")));
+        assert_eq!(row.last_poll, Some(When(health_ns - 600_000_000_000)));
+        let again = wall_time(health_ns + 3_000_000_000_000);
+        let said = format!("It refuses to serve this host (DENY) and is asked again at {again}.");
+        assert!(row.sentence.ends_with(&said), "{}", row.sentence);
+    }
+
+    #[test]
+    fn measurements_before_a_denial_are_not_shown_as_current() {
+        let ident = ServerIdent::named("a");
+        let mut row = Row { offset_s: Some(0.1), stratum: Some(1), poll_s: 16.0, ..Row::pending(&ident, 16.0) };
+        row.state = Condition::Unjudged;
+        row.denied(&ServerHealth { denial: None, ..refused() }, 0);
+        assert_eq!((row.offset_s, row.poll_s, row.state), (Some(0.1), 16.0, Condition::Unjudged));
+        row.denied(&refused(), 0);
+        assert_eq!((row.offset_s, row.stratum, row.poll_s, row.state), (None, None, 3600.0, Condition::Failing));
     }
 }

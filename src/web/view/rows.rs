@@ -19,6 +19,10 @@ pub struct Picture<'a> {
     snapshot: &'a Snapshot,
     verdicts: HashMap<(&'a str, Option<SocketAddr>), &'a ServerVerdict>,
     health: HashMap<(&'a str, Option<SocketAddr>), &'a ServerHealth>,
+    /// Those that refuse to serve this host, by server.
+    denied: HashMap<&'a str, Vec<&'a ServerHealth>>,
+    /// When the health was assembled, on the wall clock.
+    health_ns: i64,
     /// Events that have not ended, by server.
     ongoing: HashMap<&'a str, Vec<&'a Event>>,
 }
@@ -28,12 +32,17 @@ impl<'a> Picture<'a> {
     #[must_use]
     pub fn new(config: &'a Config, snapshot: &'a Snapshot, health: &'a Health) -> Self {
         let verdicts = snapshot.verdict.servers.iter().map(|v| ((&*v.server, v.address), v));
+        let health_ns = health.at.map_or(0, |at| at.wall_ns);
+        let mut denied: HashMap<&str, Vec<&ServerHealth>> = HashMap::new();
+        for one in health.servers.iter().filter(|one| one.denial.is_some()) {
+            denied.entry(&one.server).or_default().push(one);
+        }
         let health = health.servers.iter().map(|h| ((&*h.server, h.address), h));
         let mut ongoing: HashMap<&str, Vec<&Event>> = HashMap::new();
         for event in snapshot.ongoing.iter().filter(|event| is_shown(event.kind)) {
             event.server.iter().for_each(|server| ongoing.entry(server).or_default().push(event));
         }
-        Self { config, snapshot, verdicts: verdicts.collect(), health: health.collect(), ongoing }
+        Self { config, snapshot, verdicts: verdicts.collect(), health: health.collect(), denied, health_ns, ongoing }
     }
 
     /// Every series of every configured server, in the order of the configuration. A server without any is one row.
@@ -63,7 +72,16 @@ impl<'a> Picture<'a> {
 
     fn rows_named(&self, server: &ServerIdent, has_several: bool) -> Vec<Row> {
         let series = self.snapshot.series_of(&server.name);
-        let several = series.len() > 1 || has_several;
+        // Those that an earlier process polled last, because they refuse to serve this host.
+        let denied = self.denied.get(&*server.name).into_iter().flatten();
+        let unpolled = denied.filter(|one| series.iter().all(|(key, _)| key.address != one.address));
+        let unpolled: Vec<&ServerHealth> = unpolled.copied().collect();
+        let several = series.len() + unpolled.len() > 1 || has_several;
+        let name_one = |row: &mut Row, address: Option<SocketAddr>| {
+            if let Some(address) = address.filter(|_| several) {
+                row.id = format!("{}@{address}", row.name);
+            }
+        };
         let row = |(key, series): (&Arc<SeriesKey>, &Arc<SeriesSnapshot>)| {
             let at = (&*key.server, key.address);
             let mut row = Row::of(server, key, series, self.verdicts.get(&at).copied(), self.health.get(&at).copied());
@@ -72,12 +90,19 @@ impl<'a> Picture<'a> {
                     row.add_sentence(&event.sentence);
                 }
             }
-            if let Some(address) = key.address.filter(|_| several) {
-                row.id = format!("{}@{address}", row.name);
+            if let Some(denied) = self.health.get(&at) {
+                row.denied(denied, self.health_ns);
             }
+            name_one(&mut row, key.address);
             row
         };
-        series.into_iter().map(row).collect()
+        let mut rows: Vec<Row> = series.into_iter().map(row).collect();
+        rows.extend(unpolled.into_iter().map(|health| {
+            let mut row = Row::unpolled(server, health, self.health_ns);
+            name_one(&mut row, health.address);
+            row
+        }));
+        rows
     }
 }
 

@@ -198,8 +198,7 @@ const RULES: &[Default] = &[
         expr: "leap_list_days_left < 30",
         held_for_s: 3600,
         keep_firing_for_s: 3600,
-        summary: "the leap second list {% if leap_list_days_left < 0 %}expired {{ -leap_list_days_left }} days \
-                  ago{% else %}expires in {{ leap_list_days_left }} days{% endif %}",
+        summary: LEAP_LIST_SUMMARY,
         description: "Install a newer leap-seconds.list. The IERS publishes one twice a year.",
         inhibit: false,
         ..USUAL
@@ -333,10 +332,49 @@ fn spec(rule: &Default) -> RuleSpec {
     }
 }
 
+/// The variable has whole days, rounded down: -1 on the first day after the list has expired. The finding about leap
+/// seconds counts in the same way.
+const LEAP_LIST_SUMMARY: &str = "the leap second list {% if leap_list_days_left == -1 %}expired less than a day ago\
+    {% elif leap_list_days_left == -2 %}expired 1 day ago\
+    {% elif leap_list_days_left < 0 %}expired {{ -leap_list_days_left - 1 }} days ago\
+    {% elif leap_list_days_left == 1 %}expires in 1 day\
+    {% else %}expires in {{ leap_list_days_left }} days{% endif %}";
+
 #[cfg(test)]
 mod tests {
     use super::super::rule::Rule;
     use super::*;
+
+    #[test]
+    fn alert_about_the_leap_list_counts_days_as_the_finding_does() {
+        use crate::template::{Options, Template};
+        let options = Options {
+            longest_source: 4000,
+            work: 100_000,
+            is_strict: true,
+            null: "unknown",
+            decimals: Some(3),
+            is_html: false,
+        };
+        let template = Template::parse(LEAP_LIST_SUMMARY, options).unwrap();
+        let said = |days_left: f64| {
+            let values = serde_json::json!({ "leap_list_days_left": days_left });
+            let mut text = String::new();
+            template.render(values.as_object().unwrap(), 1000, &mut text).unwrap();
+            text.trim_start_matches("the leap second list ").to_owned()
+        };
+        let expected = [
+            (10.0, "expires in 10 days"),
+            (1.0, "expires in 1 day"),
+            (0.0, "expires in 0 days"),
+            (-1.0, "expired less than a day ago"),
+            (-2.0, "expired 1 day ago"),
+            (-157.0, "expired 156 days ago"),
+        ];
+        for (days_left, words) in expected {
+            assert_eq!(said(days_left), words);
+        }
+    }
 
     #[test]
     fn every_built_in_rule_compiles_and_has_a_summary() {

@@ -1,12 +1,14 @@
 //! Derives the health status (`ok`, `degraded` or `failing`) and its reasons. docs/HEALTH.md documents the rules.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::log::FAILURES;
 use super::report::{Health, Reason, ServerHealth, SinkHealth, Status};
 use super::{alerting, notifiers, reports};
 use crate::clock::Stamp;
 use crate::sample::Outcome;
+use crate::text::units::span;
 
 /// If the store has failed for longer than this, in seconds, the service is failing, because history is being lost.
 const STORE_LAG_S: f64 = 60.0;
@@ -74,8 +76,11 @@ fn servers(health: &Health, reasons: &mut Vec<Reason>) {
         }
         return;
     }
-    let failing: Vec<&ServerHealth> =
-        health.servers.iter().filter(|server| server.consecutive_failures >= FAILURES).collect();
+    let failing: Vec<&ServerHealth> = health
+        .servers
+        .iter()
+        .filter(|server| server.consecutive_failures >= FAILURES || server.denial.is_some())
+        .collect();
     // If all servers fail, the likeliest cause is the network of this host, so that comes first.
     if !failing.is_empty() && failing.len() == health.servers.len() {
         let reason = format!("none of the {} servers gives samples", failing.len());
@@ -85,6 +90,12 @@ fn servers(health: &Health, reasons: &mut Vec<Reason>) {
         push(reasons, Status::Degraded, "monitor", "servers", "no server has given a sample yet".to_owned());
     }
     for server in failing {
+        if let Some(denial) = server.denial {
+            let wait = span(Duration::from_secs(denial.asked_again_in_s.max(0.0) as u64));
+            let reason = format!("refuses to serve this host ({}): asked again in {wait}", denial.code);
+            push(reasons, Status::Degraded, "server", &server.server, reason);
+            continue;
+        }
         let why = if server.reason.is_empty() {
             server.outcome.to_owned()
         } else {
@@ -119,7 +130,7 @@ fn push(reasons: &mut Vec<Reason>, status: Status, about: &'static str, name: &s
 mod tests {
     use super::super::availability::Rates;
     use super::super::child::ChildState;
-    use super::super::report::{ChildHealth, Idle, OutcomeCounts};
+    use super::super::report::{ChildHealth, Denial, Idle, OutcomeCounts};
     use super::*;
 
     fn server(name: String, failures: u64) -> ServerHealth {
@@ -135,6 +146,7 @@ mod tests {
             last_poll_ago_s: 1.0,
             last_sample_ago_s: None,
             poll_s: 64.0,
+            denial: None,
             outcomes: counted(&Outcome::Sample),
             rejected_replies: 0,
         }
@@ -168,6 +180,15 @@ mod tests {
         assert_eq!((one.status, one.reasons[0].name.as_str()), (Status::Degraded, "s1"));
         let all = with(&[5, 3], vec![]);
         assert_eq!((all.status, all.reasons[0].about), (Status::Failing, "monitor"));
+    }
+
+    #[test]
+    fn server_that_refuses_to_serve_degrades_the_health_at_once() {
+        let mut health = with(&[0, 1], vec![]);
+        health.servers[1].denial = Some(Denial { code: "DENY", asked_again_in_s: 3480.0, ago_s: 120.0 });
+        judge(&mut health);
+        assert_eq!((health.status, health.reasons[0].name.as_str()), (Status::Degraded, "s1"));
+        assert_eq!(health.reasons[0].reason, "refuses to serve this host (DENY): asked again in 58 min");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The poll history of each server address, as shown by health, metrics and the page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::availability::{Availability, Tally};
-use super::report::{OutcomeCounts, ServerHealth};
+use super::report::{Denial, OutcomeCounts, ServerHealth};
 use crate::clock::Stamp;
 use crate::sample::{Outcome, Sample, SeriesKey};
 
@@ -122,12 +122,41 @@ impl ServerHealthLog {
         self.servers.remove(key);
     }
 
-    /// The health of every series at `now`. Series that this process has not polled yet are left out.
-    pub fn report(&mut self, now: Stamp) -> Vec<ServerHealth> {
+    /// The health of every series at `now`. Series that this process has not polled yet are left out, except those with
+    /// a denial, which an earlier process received.
+    pub fn report(&mut self, now: Stamp, denials: &HashMap<SeriesKey, Denial>) -> Vec<ServerHealth> {
         let mut reports = Vec::with_capacity(self.servers.len());
-        let polled = self.servers.iter_mut().filter(|(_, history)| !history.outcomes.is_empty());
-        reports.extend(polled.map(|(key, history)| server_report(key, history, now)));
+        for (key, history) in &mut self.servers {
+            let denial = if denials.is_empty() { None } else { denials.get(key) };
+            if denial.is_some() || !history.outcomes.is_empty() {
+                let report = server_report(key, history, now);
+                reports.push(match denial {
+                    Some(denial) => denied(report, *denial),
+                    None => report,
+                });
+            }
+        }
+        // Not kept: such a server is forgotten when its denial ends.
+        for (key, denial) in denials.iter().filter(|(key, _)| !self.servers.contains_key(key)) {
+            let report = server_report(key, &mut PollHistory::new(now.mono_ns), now);
+            reports.push(denied(report, *denial));
+        }
         reports
+    }
+}
+
+/// The health of a server while it refuses to serve this host.
+fn denied(report: ServerHealth, denial: Denial) -> ServerHealth {
+    let paused = ServerHealth { poll_s: denial.ago_s + denial.asked_again_in_s, denial: Some(denial), ..report };
+    if !paused.outcomes.is_empty() {
+        return paused;
+    }
+    ServerHealth {
+        outcome: "kiss",
+        reason: denial.code.to_owned(),
+        consecutive_failures: paused.consecutive_failures.max(1),
+        last_poll_ago_s: denial.ago_s,
+        ..paused
     }
 }
 
@@ -145,6 +174,7 @@ fn server_report(key: &SeriesKey, history: &mut PollHistory, now: Stamp) -> Serv
         last_poll_ago_s: ago_s(history.last_ns),
         last_sample_ago_s: history.last_sample_ns.map(ago_s),
         poll_s: history.poll_s,
+        denial: None,
         outcomes: history.outcomes,
         rejected_replies: history.rejected_replies,
     }
@@ -176,11 +206,11 @@ mod tests {
         let mut log = ServerHealthLog::default();
         log.record(&sample(0, ADDRESS, Outcome::Timeout));
         log.record(&sample(64, ADDRESS, Outcome::Refused));
-        let failing = log.report(at(70)).remove(0);
+        let failing = log.report(at(70), &HashMap::new()).remove(0);
         assert_eq!((failing.consecutive_failures, failing.up_for_s, failing.reach.as_str()), (2, None, "0"));
         log.record(&sample(128, ADDRESS, Outcome::Sample));
         log.record(&sample(192, ADDRESS, Outcome::Sample));
-        let working = log.report(at(200)).remove(0);
+        let working = log.report(at(200), &HashMap::new()).remove(0);
         assert_eq!((working.consecutive_failures, working.up_for_s, working.reach.as_str()), (0, Some(72.0), "3"));
         assert_eq!(working.outcomes.of("timeout"), 1);
     }
@@ -201,9 +231,9 @@ mod tests {
     fn resolved_name_replaces_the_entry_without_address() {
         let mut log = ServerHealthLog::default();
         log.record(&sample(0, None, Outcome::Dns("no such name".into())));
-        assert_eq!(log.report(at(1))[0].reason, "no such name");
+        assert_eq!(log.report(at(1), &HashMap::new())[0].reason, "no such name");
         log.record(&sample(60, ADDRESS, Outcome::Sample));
-        let report = log.report(at(61));
+        let report = log.report(at(61), &HashMap::new());
         assert_eq!(report.len(), 1);
         assert!(report[0].address.is_some());
     }
@@ -217,8 +247,23 @@ mod tests {
         log.record(&sample(64, ADDRESS, Outcome::Timeout));
         log.replace(&old.key(), &new.key());
         assert_eq!(log.record(&new), Some(HealthChange::Failed));
-        let report = log.report(at(129));
+        let report = log.report(at(129), &HashMap::new());
         assert!(matches!(&report[..], [one] if one.consecutive_failures == 3 && one.address == new.address));
+    }
+
+    #[test]
+    fn denial_is_reported_with_its_pause_also_before_the_first_poll() {
+        let mut log = ServerHealthLog::default();
+        let key = sample(0, ADDRESS, Outcome::Timeout).key();
+        let denial = Denial { code: "DENY", asked_again_in_s: 3000.0, ago_s: 600.0 };
+        let denials = HashMap::from([(key.clone(), denial)]);
+        let report = log.report(at(600), &denials).remove(0);
+        assert_eq!((report.outcome, report.reason.as_str(), report.last_poll_ago_s), ("kiss", "DENY", 600.0));
+        assert_eq!((report.poll_s, report.denial), (3600.0, Some(denial)));
+        assert!(log.report(at(601), &HashMap::new()).is_empty(), "this process has not polled it");
+        log.record(&sample(602, ADDRESS, Outcome::Refused));
+        let polled = log.report(at(603), &denials).remove(0);
+        assert_eq!((polled.poll_s, polled.last_poll_ago_s, polled.outcomes.of("refused")), (3600.0, 1.0, 1));
     }
 
     #[test]
@@ -226,11 +271,11 @@ mod tests {
         let mut log = ServerHealthLog::default();
         let key = sample(0, ADDRESS, Outcome::Sample).key();
         log.recall(key.clone(), at(100_000), 7200, Tally { ok: 50, polls: 56 });
-        assert!(log.report(at(100_000)).is_empty());
+        assert!(log.report(at(100_000), &HashMap::new()).is_empty());
         log.record(&sample(100_001, ADDRESS, Outcome::Sample));
-        let report = log.report(at(100_002)).remove(0);
+        let report = log.report(at(100_002), &HashMap::new()).remove(0);
         assert_eq!((report.success.hour.polls, report.success.day), (1, Tally { ok: 51, polls: 57 }));
         log.forget(&key);
-        assert!(log.report(at(100_003)).is_empty());
+        assert!(log.report(at(100_003), &HashMap::new()).is_empty());
     }
 }

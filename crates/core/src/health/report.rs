@@ -111,13 +111,26 @@ pub struct ServerHealth {
     pub last_poll_ago_s: f64,
     /// Seconds since the last sample; `null` if there has been none since start.
     pub last_sample_ago_s: Option<f64>,
-    /// The poll interval in seconds.
+    /// The poll interval in seconds; while the server refuses to serve this host, the pause until it is asked again.
     pub poll_s: f64,
+    /// Set while the server refuses to serve this host (kiss-o'-death DENY or RSTR) and is therefore not asked.
+    pub denial: Option<Denial>,
     /// The number of polls since start, by outcome.
     #[schemars(with = "BTreeMap<String, u64>")]
     pub outcomes: OutcomeCounts,
     /// The number of replies rejected since start, including those of polls that gave a sample in the end.
     pub rejected_replies: u64,
+}
+
+/// A pause after a server refused to serve this host.
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
+pub struct Denial {
+    /// The kiss code: `DENY` or `RSTR`.
+    pub code: &'static str,
+    /// Seconds until the server is asked again.
+    pub asked_again_in_s: f64,
+    /// Seconds since it refused.
+    pub ago_s: f64,
 }
 
 /// Numbers of polls by outcome. A map would take four times the memory, for each server.

@@ -27,6 +27,23 @@ impl KissCode {
         Self::ALL.into_iter().find(|code| code.0.as_bytes() == refid.0)
     }
 
+    /// The code as text.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.0
+    }
+
+    /// What the server says with it, as a clause for people.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self.0 {
+            "RATE" => "the server asks for fewer requests (kiss code RATE)",
+            "DENY" => "the server refuses to serve this host (kiss code DENY)",
+            "RSTR" => "the server refuses to serve this host (kiss code RSTR)",
+            _ => "the server does not know the cookies of this client (kiss code NTSN)",
+        }
+    }
+
     /// The code as it is in a packet.
     #[must_use]
     pub fn octets(self) -> [u8; 4] {

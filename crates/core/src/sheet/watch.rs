@@ -18,6 +18,9 @@ const REPLIES: u8 = 3;
 const TWICE: u8 = 2;
 /// A coarser grain is a change at the sixth time, because timestamps look coarser than they are by chance.
 const COARSER: u8 = 6;
+/// A grain is settled after this many observations in a row. Before that, a finer one only corrects it: the few
+/// timestamps of the first observation look coarser than they are once in eight times.
+const SETTLED: u8 = 4;
 /// A single observation is proof.
 const ONCE: u8 = 1;
 /// A kiss-o'-death is part of the sheet for 30 days.
@@ -29,6 +32,8 @@ pub struct Watch {
     traits: [Steady; Trait::COUNT],
     receive: Grains,
     transmit: Grains,
+    /// How many observations in a row agreed with the grain of the receive and the transmit timestamps.
+    agreed: [u8; 2],
     dispersions: Dispersions,
     refid: Option<(RefId, u8)>,
     kiss: Option<KissSeen>,
@@ -43,6 +48,9 @@ impl Watch {
         for of in Trait::ALL {
             let value = sheet.values.get(&of).copied().filter(|value| of == Trait::RateLimit || !is_about_rate(*value));
             watch.traits[of as usize] = Steady::holding(value, sheet.varying.contains(&of));
+        }
+        for (agreed, of) in watch.agreed.iter_mut().zip([Trait::ReceiveGrain, Trait::TransmitGrain]) {
+            *agreed = if sheet.values.contains_key(&of) { SETTLED } else { 0 };
         }
         watch
     }
@@ -208,7 +216,20 @@ impl Watch {
     }
 
     fn note_grain(&mut self, of: Trait, grain: Grain, changes: &mut Vec<Change>) {
-        let is_coarser = matches!(self.value(of), Some(Value::Grain(held)) if grain.seconds() > held.seconds());
+        let held = match self.value(of) {
+            Some(Value::Grain(held)) => Some(held),
+            _ => None,
+        };
+        let agreed = &mut self.agreed[usize::from(of == Trait::TransmitGrain)];
+        let is_settled = *agreed >= SETTLED;
+        *agreed = if held == Some(grain) { agreed.saturating_add(1) } else { *agreed };
+        if !is_settled && held.is_some_and(|held| grain.seconds() < held.seconds()) {
+            *agreed = 0;
+            self.traits[of as usize] = Steady::holding(Some(Value::Grain(grain)), false);
+            self.is_changed = true;
+            return;
+        }
+        let is_coarser = held.is_some_and(|held| grain.seconds() > held.seconds());
         self.note(of, Value::Grain(grain), if is_coarser { COARSER } else { TWICE }, changes);
     }
 }

@@ -262,3 +262,19 @@ proptest::proptest! {
         proptest::prop_assert_eq!(watch.sheet().lines().len(), Trait::COUNT);
     }
 }
+
+/// The first three stamps are multiples of 2^-20 s by chance, although the unit of the clock is 2^-21 s.
+#[test]
+fn finer_grain_corrects_the_first_and_changes_a_settled_one() {
+    let with_units = |from: i64| {
+        (0..from + 40).map(move |k| {
+            let unit = if k < from { 2 * (k as u64 % 50 + 1) } else { 2 * (k as u64 % 50) + 1 };
+            evidence(k, |packet| packet.receive = NtpTimestamp((k as u64) << 32 | unit << 11))
+        })
+    };
+    let (watch, changes) = watched(with_units(3));
+    assert_eq!((watch.value(Trait::ReceiveGrain), changes), (Some(Value::Grain(Grain::Binary(21))), vec![]));
+    let (_, changes) = watched(with_units(3 + 8 * 5));
+    let now = Some(Value::Grain(Grain::Binary(21)));
+    assert!(matches!(&changes[..], [one] if one.of == Trait::ReceiveGrain && one.now == now), "{changes:?}");
+}

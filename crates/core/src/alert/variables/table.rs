@@ -335,7 +335,7 @@ pub static VARIABLES: &[Variable] = &[
         "leap_list_days_left",
         Of::Service,
         "",
-        "Days until the leap second list expires, negative if it has expired; absent without a list.",
+        "Days until the leap second list expires, rounded down: -1 on the first day after; absent without a list.",
         |view| view.leap().list.map(|list| list.days_left as f64),
     ),
     number(

@@ -1,4 +1,4 @@
-//! Polls without a usable reply: a burst when there are some in a row, one lasting condition when they keep recurring.
+//! Polls without a valid reply, where a reply that says "not synchronised" is valid: a burst when there are some in a row, one lasting condition when they keep recurring.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,8 +71,11 @@ impl LossWatch {
     fn burst(&self, sample: &Sample, end: Option<When>) -> Event {
         let name = &sample.server.name;
         let text = match end {
-            None => format!("{name} does not answer usably ({}).", sample.outcome.label()),
-            Some(_) => format!("{name} answers again after {} polls in a row without a usable reply.", self.lost),
+            None => format!("{name} gives no valid reply ({}).", sample.outcome.label()),
+            Some(_) => {
+                let but = if sample.outcome.is_success() { "" } else { ", but its clock is not synchronised" };
+                format!("{name} answers again after {} polls in a row without a valid reply{but}.", self.lost)
+            }
         };
         let detail = format!("{} polls", self.lost);
         Event::of(sample, EventKind::LossBurst, self.runs[RUNS - 1], end, detail, text)
@@ -83,10 +86,10 @@ fn lossy(sample: &Sample, turn: RateChange) -> Event {
     let name = &sample.server.name;
     let (rate, end, sentence) = match turn {
         RateChange::Lasts(rate) => {
-            (rate, None, format!("{name} is lossy: {} % of its polls bring no usable reply.", rate.percent()))
+            (rate, None, format!("{name} is lossy: {} % of its polls bring no valid reply.", rate.percent()))
         }
         RateChange::Ends(rate, last) => {
-            (rate, Some(last), format!("{name} was lossy: {} % of its polls brought no usable reply.", rate.percent()))
+            (rate, Some(last), format!("{name} was lossy: {} % of its polls brought no valid reply.", rate.percent()))
         }
     };
     Event::of(sample, EventKind::Lossy, rate.start, end, rate.to_string(), sentence)
@@ -126,6 +129,17 @@ mod tests {
     }
 
     #[test]
+    fn burst_that_ends_unsynchronised_says_so() {
+        let (mut watch, mut events) = (LossWatch::default(), Vec::new());
+        (0..3).for_each(|k| watch.observe(&testing::lost(f64::from(k)), &mut events));
+        let reply = Sample { outcome: Outcome::Unsynchronised(None), ..testing::lost(3.0) };
+        watch.observe(&reply, &mut events);
+        let said = &events.last().unwrap().sentence;
+        let expected = "answers again after 3 polls in a row without a valid reply, but its clock is not synchronised.";
+        assert!(said.ends_with(expected), "{said}");
+    }
+
+    #[test]
     fn half_an_hour_of_30_percent_loss_is_one_open_event() {
         for seed in 1..=200 {
             let mut dice = Dice::new(seed);
@@ -142,7 +156,7 @@ mod tests {
     fn lossy_server_that_recovers_ends_with_its_last_loss() {
         let events = kept((0..600).map(|k| k >= 300 || k % 4 != 0));
         assert_eq!((events.len(), events[0].start, events[0].end), (1, at(12), Some(at(296))), "{events:?}");
-        assert_eq!(events[0].sentence, "test was lossy: 25 % of its polls brought no usable reply.");
+        assert_eq!(events[0].sentence, "test was lossy: 25 % of its polls brought no valid reply.");
     }
 
     #[test]

@@ -39,9 +39,9 @@ pub enum EventKind {
     Leap,
     /// A server says that its clock was last set more than 36 hours ago.
     StaleReference,
-    /// Three or more polls in a row without a usable reply; more of a server that is lossy.
+    /// Three or more polls in a row without a valid reply (one that says "not synchronised" is valid); more of a server that is lossy.
     LossBurst,
-    /// Polls without a usable reply keep recurring.
+    /// Polls without a valid reply keep recurring.
     Lossy,
     /// Replies that answer none of our requests keep arriving in the name of a server.
     SpoofedReplies,
