@@ -15,7 +15,7 @@ use crate::sample::Sample;
 /// The number of verdicts in the history.
 const REMEMBERED: usize = 256;
 /// The version of the binary form. Change it with every change of what the state contains.
-const VERSION: u16 = 8;
+const VERSION: u16 = 9;
 
 /// The verdict, its history and its events.
 #[derive(Debug, Default, Serialize, Deserialize)]

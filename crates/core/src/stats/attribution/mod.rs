@@ -11,6 +11,7 @@
 //! sample costs O(log n) amortised, n being the number of servers.
 
 mod bits;
+mod camps;
 mod clock;
 mod common;
 mod course;
@@ -33,6 +34,7 @@ pub(super) mod saved;
 mod series;
 mod since;
 mod smear;
+mod sources;
 mod timeline;
 mod track;
 mod values;

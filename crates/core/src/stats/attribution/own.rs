@@ -380,13 +380,25 @@ impl Own {
         super::robust::median(&mut newest)
     }
 
+    /// The same for the newest value alone.
+    pub fn newest_lean_s(&self) -> f64 {
+        self.track.newest_s().zip(self.track.level_s()).map_or(0.0, |(newest_s, level_s)| newest_s - level_s)
+    }
+
     /// Looks at the series in a round of `period_s`. The common mode plus `bias_s` is an offset; the servers' levels
-    /// differ by `spread_s`.
+    /// differ by `spread_s`. Unless all servers went along with the common mode, it is no repair of this host's clock.
     /// Returns the end of a named finding that is over.
-    pub fn look(&mut self, now: &Now, peers: &Peers, (bias_s, spread_s): (f64, f64), period_s: f64) -> Option<f64> {
+    pub fn look(
+        &mut self,
+        now: &Now,
+        peers: &Peers,
+        (bias_s, spread_s): (f64, f64),
+        period_s: f64,
+        went_along: bool,
+    ) -> Option<f64> {
         self.sighting = self.track.look(peers);
         let mut end_s = None;
-        if self.sighting.is_some() && self.is_improving(bias_s, spread_s) {
+        if went_along && self.sighting.is_some() && self.is_improving(bias_s, spread_s) {
             self.sighting = None;
             if self.is_repaired(bias_s) {
                 self.track.cut();

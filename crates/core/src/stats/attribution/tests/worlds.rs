@@ -135,3 +135,25 @@ fn own_clock_that_was_set_is_wrong_though_a_server_went_along() {
         assert_eq!((last.state, &blamed[..]), (State::LocalWrong, &["ntp2"][..]), "{seed}: {entries:?}");
     }
 }
+
+#[test]
+fn majority_that_drifts_accuses_no_server_that_stays() {
+    for (seed, has_raw, ppm) in
+        [(3, false, 20.0), (13, true, 20.0), (28, true, -20.0), (31, true, 8.0), (31, true, 20.0)]
+    {
+        let mut world = World::ordinary(seed, 5, 64.0, 44_800.0);
+        world.has_raw = has_raw;
+        let (from_s, until_s) = (9600.0 + 17.0 * (seed % 11) as f64, 20_400.0 + 17.0 * (seed % 11) as f64);
+        let drift = |server, at_s, ppm| Fault::ServerDrift { server, at_s, ppm };
+        let back = |server| Fault::ServerStep { server, at_s: until_s, size_s: ppm * 1e-6 * (until_s - from_s) };
+        let of = |server| [drift(server, from_s, -ppm), drift(server, until_s, ppm), back(server)];
+        world.faults = [0, 2, 3].into_iter().flat_map(of).collect();
+        let mut attribution = Attribution::new();
+        for sample in world.samples() {
+            attribution.observe(&sample).unwrap();
+            let verdict = attribution.verdict();
+            let is_clock = matches!(verdict.state, State::ServerWrong | State::LocalWrong);
+            assert!(!is_clock, "seed {seed}, {ppm} ppm: {verdict:?}");
+        }
+    }
+}
