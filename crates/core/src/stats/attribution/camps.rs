@@ -15,10 +15,12 @@ const MAY_STAY: f64 = 1.5;
 impl Engine {
     /// Whether a server stayed with this host's clock when the common mode moved: then it is not known who moved, unless
     /// the raw clock shows that this host's clock was set.
-    pub(super) fn stayed_with_own(&self, i: usize) -> bool {
+    pub(super) fn stayed_with_own(&self, i: usize, now: &Now) -> bool {
         let series = &self.series[i];
+        // Replies from before a slew that no raw clock shows seem to have stayed where this host's clock was.
+        let least_s = (STAYED * self.own.track.sigma_s()).max(self.own.unseen_s(now, self.period_s));
         let moved_s = self.own.lean_s();
-        let is_move = moved_s.abs() > STAYED * self.own.track.sigma_s() && self.moved_against(i, moved_s);
+        let is_move = moved_s.abs() > least_s && self.moved_against(i, moved_s);
         let own_since_s = self.own.finding.map(|f| f.since_s).or(self.own.unmoved.map(|u| u.since_s));
         let since_s = series.finding().map_or(f64::INFINITY, |f| f.since_s);
         // The onsets of slow drifts are known to many rounds only.

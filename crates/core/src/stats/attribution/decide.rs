@@ -74,7 +74,7 @@ impl Engine {
             self.dirty |= before != self.own.finding.map(|f| (f.named, f.kind, f.proven));
         }
         let suspects: Vec<usize> = voters.iter().copied().filter(|i| self.series[*i].finding().is_some()).collect();
-        let stayed = suspects.iter().any(|i| self.stayed_with_own(*i));
+        let stayed = suspects.iter().any(|i| self.stayed_with_own(*i, now));
         let stayed = stayed || self.minority_has_own(now, &suspects, voters);
         let look = if stayed { Look::Hit(1) } else { Look::Calm };
         self.dirty |= self.camps.look(self.round, look, OPEN_AFTER).is_some();
@@ -325,7 +325,10 @@ impl Engine {
             return finding.named || !self.torn.open && (!still || !is_odd && self.own.is_long_proven());
         }
         let limit = if finding.named { KEPT } else { SAID };
-        if !self.is_large_enough(limit, now) || !finding.named && !self.all_went_along(voters) {
+        if !self.is_large_enough(limit, now) {
+            return false;
+        }
+        if !finding.named && !(self.all_went_along(voters) && self.own.moved_clearly(now, self.period_s)) {
             return false;
         }
         let recent = voters.iter().filter(|i| self.series[**i].is_recent(now.t_s, self.period_s)).count();

@@ -9,6 +9,7 @@ use super::own::{Now, Own, Shown};
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
+use super::series::route::{Newest, unseen_shift_s};
 use super::smear::Smear;
 use super::track::{Peers, Scratch, weight};
 use super::watch::Watch;
@@ -360,14 +361,17 @@ impl Engine {
         };
         let value_s = offset_s - common_s;
         // The common mode may have moved between the reply and now; twice that counts as if it were delay.
-        let delay_s = reply.delay_s + 2.0 * loose * (now.t_s - reply.t_s).max(0.0);
-        let clean = series.is_clean() && !series.route.is_away();
+        let moved_s = 2.0 * loose * (now.t_s - reply.t_s).max(0.0);
+        let delay_s = reply.delay_s + moved_s;
+        let unseen_s = series.track.usual.map(|usual| unseen_shift_s(usual.excess_s));
+        let clean = series.is_clean() && !series.route.is_away() && unseen_s.is_none_or(|s| moved_s <= s);
         series.track.push(reply.t_s, value_s, delay_s, teaches && clean);
         series.sighting = series.track.look(&peers);
         series.note(reply.t_s, value_s, peers.grain_s + self.own.excess_s + self.own.unrest_s);
         let material_s = (0.2 * reply.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
-        let (lean_s, excess_s) = (series.lean_s, series.excess_s());
-        self.dirty |= series.route.look(reply.t_s, round, lean_s, excess_s, material_s, &series.track);
+        let (moved_s, more_s) = (series.lean_s, series.excess_s());
+        let newest = Newest { moved_s, more_s, disturbed: unseen_s.is_some_and(|s| 2.0 * self.own.unrest_s > s) };
+        self.dirty |= series.route.look(reply.t_s, round, newest, material_s, &series.track);
         let was_proven = series.finding().is_some_and(|f| f.proven);
         if let Some((_, end_s)) = series.follow(reply.t_s) {
             self.ended_s = Some(end_s);

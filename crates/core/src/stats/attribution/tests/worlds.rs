@@ -157,3 +157,23 @@ fn majority_that_drifts_accuses_no_server_that_stays() {
         }
     }
 }
+
+#[test]
+fn slew_that_no_raw_clock_shows_is_one_fault_with_one_end() {
+    for seed in [5, 9, 11, 20] {
+        let mut world = World::lan(seed, [4, 5, 3, 6][(seed % 4) as usize], 16.0, 27_200.0);
+        world.has_raw = false;
+        let at_s = 2400.0 + 17.0 * (seed % 11) as f64;
+        let ppm = if seed.is_multiple_of(2) { 60.0 } else { -60.0 };
+        let slew = |from_s, ppm| Fault::LocalSlew { from_s, until_s: from_s + 400.0, ppm };
+        world.faults = vec![slew(at_s, ppm), slew(at_s + 1300.0, -ppm)];
+        let (mut attribution, mut states) = (Attribution::new(), Vec::new());
+        for sample in world.samples() {
+            attribution.observe(&sample).unwrap();
+            states.push(attribution.verdict().state);
+        }
+        states.dedup();
+        let first = states.iter().position(|state| *state == State::Consistent).unwrap();
+        assert_eq!(states[first..], [State::Consistent, State::LocalWrong, State::Consistent], "seed {seed}");
+    }
+}
