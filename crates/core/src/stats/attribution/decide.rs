@@ -108,9 +108,8 @@ impl Engine {
                 if let Some(level_s) = level_s.filter(|_| named) {
                     finding.named_at(level_s);
                 }
-                (finding.named, finding.confidence) = (named, confidence);
-                finding.told |= named;
-                finding.unnamed = if named { 0 } else { finding.unnamed.saturating_add(1) };
+                finding.confidence = confidence;
+                finding.name(named, now.t_s);
             }
         }
         let stayed = stayed || voters.iter().any(|i| self.may_have_stayed(*i));
@@ -118,8 +117,7 @@ impl Engine {
         if let Some(finding) = &mut self.own.finding {
             // A proven error is stated with a bound, which must be that of this round.
             self.dirty |= finding.named != own_named || own_named && finding.proven;
-            finding.named = own_named;
-            finding.unnamed = if own_named { 0 } else { finding.unnamed.saturating_add(1) };
+            finding.name(own_named, now.t_s);
         }
     }
 

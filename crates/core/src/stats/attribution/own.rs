@@ -442,7 +442,7 @@ impl Own {
                 self.side = size_s.signum();
             }
             let before_s = finding.seen_s;
-            let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None, rerouted: false };
+            let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None, is_steady: true, rerouted: false };
             if finding.take(seen, &self.track) {
                 let size_s = finding.size_s.filter(|_| self.track.usual.is_some());
                 let end = size_s.and_then(|size_s| self.track.end_of(size_s, before_s)).unwrap_or(before_s);
