@@ -47,7 +47,7 @@ pub(super) struct Finding {
     /// Whether a verdict names it now.
     pub named: bool,
     /// When it was first named; infinity before.
-    told_s: f64,
+    named_s: f64,
     /// Rounds since it was named last, or since it was found.
     pub unnamed: u16,
     /// Sightings so far, and replies without one since the last.
@@ -97,7 +97,7 @@ impl Finding {
             proven: false,
             confidence: 0.5,
             named: false,
-            told_s: f64::INFINITY,
+            named_s: f64::INFINITY,
             unnamed: 0,
             sightings: 0,
             misses: 0,
@@ -115,19 +115,19 @@ impl Finding {
 
     /// Whether it was named, or seen too often to be chance.
     pub fn is_lasting(&self) -> bool {
-        self.was_told() || self.sightings >= TOLD_AFTER
+        self.was_named() || self.sightings >= TOLD_AFTER
     }
 
     /// Whether it was ever named.
-    pub fn was_told(&self) -> bool {
-        self.told_s.is_finite()
+    pub fn was_named(&self) -> bool {
+        self.named_s.is_finite()
     }
 
     /// Whether it is named from `t_s` on.
     pub fn name(&mut self, named: bool, t_s: f64) {
         self.named = named;
         if named {
-            self.told_s = self.told_s.min(t_s);
+            self.named_s = self.named_s.min(t_s);
         }
         self.unnamed = if named { 0 } else { self.unnamed.saturating_add(1) };
     }
@@ -257,7 +257,7 @@ impl Finding {
         let from_start = track.first_s().filter(|_| shape.from_start);
         let since_s = from_start.unwrap_or(shape.onset_s);
         // What began after it was named is a later movement of the same fault.
-        if since_s > self.told_s {
+        if since_s > self.named_s {
             self.size_s = Some(shape.size_s).filter(|_| self.rate.is_none()).or(self.size_s);
             return;
         }

@@ -422,7 +422,7 @@ impl Series {
 
     /// What was wrong with it when it was last compared with the others.
     pub fn last_seen(&self) -> Option<LastSeen> {
-        let finding = self.finding().filter(|f| f.was_told())?;
+        let finding = self.finding().filter(|f| f.was_named())?;
         let (size_s, is_least) =
             if self.is_proven_now() { (Some(self.proven_gap_s()), true) } else { (finding.size_s, false) };
         let ahead_s = size_s.filter(|_| !finding.comes_back());
