@@ -12,7 +12,6 @@ use super::series::route::{PRIOR_YEARS, YEAR_S, changes_a_year, unseen_shift_s};
 use super::watch::Look;
 use crate::stats::consensus::MIN_SERVERS;
 use crate::stats::independence::Independence;
-use crate::stats::verdict::Kind;
 
 /// How often a server is assumed to become wrong, per year.
 const ERRORS_A_YEAR: f64 = 1.0;
@@ -239,7 +238,7 @@ impl Engine {
         let routes = changes_a_year((its.0 - known, its.1), (all.0 - known, all.1)) * young;
         let level_s = finding.left_s(usual.level_s);
         let unseen = (2.0 * unseen_shift_s(usual.excess_s) / ROUTE_SCALE_S).min(1.0);
-        let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.kind != Kind::Frequency;
+        let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.is_jump();
         let exchange =
             if is_possible { evidence.exchanges * evidence.exchange(level_s, moved_s, usual.delay_s) } else { 0.0 };
         let reach = evidence.reach(level_s, moved_s, usual.delay_s + usual.excess_s);

@@ -183,9 +183,14 @@ impl Finding {
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
     }
 
+    /// The clock was wrong in the other direction until lately, and has gone to and fro since `since_s`.
+    pub fn turns_back(&mut self, since_s: f64) {
+        (self.since_s, self.named_s, self.kind) = (since_s, since_s, Kind::Unsteady);
+    }
+
     /// Whether the offset jumped, as a change of the path makes it do.
     pub fn is_jump(&self) -> bool {
-        !self.is_swinging() && self.kind != Kind::Frequency
+        !self.is_swinging() && !matches!(self.kind, Kind::Frequency | Kind::Unsteady)
     }
 
     /// Whether the clock goes to and fro.

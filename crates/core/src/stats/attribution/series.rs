@@ -365,7 +365,12 @@ impl Series {
     pub fn follow(&mut self, t_s: f64) -> Option<(Finding, f64)> {
         if self.finding.is_none() && self.is_suspect() {
             let since_s = if self.odd.count(16) > 0 { self.first_odd_s.min(t_s) } else { t_s };
-            self.finding = Some(Box::new(Finding::new(since_s)));
+            let mut finding = Finding::new(since_s);
+            let size_s = self.sighting.map_or(self.lean_s, |s| s.size_s);
+            if let Some(since_s) = self.course.as_ref().and_then(|course| course.turned(size_s)) {
+                finding.turns_back(since_s);
+            }
+            self.finding = Some(Box::new(finding));
         }
         let (bad_share, is_steady) = (self.bad_share(), self.is_steady());
         let is_seen = self.sighting.is_some() || self.odd.last() || self.conflicts.last();
@@ -407,7 +412,7 @@ impl Series {
     fn rest(&mut self, t_s: f64) {
         if let Some(course) = &mut self.course {
             course.push(t_s, self.value_s);
-            if course.quiet * 2 > course.replies() {
+            if course.is_over() {
                 self.course = None;
             }
         }
@@ -462,10 +467,10 @@ fn follow_course(course: &mut Option<Box<Course>>, finding: &mut Finding, t_s: f
         return;
     }
     let course = course.get_or_insert_with(|| Box::new(Course::new(t_s)));
-    if finding.misses == 0 {
-        course.quiet = 0;
-    }
     let Some(value_s) = track.newest_s() else { return };
+    if finding.misses == 0 {
+        course.found(value_s - usual.level_s, finding.since_s);
+    }
     if course.push(t_s, value_s)
         && finding.misses == 0
         && let Some(manner) = course.manner(|replies| usual.sigma_of(replies))
