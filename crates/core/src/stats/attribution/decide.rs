@@ -322,10 +322,8 @@ impl Engine {
             return finding.named || !self.torn.open && (!still || !is_odd && self.own.is_long_proven());
         }
         let limit = if finding.named { KEPT } else { SAID };
-        if !self.is_large_enough(limit, now) {
-            return false;
-        }
-        if !finding.named && !(self.all_went_along(voters) && self.own.moved_clearly(now, self.period_s)) {
+        let is_clear = finding.named || self.all_went_along(voters) && self.own.moved_clearly(now, self.period_s);
+        if !is_clear || !self.is_large_enough(limit, now) {
             return false;
         }
         let recent = voters.iter().filter(|i| self.series[**i].is_recent(now.t_s, self.period_s)).count();
