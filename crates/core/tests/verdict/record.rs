@@ -32,6 +32,11 @@ fn is_of_clock(event: &Event) -> bool {
     matches!(event.kind, EventKind::ServerStep | EventKind::ServerDrift | EventKind::ClockStep | EventKind::ClockDrift)
 }
 
+/// Whether the raw clock shows that this host's clock was set some polls after a fault began: that corrects the fault.
+fn is_set_later(event: &Event, since_ns: i64, poll_ns: i64) -> bool {
+    event.sentence.contains("as its raw clock shows") && event.start.0 > since_ns.saturating_add(8 * poll_ns)
+}
+
 /// Pairs of events of one clock that overlap, and steps of this host's clock that did not happen.
 pub fn bad_events(case: &Case, events: &[Event]) -> Vec<String> {
     let of_clocks: Vec<&Event> = events.iter().filter(|event| is_of_clock(event)).collect();
@@ -40,8 +45,10 @@ pub fn bad_events(case: &Case, events: &[Event]) -> Vec<String> {
         let overlaps = |other: &&&Event| {
             // A repair is an event too, and may be dated up to a poll before the end of the fault.
             let poll_ns = (1e9 * poll_of(case, Party::Own)) as i64;
+            let is_corrected =
+                is_set_later(other, event.start.0, poll_ns) || is_set_later(event, other.start.0, poll_ns);
             let ends_after = |a: &Event, b: &Event| a.end.is_none_or(|end| end.0 > b.start.0 + poll_ns);
-            other.server == event.server && ends_after(event, other) && ends_after(other, event)
+            !is_corrected && other.server == event.server && ends_after(event, other) && ends_after(other, event)
         };
         bad.extend(of_clocks[i + 1..].iter().find(overlaps).map(|other| format!("{} / {}", text(event), text(other))));
     }
@@ -54,6 +61,9 @@ pub fn bad_events(case: &Case, events: &[Event]) -> Vec<String> {
         let poll_s = poll_of(case, guilt.party);
         let within = guilt.from_s - 8.0 * poll_s..guilt.until_s - 2.0 * poll_s;
         let of_guilt = of_clocks.iter().filter(is_own).filter(|event| within.contains(&start_s(event.start.0)));
+        let (poll_ns, from_ns) =
+            ((1e9 * poll_s) as i64, case.world.start_unix_s * 1_000_000_000 + (guilt.from_s * 1e9) as i64);
+        let of_guilt = of_guilt.filter(|event| !is_set_later(event, from_ns, poll_ns));
         let told: Vec<String> = of_guilt.map(|event| text(event)).collect();
         bad.extend((told.len() > 1).then(|| format!("one fault, {} events: {}", told.len(), told.join(" // "))));
     }

@@ -46,12 +46,35 @@ pub(super) struct Course {
     /// Replies in the mean that is not complete.
     open: u32,
     /// Replies since the server was last found wrong.
-    pub quiet: u32,
+    quiet: u32,
+    /// How far it was off then, in seconds, and since when it was wrong.
+    last_s: f32,
+    since_s: f64,
 }
 
 impl Course {
     pub fn new(t_s: f64) -> Self {
-        Self { begin_s: t_s, until_s: t_s, means: Vec::new(), length: 1, sum: 0.0, open: 0, quiet: 0 }
+        let means = Vec::new();
+        Self { begin_s: t_s, until_s: t_s, means, length: 1, sum: 0.0, open: 0, quiet: 0, last_s: 0.0, since_s: t_s }
+    }
+
+    /// The server was found wrong, by `size_s`, and has been since `since_s`.
+    pub fn found(&mut self, size_s: f64, since_s: f64) {
+        (self.quiet, self.last_s, self.since_s) = (0, size_s as f32, since_s);
+    }
+
+    /// Whether the server was right for more than half of its course.
+    pub fn is_over(&self) -> bool {
+        self.quiet * 2 > self.replies()
+    }
+
+    /// Since when the server has gone to and fro, if it was wrong in the other direction until lately, is off by `size_s`
+    /// now, and has not jumped: between the two, it only passed the right time.
+    pub fn turned(&self, size_s: f64) -> Option<f64> {
+        let is_turn = size_s * f64::from(self.last_s) < 0.0 && !self.is_over();
+        let values: Vec<f64> = self.means.iter().filter(|_| is_turn).map(|m| f64::from(*m)).collect();
+        let (low, high) = range(&values);
+        (is_turn && largest_jump(&values) <= JUMP * (high - low)).then_some(self.since_s)
     }
 
     /// Takes one value; returns whether a mean was completed.
@@ -86,10 +109,9 @@ impl Course {
         let values: Vec<f64> = self.means.iter().map(|m| f64::from(*m)).collect();
         // Queues make the noise of a path larger than it was when it was learned.
         let sigma_s = sigma_s(self.length).max(noise(&values));
-        let range = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |r, v| (r.0.min(*v), r.1.max(*v)));
+        let range = range(&values);
         let size_s = 0.5 * (range.1 - range.0);
-        let jump_s = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
-        let is_smooth = jump_s <= JUMP * (range.1 - range.0);
+        let is_smooth = largest_jump(&values) <= JUMP * (range.1 - range.0);
         let is_between = |v: &&f64| (BETWEEN..1.0 - BETWEEN).contains(&((**v - range.0) / (range.1 - range.0)));
         let is_smooth = is_smooth && values.iter().filter(is_between).count() * 3 >= values.len();
         let back_s = turned_back(&values);
@@ -115,6 +137,16 @@ impl Course {
         let each_s = (self.until_s - self.begin_s) / f64::from(self.replies().max(1));
         is_peak.then(|| best as f64 * f64::from(self.length) * each_s)
     }
+}
+
+/// The smallest and the largest value.
+fn range(values: &[f64]) -> (f64, f64) {
+    values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |r, v| (r.0.min(*v), r.1.max(*v)))
+}
+
+/// The largest difference of two neighbours.
+fn largest_jump(values: &[f64]) -> f64 {
+    values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max)
 }
 
 /// The standard deviation of white noise that has the second differences of this series.
@@ -195,6 +227,27 @@ mod tests {
         let (k, period_s) = periodic.unwrap();
         assert!((1.9..2.3).contains(&(f64::from(k) / polls)), "{k}");
         assert!((period_s / day_s - 1.0).abs() < 0.06, "{period_s}");
+    }
+
+    #[test]
+    fn smooth_turn_to_the_other_side_continues_the_course() {
+        let turned = |value_s: fn(f64) -> f64, replies: u32, size_s: f64| {
+            let mut course = Course::new(0.0);
+            for k in 0..replies {
+                let value_s = value_s(f64::from(k));
+                course.push(64.0 * f64::from(k), value_s);
+                if value_s > 1e-3 {
+                    course.found(value_s, -640.0);
+                }
+            }
+            course.turned(size_s)
+        };
+        let half_wave = |k: f64| 5e-3 * (TAU * k / 80.0).sin();
+        let step = |k: f64| if k < 40.0 { 5e-3 } else { 0.0 };
+        assert_eq!((turned(half_wave, 44, -1e-3), turned(half_wave, 44, 1e-3)), (Some(-640.0), None));
+        assert_eq!((turned(step, 50, -1e-3), turned(half_wave, 20, -1e-3)), (None, Some(-640.0)));
+        let long_right = |k: f64| 5e-3 * (TAU * k.min(40.0) / 80.0).sin();
+        assert_eq!(turned(long_right, 90, -1e-3), None);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use super::series::route::{PRIOR_YEARS, YEAR_S, changes_a_year, unseen_shift_s};
 use super::watch::Look;
 use crate::stats::consensus::MIN_SERVERS;
 use crate::stats::independence::Independence;
-use crate::stats::verdict::Kind;
 
 /// How often a server is assumed to become wrong, per year.
 const ERRORS_A_YEAR: f64 = 1.0;
@@ -46,9 +45,9 @@ const KEPT: f64 = 0.35;
 /// them were right, nearly independent of the computed probability. See "How well it works" in docs/ANALYSIS.md.
 pub(super) const SURE: (f64, f64) = (0.83, 0.87);
 /// Onsets within so many rounds of each other count as simultaneous.
-const TOGETHER: f64 = 8.0;
+pub(super) const TOGETHER: f64 = 8.0;
 /// Sizes that differ by less than this part are the same.
-const SAME: f64 = 0.35;
+pub(super) const SAME: f64 = 0.35;
 /// A named server stays named for this many rounds in which too few servers are heard.
 const KEPT_ROUNDS: u16 = 16;
 /// `camps` and `torn` open after so many rounds in a row.
@@ -66,16 +65,21 @@ impl Engine {
         if !silent {
             let peers = self.own_peers();
             let before = self.own.finding.map(|f| (f.named, f.kind, f.proven));
-            if let Some(end_s) = self.own.look(now, &peers, (bias_s, spread_s), self.period_s) {
+            let went_along = !voters.iter().any(|i| self.may_have_stayed(*i));
+            if let Some(end_s) = self.own.look(now, &peers, (bias_s, spread_s), self.period_s, went_along) {
                 self.ended_s = Some(end_s);
                 self.dirty = true;
             }
             self.dirty |= before != self.own.finding.map(|f| (f.named, f.kind, f.proven));
         }
         let suspects: Vec<usize> = voters.iter().copied().filter(|i| self.series[*i].finding().is_some()).collect();
-        let stayed = suspects.iter().any(|i| self.stayed_with_own(*i)) || self.minority_has_own(now, &suspects, voters);
+        let stayed = suspects.iter().any(|i| self.stayed_with_own(*i, now));
+        let stayed = stayed || self.minority_has_own(now, &suspects, voters);
         let look = if stayed { Look::Hit(1) } else { Look::Calm };
         self.dirty |= self.camps.look(self.round, look, OPEN_AFTER).is_some();
+        if self.camps.open {
+            self.camps_s = now.t_s;
+        }
         let accusable: Vec<usize> = suspects.into_iter().filter(|i| self.is_accusable(*i)).collect();
         let votes = self.votes_in_doubt(&accusable, voters, now);
         let is_half =
@@ -103,17 +107,16 @@ impl Engine {
                 if let Some(level_s) = level_s.filter(|_| named) {
                     finding.named_at(level_s);
                 }
-                (finding.named, finding.confidence) = (named, confidence);
-                finding.told |= named;
-                finding.unnamed = if named { 0 } else { finding.unnamed.saturating_add(1) };
+                finding.confidence = confidence;
+                finding.name(named, now.t_s);
             }
         }
+        let stayed = stayed || voters.iter().any(|i| self.may_have_stayed(*i));
         let own_named = self.names_own(voters, now, stayed || is_half);
         if let Some(finding) = &mut self.own.finding {
             // A proven error is stated with a bound, which must be that of this round.
             self.dirty |= finding.named != own_named || own_named && finding.proven;
-            finding.named = own_named;
-            finding.unnamed = if own_named { 0 } else { finding.unnamed.saturating_add(1) };
+            finding.name(own_named, now.t_s);
         }
     }
 
@@ -164,23 +167,6 @@ impl Engine {
         }
     }
 
-    /// Whether a server stayed with this host's clock when the common mode moved: then it is not known who moved, unless
-    /// the raw clock shows that this host's clock was set.
-    fn stayed_with_own(&self, i: usize) -> bool {
-        let series = &self.series[i];
-        let (moved_s, sigma_s) = (self.own.lean_s(), self.own.track.sigma_s());
-        let is_free = self.own.drifted_freely_s().abs() > 0.5 * moved_s.abs();
-        let is_move = is_free && moved_s.abs() > 4.0 * sigma_s && moved_s.abs() > 0.6 * self.own.excess_s;
-        let opposite = (series.lean_s + moved_s).abs() < SAME * moved_s.abs();
-        let own_since_s = self.own.finding.map(|f| f.since_s).or(self.own.unmoved.map(|u| u.since_s));
-        let since_s = series.finding().map_or(f64::INFINITY, |f| f.since_s);
-        // The onsets of slow drifts are known to many rounds only.
-        let drifts = |finding: Option<&Finding>| finding.is_some_and(|f| f.kind == Kind::Frequency);
-        let together = own_since_s.is_none_or(|own_s| (own_s - since_s).abs() <= TOGETHER * self.period_s)
-            || drifts(self.own.finding.as_ref()) && drifts(series.finding());
-        is_move && opposite && together && series.track.usual.is_some()
-    }
-
     /// The votes of the `accused`. A server that is proven wrong and agrees with others that share its source may have
     /// its error from that source: then the votes of all of them are in doubt. Its newest reply must show both: a server
     /// that was repaired agrees with the others, whatever its earlier replies proved.
@@ -211,23 +197,6 @@ impl Engine {
             .sum()
     }
 
-    /// Whether servers that are proven wrong agree with this host's clock, and have half of the votes together with it.
-    /// With fewer than three independent votes, servers that agree with it need not be proven wrong: two votes do not
-    /// outvote this host.
-    fn minority_has_own(&self, now: &Now, suspects: &[usize], voters: &[usize]) -> bool {
-        if !self.own.is_in_conflict() {
-            return false;
-        }
-        let few = (1.0 + 1e-9..MIN_SERVERS as f64 - 1e-9).contains(&self.votes);
-        let agrees = |i: &&usize| {
-            let series = &self.series[**i];
-            let range = series.range_at(now.t_s, now.moved_s, self.own.drift(now));
-            (few || series.is_proven()) && range.is_some_and(|r| r.contains(0.0))
-        };
-        let votes: f64 = if few { voters } else { suspects }.iter().filter(agrees).map(|i| self.series[*i].vote).sum();
-        votes > 0.0 && (votes + 1.0) * 2.0 >= self.votes + 1.0
-    }
-
     /// Whether the server may be at fault and not only its path.
     fn is_accusable(&self, i: usize) -> bool {
         let series = &self.series[i];
@@ -239,6 +208,11 @@ impl Engine {
     fn weigh(&self, i: usize, evidence: &Evidence, now: &Now) -> (bool, f64) {
         let series = &self.series[i];
         let Some(finding) = series.finding() else { return (false, 0.5) };
+        // What was seen while it was open who moved says nothing once it is over.
+        let is_over = finding.misses > 0 && !finding.comes_back() && self.camps_s >= finding.since_s;
+        if !finding.named && (is_over || self.may_have_stayed(i)) {
+            return (false, 0.5);
+        }
         if finding.proven {
             return (true, 0.99);
         }
@@ -264,7 +238,7 @@ impl Engine {
         let routes = changes_a_year((its.0 - known, its.1), (all.0 - known, all.1)) * young;
         let level_s = finding.left_s(usual.level_s);
         let unseen = (2.0 * unseen_shift_s(usual.excess_s) / ROUTE_SCALE_S).min(1.0);
-        let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.kind != Kind::Frequency;
+        let is_possible = size_s <= usual.delay_s + usual.excess_s && finding.is_jump();
         let exchange =
             if is_possible { evidence.exchanges * evidence.exchange(level_s, moved_s, usual.delay_s) } else { 0.0 };
         let reach = evidence.reach(level_s, moved_s, usual.delay_s + usual.excess_s);
@@ -348,7 +322,8 @@ impl Engine {
             return finding.named || !self.torn.open && (!still || !is_odd && self.own.is_long_proven());
         }
         let limit = if finding.named { KEPT } else { SAID };
-        if !self.is_large_enough(limit, now) || !finding.named && !self.all_went_along(voters) {
+        let is_clear = finding.named || self.all_went_along(voters) && self.own.moved_clearly(now, self.period_s);
+        if !is_clear || !self.is_large_enough(limit, now) {
             return false;
         }
         let recent = voters.iter().filter(|i| self.series[**i].is_recent(now.t_s, self.period_s)).count();

@@ -1,7 +1,5 @@
 //! Rounds: about once per poll interval, all servers are compared and each new reply is judged once.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::common::{Word, freed, lazy_median};
@@ -11,11 +9,11 @@ use super::own::{Now, Own, Shown};
 use super::proof::{self, Claim};
 use super::robust;
 use super::series::Series;
+use super::series::route::{Newest, unseen_shift_s};
 use super::smear::Smear;
 use super::track::{Peers, Scratch, weight};
 use super::watch::Watch;
 use crate::stats::consensus::{Interval, MIN_SERVERS};
-use crate::stats::independence::Witness as Source;
 
 /// The first rounds, in which servers may still be polled more often than their schedules say.
 const FIRST_ROUNDS: u64 = 16;
@@ -80,8 +78,9 @@ pub(super) struct Engine {
     pub(super) two_agreed: bool,
     /// Half of the servers moved away from the others.
     pub torn: Watch,
-    /// Some servers stayed with this host's clock when the others moved.
+    /// Some servers stayed with this host's clock when the others moved, and when that was seen last.
     pub camps: Watch,
+    pub camps_s: f64,
     /// Some servers smear a leap second that others insert.
     pub smear: Smear,
     /// Most delays have increased.
@@ -126,6 +125,7 @@ impl Engine {
             two_agreed: false,
             torn: Watch::default(),
             camps: Watch::default(),
+            camps_s: f64::NEG_INFINITY,
             smear: Smear::default(),
             congested: Watch::default(),
             congested_since_s: 0.0,
@@ -361,14 +361,17 @@ impl Engine {
         };
         let value_s = offset_s - common_s;
         // The common mode may have moved between the reply and now; twice that counts as if it were delay.
-        let delay_s = reply.delay_s + 2.0 * loose * (now.t_s - reply.t_s).max(0.0);
-        let clean = series.is_clean() && !series.route.is_away();
+        let moved_s = 2.0 * loose * (now.t_s - reply.t_s).max(0.0);
+        let delay_s = reply.delay_s + moved_s;
+        let unseen_s = series.track.usual.map(|usual| unseen_shift_s(usual.excess_s));
+        let clean = series.is_clean() && !series.route.is_away() && unseen_s.is_none_or(|s| moved_s <= s);
         series.track.push(reply.t_s, value_s, delay_s, teaches && clean);
         series.sighting = series.track.look(&peers);
         series.note(reply.t_s, value_s, peers.grain_s + self.own.excess_s + self.own.unrest_s);
         let material_s = (0.2 * reply.lambda_s).clamp(MATERIAL_S.0, MATERIAL_S.1);
-        let (lean_s, excess_s) = (series.lean_s, series.excess_s());
-        self.dirty |= series.route.look(reply.t_s, round, lean_s, excess_s, material_s, &series.track);
+        let (moved_s, more_s) = (series.lean_s, series.excess_s());
+        let newest = Newest { moved_s, more_s, disturbed: unseen_s.is_some_and(|s| 2.0 * self.own.unrest_s > s) };
+        self.dirty |= series.route.look(reply.t_s, round, newest, material_s, &series.track);
         let was_proven = series.finding().is_some_and(|f| f.proven);
         if let Some((_, end_s)) = series.follow(reply.t_s) {
             self.ended_s = Some(end_s);
@@ -455,28 +458,6 @@ impl Engine {
             self.own.track.cut();
             self.congested.reset();
         }
-    }
-
-    /// What shows which of these series depend on each other. The only IPv4 and the only IPv6 address of one name are taken
-    /// to be one host; a name with more addresses may stand for several.
-    pub fn sources(&self, series: impl Iterator<Item = usize>) -> Vec<Source> {
-        let mut sources: Vec<Source> = Vec::new();
-        // For each name: the places of its IPv4 and its IPv6 addresses in `sources`.
-        let mut names: HashMap<&str, [Vec<usize>; 2]> = HashMap::new();
-        for series in series.map(|i| &self.series[i]) {
-            if let Some(address) = series.address {
-                let family = usize::from(address.ip().to_canonical().is_ipv6());
-                names.entry(&series.ident.name).or_default()[family].push(sources.len());
-            }
-            sources.push(series.source());
-        }
-        for addresses in names.values() {
-            if let [[v4], [v6]] = addresses.each_ref().map(Vec::as_slice) {
-                let host = u32::try_from(*v4).ok();
-                (sources[*v4].host, sources[*v6].host) = (host, host);
-            }
-        }
-        sources
     }
 
     /// Continues after a pause of the monitor: for some rounds, too few servers do not change the verdict.

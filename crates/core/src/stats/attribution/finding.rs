@@ -46,8 +46,8 @@ pub(super) struct Finding {
     pub confidence: f64,
     /// Whether a verdict names it now.
     pub named: bool,
-    /// Whether it was ever named.
-    pub told: bool,
+    /// When it was first named; infinity before.
+    named_s: f64,
     /// Rounds since it was named last, or since it was found.
     pub unnamed: u16,
     /// Sightings so far, and replies without one since the last.
@@ -81,6 +81,8 @@ pub(super) struct Seen {
     pub proven: bool,
     /// The share of bad replies where they come and go.
     pub bad_share: Option<f64>,
+    /// Hardly any of the last replies was right.
+    pub is_steady: bool,
     /// The delay has left its usual value, so that the offset shows less.
     pub rerouted: bool,
 }
@@ -95,7 +97,7 @@ impl Finding {
             proven: false,
             confidence: 0.5,
             named: false,
-            told: false,
+            named_s: f64::INFINITY,
             unnamed: 0,
             sightings: 0,
             misses: 0,
@@ -113,7 +115,21 @@ impl Finding {
 
     /// Whether it was named, or seen too often to be chance.
     pub fn is_lasting(&self) -> bool {
-        self.told || self.sightings >= TOLD_AFTER
+        self.was_named() || self.sightings >= TOLD_AFTER
+    }
+
+    /// Whether it was ever named.
+    pub fn was_named(&self) -> bool {
+        self.named_s.is_finite()
+    }
+
+    /// Whether it is named from `t_s` on.
+    pub fn name(&mut self, named: bool, t_s: f64) {
+        self.named = named;
+        if named {
+            self.named_s = self.named_s.min(t_s);
+        }
+        self.unnamed = if named { 0 } else { self.unnamed.saturating_add(1) };
     }
 
     /// Replies without a sighting after which it is over.
@@ -147,6 +163,10 @@ impl Finding {
             return false;
         }
         self.cross(track);
+        // Two bad replies in a row among good ones are no step.
+        if self.kind == Kind::Intermittent && !seen.is_steady {
+            return false;
+        }
         if DATED_AT.contains(&self.sightings) || (steadied && self.sightings < DATED_AT[9]) {
             self.date(track);
         } else if self.sightings.is_multiple_of(16) {
@@ -163,9 +183,14 @@ impl Finding {
         self.kind = if self.period_s.is_some() { Kind::Periodic } else { Kind::Unsteady };
     }
 
+    /// The clock was wrong in the other direction until lately, and has gone to and fro since `since_s`.
+    pub fn turns_back(&mut self, since_s: f64) {
+        (self.since_s, self.named_s, self.kind) = (since_s, since_s, Kind::Unsteady);
+    }
+
     /// Whether the offset jumped, as a change of the path makes it do.
     pub fn is_jump(&self) -> bool {
-        !self.is_swinging() && self.kind != Kind::Frequency
+        !self.is_swinging() && !matches!(self.kind, Kind::Frequency | Kind::Unsteady)
     }
 
     /// Whether the clock goes to and fro.
@@ -235,7 +260,13 @@ impl Finding {
             return;
         }
         let from_start = track.first_s().filter(|_| shape.from_start);
-        self.since_s = from_start.unwrap_or(shape.onset_s);
+        let since_s = from_start.unwrap_or(shape.onset_s);
+        // What began after it was named is a later movement of the same fault.
+        if since_s > self.named_s {
+            self.size_s = Some(shape.size_s).filter(|_| self.rate.is_none()).or(self.size_s);
+            return;
+        }
+        self.since_s = since_s;
         self.size_s = Some(shape.size_s);
         self.rate = shape.rate;
         self.kind = match (self.rate, from_start) {

@@ -11,6 +11,7 @@
 //! sample costs O(log n) amortised, n being the number of servers.
 
 mod bits;
+mod camps;
 mod clock;
 mod common;
 mod course;
@@ -33,6 +34,7 @@ pub(super) mod saved;
 mod series;
 mod since;
 mod smear;
+mod sources;
 mod timeline;
 mod track;
 mod values;
@@ -245,7 +247,7 @@ impl Attribution {
         self.engine.advance(t_s, &now);
         self.watch_clock(sample, t_s, restarted, i);
         self.engine.polled(i, t_s, sample.poll_s);
-        let (moved_s, since_noon_s) = (self.witness.moved_s(), self.since_noon_s());
+        let (moved_s, since_noon_s) = (self.witness.moved_s(), now.since_noon_s);
         let period_s = self.engine.period_s;
         let series = &mut self.engine.series[i];
         series.watch.observe(sample, &mut self.events);

@@ -116,6 +116,8 @@ pub(super) struct Own {
     before: [Drifted; 8],
     /// How far it moved unpredictedly in the last rounds, in seconds: servers' series are uncertain by as much.
     pub unrest_s: f64,
+    /// The same without single jumps.
+    slewed_s: f64,
     pub excess_s: f64,
     pub sighting: Option<Sighting>,
     sights: Bits,
@@ -158,6 +160,7 @@ impl Default for Own {
             drifted_in_all_s: 0.0,
             before: [Drifted::default(); 8],
             unrest_s: 0.0,
+            slewed_s: 0.0,
             excess_s: 0.0,
             sighting: None,
             sights: Bits::default(),
@@ -255,6 +258,8 @@ impl Own {
         let unusual = unusual_s / passed_s;
         let repeats = is_fast && (0.6..1.6).contains(&(unusual / self.last_unusual));
         self.last_unusual = unusual;
+        let slewed_s = if is_jump && !repeats { 0.0 } else { loose * passed_s };
+        self.slewed_s = (CALMS * self.slewed_s).max(slewed_s);
         self.drifted_s.rotate_left(1);
         self.drifted_s[3] = if is_jump && !repeats { 0.0 } else { unusual_s };
         // Noise averages out over the rounds; a wrong rate adds up.
@@ -383,19 +388,42 @@ impl Own {
         self.drifted_in_all_s - sum_s - rate * (self.at_s - at_s)
     }
 
+    /// How far replies of different ages may seem to have moved in a round of `period_s`, in seconds, because this host's
+    /// clock was slewed and no raw clock shows it. After a jump, only replies from before it do.
+    pub fn unseen_s(&self, now: &Now, period_s: f64) -> f64 {
+        if now.has_raw { 0.0 } else { self.slewed_s.max(self.loose * period_s) }
+    }
+
+    /// Whether the common mode moved by more than what may only look like a movement of it.
+    pub fn moved_clearly(&self, now: &Now, period_s: f64) -> bool {
+        self.lean_s().abs() > DOUBT * self.unseen_s(now, period_s)
+    }
+
     /// How far the newest three values are from the level, their median, in seconds.
     pub fn lean_s(&self) -> f64 {
         let mut newest: Vec<f64> = self.track.deviations(3).iter().map(|p| p.1).collect();
         super::robust::median(&mut newest)
     }
 
+    /// The same for the newest value alone.
+    pub fn newest_lean_s(&self) -> f64 {
+        self.track.newest_s().zip(self.track.level_s()).map_or(0.0, |(newest_s, level_s)| newest_s - level_s)
+    }
+
     /// Looks at the series in a round of `period_s`. The common mode plus `bias_s` is an offset; the servers' levels
-    /// differ by `spread_s`.
+    /// differ by `spread_s`. Unless all servers went along with the common mode, it is no repair of this host's clock.
     /// Returns the end of a named finding that is over.
-    pub fn look(&mut self, now: &Now, peers: &Peers, (bias_s, spread_s): (f64, f64), period_s: f64) -> Option<f64> {
+    pub fn look(
+        &mut self,
+        now: &Now,
+        peers: &Peers,
+        (bias_s, spread_s): (f64, f64),
+        period_s: f64,
+        went_along: bool,
+    ) -> Option<f64> {
         self.sighting = self.track.look(peers);
         let mut end_s = None;
-        if self.sighting.is_some() && self.is_improving(bias_s, spread_s) {
+        if went_along && self.sighting.is_some() && self.is_improving(bias_s, spread_s) {
             self.sighting = None;
             if self.is_repaired(bias_s) {
                 self.track.cut();
@@ -404,7 +432,7 @@ impl Own {
         }
         // While the rate of the common mode is not known, replies of different ages show where it was and will be. That
         // prolongs no finding.
-        let doubt_s = DOUBT * self.loose * period_s;
+        let doubt_s = DOUBT * (self.loose * period_s).max(self.unseen_s(now, period_s));
         if self.finding.is_some_and(|f| f.named) {
             self.sighting = self.sighting.filter(|s| s.size_s.abs() > doubt_s);
         }
@@ -423,7 +451,7 @@ impl Own {
                 self.side = size_s.signum();
             }
             let before_s = finding.seen_s;
-            let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None, rerouted: false };
+            let seen = Seen { t_s: now.t_s, is_seen, proven, bad_share: None, is_steady: true, rerouted: false };
             if finding.take(seen, &self.track) {
                 let size_s = finding.size_s.filter(|_| self.track.usual.is_some());
                 let end = size_s.and_then(|size_s| self.track.end_of(size_s, before_s)).unwrap_or(before_s);

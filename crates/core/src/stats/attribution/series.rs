@@ -352,17 +352,27 @@ impl Series {
     /// The share of bad replies, where they come and go.
     fn bad_share(&self) -> Option<f64> {
         let (bad, of) = (self.odd.count(OF_REPLIES), self.odd.known(OF_REPLIES));
-        let comes_and_goes = self.odd.returns() >= 1 && bad >= 2 && self.good.count(OF_REPLIES) * 5 >= of;
+        let comes_and_goes = self.odd.returns() >= 1 && bad >= 2 && !self.is_steady();
         comes_and_goes.then(|| f64::from(bad) / f64::from(of))
+    }
+
+    /// Whether less than a fifth of the last replies was right.
+    fn is_steady(&self) -> bool {
+        self.good.count(OF_REPLIES) * 5 < self.odd.known(OF_REPLIES)
     }
 
     /// Follows what was found with the newest reply; returns the finding when it is over, with its end.
     pub fn follow(&mut self, t_s: f64) -> Option<(Finding, f64)> {
         if self.finding.is_none() && self.is_suspect() {
             let since_s = if self.odd.count(16) > 0 { self.first_odd_s.min(t_s) } else { t_s };
-            self.finding = Some(Box::new(Finding::new(since_s)));
+            let mut finding = Finding::new(since_s);
+            let size_s = self.sighting.map_or(self.lean_s, |s| s.size_s);
+            if let Some(since_s) = self.course.as_ref().and_then(|course| course.turned(size_s)) {
+                finding.turns_back(since_s);
+            }
+            self.finding = Some(Box::new(finding));
         }
-        let bad_share = self.bad_share();
+        let (bad_share, is_steady) = (self.bad_share(), self.is_steady());
         let is_seen = self.sighting.is_some() || self.odd.last() || self.conflicts.last();
         let Some(finding) = self.finding.as_deref_mut() else {
             self.rest(t_s);
@@ -371,7 +381,7 @@ impl Series {
         let before_s = finding.seen_s;
         let proven = self.conflicts.count(OF_REPLIES) >= PROOFS;
         let rerouted = finding.named && self.track.has_left_delay();
-        let seen = Seen { t_s, is_seen, proven, bad_share, rerouted };
+        let seen = Seen { t_s, is_seen, proven, bad_share, is_steady, rerouted };
         let over = finding.take(seen, &self.track);
         if bad_share.is_none() {
             follow_course(&mut self.course, finding, t_s, &self.track);
@@ -402,7 +412,7 @@ impl Series {
     fn rest(&mut self, t_s: f64) {
         if let Some(course) = &mut self.course {
             course.push(t_s, self.value_s);
-            if course.quiet * 2 > course.replies() {
+            if course.is_over() {
                 self.course = None;
             }
         }
@@ -417,7 +427,7 @@ impl Series {
 
     /// What was wrong with it when it was last compared with the others.
     pub fn last_seen(&self) -> Option<LastSeen> {
-        let finding = self.finding().filter(|f| f.told)?;
+        let finding = self.finding().filter(|f| f.was_named())?;
         let (size_s, is_least) =
             if self.is_proven_now() { (Some(self.proven_gap_s()), true) } else { (finding.size_s, false) };
         let ahead_s = size_s.filter(|_| !finding.comes_back());
@@ -457,10 +467,10 @@ fn follow_course(course: &mut Option<Box<Course>>, finding: &mut Finding, t_s: f
         return;
     }
     let course = course.get_or_insert_with(|| Box::new(Course::new(t_s)));
-    if finding.misses == 0 {
-        course.quiet = 0;
-    }
     let Some(value_s) = track.newest_s() else { return };
+    if finding.misses == 0 {
+        course.found(value_s - usual.level_s, finding.since_s);
+    }
     if course.push(t_s, value_s)
         && finding.misses == 0
         && let Some(manner) = course.manner(|replies| usual.sigma_of(replies))

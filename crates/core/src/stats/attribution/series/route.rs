@@ -18,6 +18,17 @@ pub(in super::super) const YEAR_S: f64 = 365.25 * 86_400.0;
 pub(in super::super) const PRIOR_YEARS: f64 = 0.04;
 const PRIOR_CHANGES: f64 = 0.04;
 
+/// What the newest reply shows of its path.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Newest {
+    /// The offset less the level.
+    pub moved_s: f64,
+    /// The delay above the usual one.
+    pub more_s: f64,
+    /// The series contains, as if it were delay, what the common mode moved since its replies, and that was much lately.
+    pub disturbed: bool,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Route {
     pub watch: Watch,
@@ -101,13 +112,20 @@ impl Route {
         self.watch.reset();
     }
 
-    /// Looks at the newest reply, whose offset is `moved_s` from the level and whose delay is `more_s` above the usual
-    /// one. Returns whether a change of the path was opened or closed.
-    pub fn look(&mut self, t_s: f64, round: u64, moved_s: f64, more_s: f64, material_s: f64, track: &Track) -> bool {
+    /// Looks at the newest reply; a change of the delay by `material_s` may be another route. Returns whether a change of
+    /// the path was opened or closed.
+    pub fn look(&mut self, t_s: f64, round: u64, newest: Newest, material_s: f64, track: &Track) -> bool {
         let Some(usual) = track.usual else { return false };
+        let Newest { moved_s, more_s, .. } = newest;
         let shift_s = track.excess_of_last(8);
         (self.counted, self.known) = (self.counted && self.away > 0, usual.values >= KNOWN_FROM);
-        self.away = if shift_s.abs() > unseen_shift_s(usual.room_s(shift_s)) { self.away.saturating_add(1) } else { 0 };
+        let is_away = shift_s.abs() > unseen_shift_s(usual.room_s(shift_s));
+        match is_away {
+            // The newest delay shows whether the route has changed, whatever the values of `track` contain.
+            true if newest.disturbed && more_s * shift_s.signum() < 0.5 * shift_s.abs() => {}
+            true => self.away = self.away.saturating_add(1),
+            false => self.away = 0,
+        }
         let limit_s = material_s.max(6.0 * usual.delay_noise_s).max(1.5 * usual.excess_s);
         let explained = moved_s.abs() <= 0.65 * more_s.abs() + 8.0 * track.sigma_s();
         let look = match more_s.abs() {
@@ -151,6 +169,10 @@ mod tests {
 
     const PEERS: Peers = Peers { sigmas: [f64::NAN; 5], claim_s: 1e-3, grain_s: 0.0, floor: 0.35 };
 
+    fn newest(moved_s: f64, more_s: f64) -> Newest {
+        Newest { moved_s, more_s, disturbed: false }
+    }
+
     /// The changes that are counted when the delays of 20 replies are `more_s` above the usual one.
     fn counted(more_s: impl Fn(u32) -> f64) -> f64 {
         let (mut track, mut route, mut scratch) = (Track::new(0.0), Route::new(0.0), Scratch::default());
@@ -161,7 +183,7 @@ mod tests {
             if k < 200 && track.is_due() {
                 track.learn(&PEERS, &mut scratch);
             }
-            route.look(t_s, u64::from(k), 0.0, queue_s, 1e-3, &track);
+            route.look(t_s, u64::from(k), newest(0.0, queue_s), 1e-3, &track);
             route.count_change(&track);
         }
         route.record(0.0).0
@@ -192,7 +214,7 @@ mod tests {
                 if k < 200 && track.is_due() {
                     track.learn(&PEERS, &mut scratch);
                 }
-                let _ = route.look(t_s, u64::from(k), 0.5 * more_s, more_s, 1e-3, &track);
+                let _ = route.look(t_s, u64::from(k), newest(0.5 * more_s, more_s), 1e-3, &track);
             }
             assert!(route.watch.open);
             route.steady

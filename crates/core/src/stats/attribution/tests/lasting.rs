@@ -96,3 +96,42 @@ fn server_that_swings_from_the_start_does_not_become_consistent() {
     let named: Vec<_> = (1..9).filter(is_named_to_the_end).collect();
     assert!(named.len() >= 4, "{named:?}");
 }
+
+/// The events of one server or of this host's clock that remain after a world of 40 000 s.
+fn clock_events(world: &World, server: Option<&str>) -> Vec<Event> {
+    let (mut attribution, mut kept) = (Attribution::new(), Vec::new());
+    for sample in world.samples() {
+        attribution.observe(&sample).unwrap();
+        attribution.take_events().into_iter().for_each(|event| event.upsert(&mut kept));
+    }
+    let is_of_clock = |event: &Event| {
+        use EventKind::{ClockDrift, ClockStep, ServerDrift, ServerStep};
+        matches!(event.kind, ClockDrift | ClockStep | ServerDrift | ServerStep)
+    };
+    kept.retain(|event| event.server.as_deref() == server && is_of_clock(event));
+    kept
+}
+
+#[test]
+fn two_bad_replies_among_good_ones_are_one_event() {
+    for seed in 1..=6 {
+        let mut world = World::ordinary(seed, [5, 4, 7, 5, 9][(seed % 5) as usize], 64.0, 35_200.0);
+        let from_s = 9600.0 + 17.0 * (seed % 11) as f64;
+        let size_s = if seed % 2 == 0 { 0.2 } else { -0.2 };
+        world.faults = vec![Fault::Intermittent { server: 1, from_s, until_s: f64::INFINITY, size_s, share: 0.1 }];
+        let events = clock_events(&world, Some("ntp2"));
+        assert_eq!(events.len(), 1, "seed {seed}: {events:#?}");
+    }
+}
+
+#[test]
+fn slew_has_one_event_from_its_first_report_on() {
+    for seed in [1, 2, 12] {
+        let mut world = World::ordinary(seed, 7, 64.0, 38_400.0);
+        let slew = |from_s, ppm| Fault::LocalSlew { from_s, until_s: from_s + 600.0, ppm };
+        world.faults = vec![slew(9600.0, 110.0), slew(13_600.0, -110.0)];
+        world.has_raw = false;
+        let events = clock_events(&world, None);
+        assert_eq!(events.len(), 1, "seed {seed}: {events:#?}");
+    }
+}

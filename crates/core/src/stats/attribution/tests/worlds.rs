@@ -135,3 +135,45 @@ fn own_clock_that_was_set_is_wrong_though_a_server_went_along() {
         assert_eq!((last.state, &blamed[..]), (State::LocalWrong, &["ntp2"][..]), "{seed}: {entries:?}");
     }
 }
+
+#[test]
+fn majority_that_drifts_accuses_no_server_that_stays() {
+    for (seed, has_raw, ppm) in
+        [(3, false, 20.0), (13, true, 20.0), (28, true, -20.0), (31, true, 8.0), (31, true, 20.0)]
+    {
+        let mut world = World::ordinary(seed, 5, 64.0, 44_800.0);
+        world.has_raw = has_raw;
+        let (from_s, until_s) = (9600.0 + 17.0 * (seed % 11) as f64, 20_400.0 + 17.0 * (seed % 11) as f64);
+        let drift = |server, at_s, ppm| Fault::ServerDrift { server, at_s, ppm };
+        let back = |server| Fault::ServerStep { server, at_s: until_s, size_s: ppm * 1e-6 * (until_s - from_s) };
+        let of = |server| [drift(server, from_s, -ppm), drift(server, until_s, ppm), back(server)];
+        world.faults = [0, 2, 3].into_iter().flat_map(of).collect();
+        let mut attribution = Attribution::new();
+        for sample in world.samples() {
+            attribution.observe(&sample).unwrap();
+            let verdict = attribution.verdict();
+            let is_clock = matches!(verdict.state, State::ServerWrong | State::LocalWrong);
+            assert!(!is_clock, "seed {seed}, {ppm} ppm: {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn slew_that_no_raw_clock_shows_is_one_fault_with_one_end() {
+    for seed in [5, 9, 11, 20] {
+        let mut world = World::lan(seed, [4, 5, 3, 6][(seed % 4) as usize], 16.0, 27_200.0);
+        world.has_raw = false;
+        let at_s = 2400.0 + 17.0 * (seed % 11) as f64;
+        let ppm = if seed.is_multiple_of(2) { 60.0 } else { -60.0 };
+        let slew = |from_s, ppm| Fault::LocalSlew { from_s, until_s: from_s + 400.0, ppm };
+        world.faults = vec![slew(at_s, ppm), slew(at_s + 1300.0, -ppm)];
+        let (mut attribution, mut states) = (Attribution::new(), Vec::new());
+        for sample in world.samples() {
+            attribution.observe(&sample).unwrap();
+            states.push(attribution.verdict().state);
+        }
+        states.dedup();
+        let first = states.iter().position(|state| *state == State::Consistent).unwrap();
+        assert_eq!(states[first..], [State::Consistent, State::LocalWrong, State::Consistent], "seed {seed}");
+    }
+}
