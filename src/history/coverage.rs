@@ -105,7 +105,8 @@ impl Coverage {
     pub fn sentence(&self) -> String {
         let text = |seconds: f64| Duration::try_from_secs_f64(seconds.round()).map_or_else(|_| String::new(), length);
         let [monitored, unmonitored] = percentages([self.monitored_s, self.unmonitored_s]);
-        let past = match (self.expected_s > 0.0, self.unmonitored_s > 0.0) {
+        // Less is no gap but the time between polls.
+        let past = match (self.expected_s > 0.0, self.unmonitored_s >= 0.5) {
             (false, _) => "No part of the period has passed.".to_owned(),
             (true, false) => format!("Monitored for all of {}.", text(self.expected_s)),
             (true, true) => format!(

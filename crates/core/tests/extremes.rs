@@ -1,5 +1,5 @@
-//! Samples with any values that a file or the network can bring: no statistic and no verdict panics, and every number that
-//! is told is finite.
+//! Samples with any values that a file or the network can bring: no statistic and no verdict panics, and every number in
+//! them is finite.
 //!
 //! `EXTREMES_SEEDS=1000` draws more of them.
 

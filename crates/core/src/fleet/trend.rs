@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::cell::Reading;
 use super::grid::PHI;
 use super::median::smaller;
+use super::reading::Reading;
 
 /// The newest readings among which a clock that is set often shows more than one jump.
 const JUMPS_WITHIN: usize = 6;
