@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::median::median;
+use super::median::{median, smaller};
 use crate::clock::Stamp;
 
 /// A jump of REALTIME − MONOTONIC_RAW below this is not distinguished from jitter, in seconds.
@@ -40,8 +40,10 @@ pub(super) struct RawClock {
     /// By how much the clock was set so far, without slews, in seconds.
     pub stepped_s: f64,
     doubted: Option<Doubted>,
-    /// The share of stamps that showed a step which the next one did not confirm, over the newest ones.
+    /// The share of stamps that showed a movement which the next one did not confirm, over the newest ones.
     misread: f64,
+    /// The slew that the last stamp showed.
+    slewed_s: f64,
     pending: RawStep,
     /// For how long the pending slew was collected, in seconds.
     slewed_for_s: f64,
@@ -127,8 +129,11 @@ impl RawClock {
         self.last = Some((at, at_ns));
         let is_known = self.rate.is_some();
         self.learn(at);
+        let is_known = is_known && self.is_believed(moved_s);
         if is_known {
             self.pending.slew_s += moved_s;
+        }
+        if self.rate.is_some() {
             self.pending.unsure_s += self.spread * elapsed_s;
             self.slewed_for_s += elapsed_s;
         }
@@ -136,6 +141,16 @@ impl RawClock {
             Some(confirmed_s) => Some(confirmed_s + if is_known { moved_s } else { 0.0 }),
             None => is_known.then_some(moved_s),
         }
+    }
+
+    /// Whether a slew is believed: not if many stamps show one that the next stamp takes back.
+    fn is_believed(&mut self, moved_s: f64) -> bool {
+        let is_taken_back = smaller(moved_s, -self.slewed_s).abs() > RAW_JITTER_S;
+        if is_taken_back {
+            self.misread += MISREAD_LEARNS * (1.0 - self.misread);
+        }
+        self.slewed_s = moved_s;
+        self.misread <= MISREAD_OFTEN
     }
 
     fn step(&mut self, at: Stamp, moved_s: f64) -> Option<f64> {
@@ -252,6 +267,20 @@ mod tests {
             assert!(at_s > 1800 || moved_s == 0.0, "{at_s}: {moved_s}");
         }
         assert!((moved_s - 0.024).abs() < 1e-4, "{moved_s}");
+    }
+
+    #[test]
+    fn slews_that_the_next_stamps_take_back_are_not_believed() {
+        let (mut clock, mut moved_s) = (RawClock::default(), 0.0);
+        for n in 0..400 {
+            let misread_ns = if n % 2 == 0 { 1_500_000 } else { 0 };
+            let at_ns = n * 16 * S;
+            let shown_s = clock.moved_s(Stamp::new(at_ns, at_ns, 9 * S + misread_ns), at_ns, || 0.0);
+            if n > 50 {
+                moved_s += shown_s.map_or(0.0, f64::abs);
+            }
+        }
+        assert_eq!(moved_s, 0.0);
     }
 
     #[test]

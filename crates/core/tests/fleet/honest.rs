@@ -1,17 +1,17 @@
 //! Finds honest parties among those that verdicts name: right for all of the time of the verdict, with a grace.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ntp_monitor_core::fleet::replay::FleetReplay;
-use ntp_monitor_core::fleet::verdict::{FleetKind, FleetState, FleetVerdict};
+use ntp_monitor_core::fleet::verdict::{BlamedServer, BlamedVantage, FleetKind, FleetState, FleetVerdict};
 use ntp_monitor_core::fleet::witness::VantageGroups;
 use ntp_monitor_core::world::fleet::{FleetWorld, What};
 
+use super::decidable::{GRACE, Known, Named};
 use super::score::{since_s, until_s};
 use super::wild::Wild;
 
-/// Polls of the slowest vantage before and after a verdict in which a fault excuses it.
-const GRACE: f64 = 5.0;
 /// A clock must have moved by this share of what is stated.
 const SHARE: f64 = 0.5;
 /// Polls of the slowest vantage before a verdict in which a clock may have moved.
@@ -28,6 +28,8 @@ pub struct Accused {
     pub since_s: f64,
     /// For how long in all.
     pub lasts_s: f64,
+    /// For how long of that the readings show that the party did not move.
+    pub decidable_s: f64,
     /// The largest size that is stated.
     pub size_s: f64,
     pub sentence: String,
@@ -36,8 +38,9 @@ pub struct Accused {
 impl fmt::Display for Accused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.is_proven { "proven" } else { "inferred" };
-        let Self { party, since_s, lasts_s, size_s, sentence, .. } = self;
-        write!(f, "{party} {how} from {since_s:.0} for {lasts_s:.0} s, {:.3} ms: {sentence}", 1e3 * size_s)
+        let Self { party, since_s, lasts_s, decidable_s, size_s, sentence, .. } = self;
+        write!(f, "{party} {how} from {since_s:.0} for {lasts_s:.0} s ({decidable_s:.0} s decidable), ")?;
+        write!(f, "{:.3} ms: {sentence}", 1e3 * size_s)
     }
 }
 
@@ -51,9 +54,11 @@ pub struct Wrongs {
     pub clear: usize,
 }
 
-struct Truth<'a> {
-    world: &'a FleetWorld,
-    poll_s: f64,
+/// What is true in a world.
+pub struct Truth<'a> {
+    pub world: &'a FleetWorld,
+    /// The poll interval of the slowest vantage.
+    pub poll_s: f64,
 }
 
 pub fn judge(wild: &Wild, shows: bool) -> Wrongs {
@@ -63,15 +68,36 @@ pub fn judge(wild: &Wild, shows: bool) -> Wrongs {
     samples.iter().for_each(|it| replay.observe(&it.sample));
     let report = replay.finish_with(&mut |_| {}, &mut |_, _| {});
     let truth = Truth::new(world);
-    let mut wrongs = Wrongs::default();
+    let known = Known::new(&truth, &samples);
+    let (mut wrongs, mut spans) = (Wrongs::default(), Spans::default());
     for verdict in &report.verdicts {
         if shows {
             println!("{:>6.0} to {:>6.0}: {}", since_s(verdict), until_s(verdict), verdict.sentence);
         }
-        truth.accused(verdict, &mut wrongs.accused);
+        spans.take(verdict, GRACE * truth.poll_s);
+        truth.accused(verdict, &known, &spans, &mut wrongs.accused);
     }
     truth.missed(&report.verdicts, &mut wrongs);
     wrongs
+}
+
+/// Since when and until when each server and vantage is named without a pause.
+#[derive(Default)]
+struct Spans(BTreeMap<String, (f64, f64)>);
+
+impl Spans {
+    fn take(&mut self, verdict: &FleetVerdict, pause_s: f64) {
+        let servers = verdict.servers.iter().map(|it| &it.server);
+        for name in servers.chain(verdict.vantages.iter().map(|it| &it.vantage)) {
+            let span = self.0.entry(name.clone()).or_insert((since_s(verdict), 0.0));
+            let is_new = since_s(verdict) > span.1 + pause_s;
+            *span = (if is_new { since_s(verdict) } else { span.0 }, until_s(verdict));
+        }
+    }
+
+    fn since_s(&self, name: &str) -> f64 {
+        self.0.get(name).map_or(0.0, |span| span.0)
+    }
 }
 
 impl<'a> Truth<'a> {
@@ -80,7 +106,7 @@ impl<'a> Truth<'a> {
     }
 
     /// The error of a server's clock as most vantages see it.
-    fn server_s(&self, server: usize, t_s: f64) -> f64 {
+    pub fn server_s(&self, server: usize, t_s: f64) -> f64 {
         let faults = self.world.faults.iter().filter(|it| (it.from_s..it.until_s).contains(&t_s));
         let of = faults.map(|it| match &it.what {
             What::Server(s, by_s, some) if *s == server && some.is_empty() => *by_s,
@@ -92,17 +118,23 @@ impl<'a> Truth<'a> {
     }
 
     /// The error of a vantage's clock but for its wander.
-    fn vantage_s(&self, vantage: usize, t_s: f64) -> f64 {
+    pub fn vantage_s(&self, vantage: usize, t_s: f64) -> f64 {
+        self.clock_s(vantage, t_s, false)
+    }
+
+    /// The same, or if the raw clock shows what is `known` of it, the rest.
+    pub fn clock_s(&self, vantage: usize, t_s: f64, is_known: bool) -> f64 {
         let faults = self.world.faults.iter().filter(|it| (it.from_s..it.until_s).contains(&t_s));
         let of = faults.map(|it| match it.what {
-            What::Set(v, by_s) if v == vantage => by_s,
+            What::Set(v, by_s) if v == vantage && !is_known => by_s,
             What::Drift(v, rate) if v == vantage => rate * (t_s - it.from_s),
             _ => 0.0,
         });
-        of.sum::<f64>() + self.world.courses.get(vantage).map_or(0.0, |course| course.at(t_s))
+        let course = self.world.courses.get(vantage);
+        of.sum::<f64>() + course.map_or(0.0, |it| if is_known { it.oscillator_at(t_s) } else { it.at(t_s) })
     }
 
-    fn has(&self, (from_s, to_s): (f64, f64), is: impl Fn(&What) -> bool) -> bool {
+    pub fn has(&self, (from_s, to_s): (f64, f64), is: impl Fn(&What) -> bool) -> bool {
         self.world.faults.iter().any(|it| it.from_s < to_s && it.until_s > from_s && is(&it.what))
     }
 
@@ -118,7 +150,16 @@ impl<'a> Truth<'a> {
         times.map(error_s).fold((f64::INFINITY, f64::NEG_INFINITY), ends)
     }
 
-    fn is_server_wrong(&self, server: usize, size_s: f64, is_proven: bool, window: (f64, f64)) -> bool {
+    /// Whether a clock moved as stated shortly before or within a time, or since it is named and is still displaced.
+    fn has_moved(&self, error_s: impl Fn(f64) -> f64, named_s: f64, size_s: f64, window: (f64, f64)) -> bool {
+        let before_s = error_s((named_s - GRACE * self.poll_s).max(0.0));
+        let (low, high) = self.range(&error_s, window);
+        let displaced_s = (before_s - low).max(high - before_s);
+        let (low, high) = self.range(&error_s, (window.0 - MOVED_WITHIN * self.poll_s, window.1));
+        displaced_s.max(high - low) >= SHARE * size_s.abs()
+    }
+
+    fn is_server_wrong(&self, server: usize, it: &BlamedServer, named_s: f64, window: (f64, f64)) -> bool {
         // What one vantage alone reports of a server rests on its word, and the assumption of the verdict says so.
         let mut readers = (0..self.world.sees.len()).filter(|v| self.world.sees[*v][server]);
         if let (Some(only), None) = (readers.next(), readers.next())
@@ -131,29 +172,21 @@ impl<'a> Truth<'a> {
         let error_s = |t_s| self.server_s(server, t_s);
         let (low, high) = self.range(error_s, window);
         let is_beyond = high.max(-low) > 1.5 * self.world.servers[server].dispersion_s;
-        let (low, high) = self.range(error_s, (window.0 - MOVED_WITHIN * self.poll_s, window.1));
-        is_split || is_beyond || (!is_proven && high - low >= SHARE * size_s.abs())
+        let size_s = it.size_s.or(it.gap_s).unwrap_or(0.0);
+        is_split || is_beyond || (!it.proven && self.has_moved(error_s, named_s, size_s, window))
     }
 
-    fn is_vantage_wrong(
-        &self,
-        vantage: usize,
-        kind: FleetKind,
-        size_s: f64,
-        proven_s: Option<f64>,
-        window: (f64, f64),
-    ) -> bool {
+    fn is_vantage_wrong(&self, vantage: usize, it: &BlamedVantage, named_s: f64, window: (f64, f64)) -> bool {
         let is_lying = self.has(window, |what| matches!(what, What::Lie(v, ..) if *v == vantage));
-        if is_lying || kind == FleetKind::FalseReports {
+        if is_lying || it.kind == FleetKind::FalseReports {
             return is_lying;
         }
         let error_s = |t_s| self.vantage_s(vantage, t_s);
-        if let Some(gap_s) = proven_s {
+        if let Some(gap_s) = it.gap_s.filter(|_| it.proven) {
             let (low, high) = self.range(error_s, window);
             return high.max(-low) >= SHARE * gap_s;
         }
-        let (low, high) = self.range(error_s, (window.0 - MOVED_WITHIN * self.poll_s, window.1));
-        high - low >= SHARE * size_s.abs()
+        self.has_moved(error_s, named_s, it.size_s.or(it.gap_s).unwrap_or(0.0), window)
     }
 
     fn is_path_wrong(&self, vantage: Option<usize>, server: Option<usize>, window: (f64, f64)) -> bool {
@@ -168,39 +201,44 @@ impl<'a> Truth<'a> {
         })
     }
 
-    fn accused(&self, verdict: &FleetVerdict, accused: &mut Vec<Accused>) {
+    fn accused(&self, verdict: &FleetVerdict, known: &Known, spans: &Spans, accused: &mut Vec<Accused>) {
         let window = self.window(verdict);
         let (since_s, lasts_s) = (since_s(verdict), until_s(verdict).min(self.world.duration_s) - since_s(verdict));
         // A verdict that was superseded at its onset says nothing.
         if lasts_s < 1.0 {
             return;
         }
-        let mut add = |party: String, is_proven: bool, size_s: f64| {
+        let mut add = |party: String, named: Named, is_proven: bool, size_s: f64| {
+            let decidable_s = known.decidable_s(named, size_s, (since_s, since_s + lasts_s));
             let sentence = verdict.sentence.clone();
             match accused.iter_mut().find(|it| it.party == party && it.is_proven == is_proven) {
                 Some(known) => {
                     known.lasts_s += lasts_s;
+                    known.decidable_s += decidable_s;
                     known.size_s = if size_s.abs() > known.size_s.abs() { size_s } else { known.size_s };
                 }
-                None => accused.push(Accused { party, is_proven, since_s, lasts_s, size_s, sentence }),
+                None => accused.push(Accused { party, is_proven, since_s, lasts_s, decidable_s, size_s, sentence }),
             }
         };
         let index = |name: &str| name[1..].parse::<usize>().ok().map(|number| number - 1);
         for it in &verdict.servers {
             let (server, size_s) = (index(&it.server).unwrap(), it.size_s.or(it.gap_s).unwrap_or(0.0));
-            if !self.is_server_wrong(server, size_s, it.proven, window) {
-                add(format!("server:{} {:?}", it.server, it.kind), it.proven, size_s);
+            if !self.is_server_wrong(server, it, spans.since_s(&it.server), window) {
+                let party = format!("server:{} {:?}", it.server, it.kind);
+                add(party, Named::Server(server), it.proven, size_s);
             }
         }
         for it in &verdict.vantages {
             let (vantage, size_s) = (index(&it.vantage).unwrap(), it.size_s.or(it.gap_s).unwrap_or(0.0));
-            if !self.is_vantage_wrong(vantage, it.kind, size_s, it.gap_s.filter(|_| it.proven), window) {
-                add(format!("vantage:{} {:?}", it.vantage, it.kind), it.proven, size_s);
+            if !self.is_vantage_wrong(vantage, it, spans.since_s(&it.vantage), window) {
+                let party = format!("vantage:{} {:?}", it.vantage, it.kind);
+                add(party, Named::Vantage(vantage), it.proven, size_s);
             }
         }
         for it in &verdict.paths {
-            if !self.is_path_wrong(index(&it.vantage), index(&it.server), window) {
-                add(format!("path:{}/{}", it.vantage, it.server), false, 0.0);
+            let (vantage, server) = (index(&it.vantage), index(&it.server));
+            if !self.is_path_wrong(vantage, server, window) {
+                add(format!("path:{}/{}", it.vantage, it.server), Named::Path(vantage, server), false, 0.0);
             }
         }
     }

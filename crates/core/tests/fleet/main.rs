@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a failed unwrap is a failed test
 
 mod clocks;
+mod decidable;
 mod far;
 mod follow;
 mod hard;
@@ -74,6 +75,8 @@ fn worlds_of_the_other_half_are_judged_right() {
 
 /// The share of drawn worlds in which an honest party may be named: some of them do not show who moved.
 const MOST_ACCUSING: f64 = 0.05;
+/// The same while the readings show that it did not move.
+const MOST_DECIDABLE: f64 = 0.02;
 
 /// Ten worlds for each seed, each with up to three things that happen. `NTP_MONITOR_FLEET_EVENT` picks these by name.
 #[test]
@@ -81,12 +84,13 @@ fn drawn_worlds_accuse_no_honest_party() {
     let (seeds, only) = (seeds(), std::env::var("NTP_MONITOR_FLEET_EVENT").unwrap_or_default());
     let alone = std::env::var("NTP_MONITOR_FLEET_SEED").ok().and_then(|text| text.parse::<u64>().ok());
     let shows = std::env::var_os("NTP_MONITOR_FLEET_SHOW").is_some();
-    let (mut worlds, mut faulty, mut clear, mut missed) = (0u32, 0usize, 0, 0);
+    let (mut worlds, mut faulty, mut decidable, mut clear, mut missed) = (0u32, 0usize, 0usize, 0, 0);
     for seed in (0..10 * seeds).filter(|seed| alone.is_none_or(|alone| alone == *seed)) {
         let wild = wild::Wild::drawn(seed, &only);
         let wrongs = honest::judge(&wild, shows);
         worlds += 1;
         faulty += usize::from(!wrongs.accused.is_empty());
+        decidable += usize::from(wrongs.accused.iter().any(|it| it.decidable_s > 0.0));
         clear += wrongs.clear;
         missed += wrongs.missed.len();
         if !wrongs.accused.is_empty() || !wrongs.missed.is_empty() {
@@ -94,7 +98,9 @@ fn drawn_worlds_accuse_no_honest_party() {
         }
         wrongs.accused.iter().for_each(|it| println!("    [{seed}] {it}"));
     }
-    println!("{worlds} worlds, {faulty} with an honest party accused; {missed} of {clear} clear faults missed");
+    println!("{worlds} worlds, {faulty} with an honest party accused, {decidable} of them while it can be decided");
+    println!("{missed} of {clear} clear faults missed");
     assert_eq!(missed, 0);
+    assert!(decidable as f64 <= (MOST_DECIDABLE * f64::from(worlds)).max(1.0), "{decidable} of {worlds} decidable");
     assert!(faulty as f64 <= (MOST_ACCUSING * f64::from(worlds)).max(2.0), "{faulty} of {worlds}");
 }

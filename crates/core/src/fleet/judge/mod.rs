@@ -36,7 +36,7 @@ const SHARE: f64 = 0.3;
 /// The readings must show at least this share of a movement.
 const SHOWN: f64 = 0.5;
 
-/// A movement of a server below this share of those of two vantages that read it may be an error in theirs.
+/// A movement below this share of those of the clocks that it was read against may be an error in theirs.
 const BESIDE: f64 = 0.6;
 
 /// The results of a round.
@@ -130,11 +130,16 @@ fn still_wrong<'a>(findings: &'a Findings, movement: &'a Movement) -> impl Itera
     findings.proven().filter(move |(party, gap_s)| !is_repaired(*party, *gap_s)).map(|(party, _)| party)
 }
 
-/// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer.
+/// The sightings that a contradiction needs: more if a vantage polls rarely and shows the same readings longer. Those
+/// that one cell contradicts may be older than a movement of the server that this cell shows.
 fn contradiction(grid: &Grid, party: Party) -> usize {
+    let slowest = |s: usize| grid.seen_of(s).map(|(v, _)| grid.rounds[v]).max().unwrap_or(1);
     let rounds = match party {
-        Party::Vantage(v) | Party::Cell(v, _) => grid.rounds[v],
-        Party::Server(s) => grid.seen_of(s).map(|(v, _)| grid.rounds[v]).max().unwrap_or(1),
+        Party::Vantage(v) => grid.rounds[v],
+        Party::Server(s) => slowest(s),
+        // Intervals that are a little longer than a round count as two.
+        Party::Cell(v, s) if slowest(s) <= 2 => grid.rounds[v],
+        Party::Cell(_, s) => slowest(s),
         Party::Access(_) | Party::ServerLink(_) => 1,
     };
     CONTRADICTION * rounds
@@ -258,8 +263,7 @@ fn movements(round: &Round, movement: &Movement) -> Vec<Sighting> {
         if moved.by_s.abs() <= moved.within_s {
             return None;
         }
-        let is_shown = contrast()
-            .map_or(!matches!(party, Party::Server(_)), |by_s| by_s * moved.by_s.signum() >= SHOWN * moved.by_s.abs());
+        let is_shown = contrast().is_some_and(|by_s| by_s * moved.by_s.signum() >= SHOWN * moved.by_s.abs());
         is_shown.then(|| Sighting {
             party,
             kind: kind_of(moved),
@@ -273,22 +277,45 @@ fn movements(round: &Round, movement: &Movement) -> Vec<Sighting> {
     };
     let servers = movement.servers.iter().enumerate().filter_map(|(at, track)| {
         let seen = sighting(Party::Server(at), track, &|| movement.contrast_of_server(at, round.grid))?;
-        let least_s = BESIDE * second_movement_s(round.grid, movement, at);
-        seen.size_s.is_some_and(|(by_s, _)| by_s.abs() >= least_s).then_some(seen)
+        is_beside(&seen, second_movement_s(round.grid, movement, at)).then_some(seen)
     });
     let vantages = movement.vantages.iter().enumerate().filter_map(|(at, track)| {
-        sighting(Party::Vantage(at), track, &|| movement.contrast_of_vantage(at, round.grid))
+        let seen = sighting(Party::Vantage(at), track, &|| movement.contrast_of_vantage(at, round.grid))?;
+        is_beside(&seen, most_move_s(round.grid, movement, at)).then_some(seen)
     });
     servers.chain(vantages).collect()
 }
 
-/// The second largest movement among the vantages that read a server, in seconds. One that moves alone is outvoted by the
-/// others, but several that move show of a server that rests what their movements leave unexplained.
+/// Whether a movement is large enough beside those of the clocks that it was read against.
+fn is_beside(seen: &Sighting, others_s: f64) -> bool {
+    seen.size_s.is_some_and(|(by_s, _)| by_s.abs() >= BESIDE * others_s)
+}
+
+fn moved_s(track: Option<&Track>) -> f64 {
+    track.and_then(|track| track.moved.as_ref()).map_or(0.0, |moved| moved.by_s.abs())
+}
+
+/// The second largest movement among the vantages that read a server, in seconds. One that moves beside others is outvoted
+/// by them, but several that move show of a server that rests what their movements leave unexplained. Nothing outvotes the
+/// clock of an only reader, so its usual unrest counts too.
 fn second_movement_s(grid: &Grid, movement: &Movement, server: usize) -> f64 {
-    let by_s = |vantage: usize| movement.vantages.get(vantage)?.moved.as_ref().map(|moved| moved.by_s.abs());
-    let mut all: Vec<f64> = grid.seen_of(server).filter_map(|(vantage, _)| by_s(vantage)).collect();
-    all.sort_by(f64::total_cmp);
-    all.iter().rev().nth(1).copied().unwrap_or(0.0)
+    if let Some(only) = grid.only_reader(server) {
+        let track = movement.vantages.get(only);
+        return moved_s(track).max(NOTED * track.and_then(Track::noise_s).unwrap_or(0.0));
+    }
+    let readers = grid.seen_of(server).map(|(vantage, _)| moved_s(movement.vantages.get(vantage)));
+    let mut all: Vec<f64> = readers.collect();
+    all.sort_by(|a, b| b.total_cmp(a));
+    all.get(1).copied().unwrap_or(0.0)
+}
+
+/// By how much more than half of the servers that a vantage reads move at least, in seconds: then its own clock is seen
+/// only beside theirs.
+fn most_move_s(grid: &Grid, movement: &Movement, vantage: usize) -> f64 {
+    let servers = grid.seen_by(vantage).map(|(server, _)| moved_s(movement.servers.get(server)));
+    let mut all: Vec<f64> = servers.collect();
+    all.sort_by(|a, b| b.total_cmp(a));
+    all.get(all.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Whether the servers of a side are at least half of the independent ones. If several vantages read servers, only those

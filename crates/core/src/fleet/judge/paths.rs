@@ -5,6 +5,7 @@ use super::super::grid::Grid;
 use super::super::movement::{Changed, Movement, Path};
 use super::super::party::Party;
 use super::super::verdict::FleetKind;
+use super::SHOWN;
 
 /// A changed link needs at least so many changed cells.
 const CELLS_OF_A_LINK: usize = 3;
@@ -21,7 +22,7 @@ pub(super) fn changed(movement: &Movement, grid: &Grid, stirred_s: f64) -> Vec<S
     let mut found = Vec::new();
     for (vantage, server, path) in &cells {
         let Some(changed) = one_sided(path) else { continue };
-        if changed.delay_s == 0.0 && changed.offset_s.abs() < stirred_s {
+        if changed.delay_s == 0.0 && !is_shown(movement, grid, (*vantage, *server), &changed, stirred_s) {
             continue;
         }
         let party =
@@ -31,6 +32,21 @@ pub(super) fn changed(movement: &Movement, grid: &Grid, stirred_s: f64) -> Vec<S
     found.sort_by_key(|sighting: &Sighting| (sighting.party, sighting.since_ns));
     found.dedup_by_key(|sighting| sighting.party);
     found
+}
+
+/// Whether a displacement without a change of the delay is that of the path: the readings of the other vantages and
+/// servers must show it too, because the positions of the clocks may be wrong.
+fn is_shown(
+    movement: &Movement,
+    grid: &Grid,
+    (vantage, server): (usize, usize),
+    changed: &Changed,
+    stirred_s: f64,
+) -> bool {
+    let contrast_s = || movement.contrast_of_cell(vantage, server, grid).unwrap_or(0.0);
+    changed.offset_s.abs() >= stirred_s
+        && movement.is_compared(vantage, server, grid, changed.since_ns)
+        && contrast_s() * changed.offset_s.signum() >= SHOWN * changed.offset_s.abs()
 }
 
 fn sighting(party: Party, changed: &Changed) -> Sighting {

@@ -23,41 +23,37 @@ pub(super) struct Explained {
 const POLISHED: usize = 3;
 /// A movement below so many times its noise costs nothing.
 const NOTED: f64 = 4.0;
+/// A displacement of most clocks within so many times what costs nothing is an error.
+const COMMON: f64 = 3.0;
 
 /// The cheaper of two fits, one that begins with the servers and one that begins with the vantages. `price` is the cost
-/// of a movement of a vantage by so many seconds.
+/// of a movement of a vantage by so many seconds, `before` the movements until now. Clocks that move by `stirred_s` in a
+/// round are known no better.
 pub(super) fn explain(
     shown: &[Shown],
-    servers: usize,
-    vantages: usize,
+    before: &Explained,
+    stirred_s: f64,
     price: &dyn Fn(usize, f64) -> f64,
 ) -> Explained {
+    let (servers, vantages) = (before.servers.len(), before.vantages.len());
     let cells = Lists::new(shown, servers, vantages);
     let by_servers = polish(shown, &cells, true);
     let by_vantages = polish(shown, &cells, false);
     let (a, b) = (cost(shown, &cells, &by_servers, price), cost(shown, &cells, &by_vantages, price));
     let mut fit = if b < a { by_vantages } else { by_servers };
-    rest(&mut fit, shown, &cells);
+    let noise_s = median(shown.iter().map(|cell| cell.noise_s).collect());
+    rest(&mut fit, before, COMMON * stirred_s.max(NOTED * noise_s));
     fit
 }
 
-/// Only differences are seen, so all clocks may be moved alike. Most of them rest: a movement within the scatter that
-/// more than half share is taken from all, or else they would move on together, round by round.
-fn rest(fit: &mut Explained, shown: &[Shown], cells: &Lists) {
-    let read = |all: &[f64], lists: &[Vec<usize>]| {
-        let heard = all.iter().zip(lists).filter(|(_, list)| !list.is_empty());
-        heard.map(|(by_s, _)| *by_s).collect::<Vec<_>>()
-    };
-    let all = [read(&fit.servers, &cells.of_server), read(&fit.vantages, &cells.of_vantage)].concat();
-    let common_s = lazy_median(all);
-    let noise_s = median(shown.iter().map(|cell| cell.noise_s).collect());
-    if common_s == 0.0 || common_s.abs() > NOTED * noise_s {
-        return;
-    }
-    let (servers, vantages) =
-        (fit.servers.iter_mut().zip(&cells.of_server), fit.vantages.iter_mut().zip(&cells.of_vantage));
-    for (by_s, _) in servers.chain(vantages).filter(|(_, list)| !list.is_empty()) {
-        *by_s -= common_s;
+/// Only differences are seen, so all clocks may be moved alike. Most of them rest: a displacement within `most_s` that
+/// more than half share is taken from all, or else they would move on together, a little in each round. A larger one is a
+/// movement of most clocks.
+fn rest(fit: &mut Explained, before: &Explained, most_s: f64) {
+    let all = fit.servers.iter().zip(&before.servers).chain(fit.vantages.iter().zip(&before.vantages));
+    let common_s = lazy_median(all.map(|(by_s, before_s)| before_s + by_s).collect());
+    if common_s.abs() <= most_s {
+        fit.servers.iter_mut().chain(&mut fit.vantages).for_each(|by_s| *by_s -= common_s);
     }
 }
 
@@ -142,8 +138,12 @@ mod tests {
         (0..vantages.len()).flat_map(|v| (0..servers.len()).map(move |s| (v, s))).map(cell).collect()
     }
 
+    fn at_rest(servers: usize, vantages: usize) -> Explained {
+        Explained { servers: vec![0.0; servers], vantages: vec![0.0; vantages] }
+    }
+
     fn parties(servers: &[f64], vantages: &[f64], price: f64) -> (Vec<usize>, Vec<usize>) {
-        let fit = explain(&moved(servers, vantages), servers.len(), vantages.len(), &|_, _| price);
+        let fit = explain(&moved(servers, vantages), &at_rest(servers.len(), vantages.len()), 0.0, &|_, _| price);
         let named = |all: &[f64]| (0..all.len()).filter(|at| all[*at].abs() > 1e-3).collect();
         (named(&fit.servers), named(&fit.vantages))
     }
@@ -164,6 +164,18 @@ mod tests {
     }
 
     #[test]
+    fn displacement_that_most_clocks_share_is_taken_back() {
+        let (shown, mut before) = (moved(&[0.0; 6], &[0.0; 5]), at_rest(6, 5));
+        before.servers = vec![3e-4; 6];
+        before.vantages = vec![3e-4, 0.0, 3e-4, 0.0, 0.0];
+        let fit = explain(&shown, &before, 0.0, &|_, _| 1.0);
+        assert!(fit.servers.iter().all(|by_s| (by_s + 3e-4).abs() < 4e-5), "{fit:?}");
+        before.servers = vec![3e-2; 6];
+        let fit = explain(&shown, &before, 0.0, &|_, _| 1.0);
+        assert!(fit.servers.iter().all(|by_s| by_s.abs() < 4e-5), "most clocks moved: {fit:?}");
+    }
+
+    #[test]
     fn most_clocks_rest() {
         let by_s = |v: usize, s: usize| {
             if (s == 0) == (v == 0) {
@@ -176,7 +188,7 @@ mod tests {
         };
         let cell = |(vantage, server)| Shown { vantage, server, by_s: by_s(vantage, server), noise_s: 1e-4 };
         let shown: Vec<_> = (0..4).flat_map(|v| (0..5).map(move |s| (v, s))).map(cell).collect();
-        let fit = explain(&shown, 5, 4, &|_, _| 1.0);
+        let fit = explain(&shown, &at_rest(5, 4), 0.0, &|_, _| 1.0);
         assert!(fit.servers[1..].iter().chain(&fit.vantages[1..]).all(|by_s| by_s.abs() < 1e-9), "{fit:?}");
         assert!((fit.servers[0] + 3e-4).abs() < 1e-9 && (fit.vantages[0] + 3e-4).abs() < 1e-9, "{fit:?}");
     }

@@ -21,7 +21,7 @@ use super::cell::Cell;
 use super::grid::{Grid, PHI};
 use super::median::{median, smaller};
 use super::raw::RawStep;
-use fit::{Shown, explain, lazy_median};
+use fit::{Explained, Shown, explain, lazy_median};
 use rates::Rates;
 
 /// Rounds for which the steps of a vantage's clock are kept.
@@ -195,14 +195,17 @@ impl Movement {
             Testimony::Confirms | Testimony::Denies => 4.0,
             Testimony::Silent => 1.0,
         };
-        let fit = explain(shown, servers, vantages, &price);
+        let positions = |tracks: &[Track]| tracks.iter().map(|track| track.position_s).collect();
+        let before = Explained { servers: positions(&self.servers), vantages: positions(&self.vantages) };
+        let stirred_s = self.stirred_s(round_s);
+        let fit = explain(shown, &before, stirred_s, &price);
         let mut read = Vec::new();
         for (cell, new) in shown.iter().zip(new) {
             let Some(new) = new else { continue };
             read.push(*cell);
             let clocks_s = fit.servers[cell.server] - fit.vantages[cell.vantage];
             if let Some(path) = self.paths[cell.vantage].get_mut(&cell.server) {
-                path.learn(new.at_ns, new.beyond_s - clocks_s, new.delay_s);
+                path.learn(new.at_ns, new.beyond_s - clocks_s, new.delay_s, stirred_s);
             }
         }
         push(&mut self.servers, &fit.servers, &noise(&read, servers, |cell| cell.server), now_ns);
@@ -276,8 +279,9 @@ fn noise(shown: &[Shown], parties: usize, party: fn(&Shown) -> usize) -> Vec<Opt
 
 fn push(tracks: &mut [Track], by_s: &[f64], noise_s: &[Option<f64>], now_ns: i64) {
     for ((track, by_s), noise_s) in tracks.iter_mut().zip(by_s).zip(noise_s) {
-        if let Some(noise_s) = noise_s {
-            track.push(now_ns, track.position_s + by_s, *noise_s);
+        match noise_s {
+            Some(noise_s) => track.push(now_ns, track.position_s + by_s, *noise_s),
+            None => track.position_s += by_s,
         }
     }
 }

@@ -64,8 +64,7 @@ impl Path {
     pub fn beyond_s(&self, offset_s: f64, delay_s: f64) -> Option<(f64, f64)> {
         let usual = self.usual?;
         let beyond_s = offset_s - usual.offset_s;
-        let explained_s = (delay_s - usual.delay_s).abs() / 2.0;
-        Some((beyond_s, beyond_s.signum() * (beyond_s.abs() - explained_s).max(0.0)))
+        Some((beyond_s, unexplained_s(beyond_s, delay_s - usual.delay_s)))
     }
 
     pub fn noise_s(&self) -> f64 {
@@ -88,8 +87,9 @@ impl Path {
         self.warm = Vec::new();
     }
 
-    /// Takes a reading. `beyond_s` is the offset less the usual one and the movements of the clocks.
-    pub fn learn(&mut self, at_ns: i64, beyond_s: f64, delay_s: f64) {
+    /// Takes a reading. `beyond_s` is the offset less the usual one and the movements of the clocks. While these move by
+    /// `stirred_s` in a round, they are known no better, and the usual values are not learned from them.
+    pub fn learn(&mut self, at_ns: i64, beyond_s: f64, delay_s: f64, stirred_s: f64) {
         let Some(usual) = &mut self.usual else { return };
         if self.recent.len() == SIGHTINGS {
             self.recent.pop_front();
@@ -97,7 +97,8 @@ impl Path {
         self.recent.push_back(Recent { at_ns, beyond_s, delay_s });
         self.readings += 1;
         let late_s = delay_s - usual.delay_s;
-        if beyond_s.abs() <= 4.0 * usual.noise_s && late_s.abs() <= 4.0 * usual.delay_noise_s {
+        let is_calm = stirred_s <= 4.0 * usual.noise_s;
+        if is_calm && beyond_s.abs() <= 4.0 * usual.noise_s && late_s.abs() <= 4.0 * usual.delay_noise_s {
             usual.offset_s += LEARNS * beyond_s;
             usual.delay_s += LEARNS * late_s;
         }
@@ -124,15 +125,15 @@ impl Path {
         self.recent.iter().rev().take_while(is_late).count()
     }
 
-    /// Whether the newest reading fits the path as it was before the change.
+    /// Whether the newest reading, or most of the last ones, fit the path as it was before the change.
     pub fn is_returning(&self) -> bool {
-        let (Some(usual), Some(changed), Some(last)) = (self.usual, self.changed, self.recent.back()) else {
-            return false;
+        let (Some(usual), Some(changed)) = (self.usual, self.changed) else { return false };
+        let is_as_before = |it: &&Recent| match changed.delay_s == 0.0 {
+            true => it.beyond_s.abs() < 0.5 * changed.offset_s.abs(),
+            false => (it.delay_s - changed.before_s).abs() < changed.limit_of_return_s(&usual),
         };
-        if changed.delay_s == 0.0 {
-            return last.beyond_s.abs() < 0.5 * changed.offset_s.abs();
-        }
-        (last.delay_s - changed.before_s).abs() < changed.limit_of_return_s(&usual)
+        let fitting = self.recent.iter().filter(is_as_before).count();
+        self.recent.back().as_ref().is_some_and(is_as_before) || 2 * fitting > SIGHTINGS
     }
 
     fn look(&mut self) {
@@ -145,7 +146,9 @@ impl Path {
         let is_moved =
             all(&|it| it.delay_s - usual.delay_s > limit_s) || all(&|it| usual.delay_s - it.delay_s > limit_s);
         let least_s = (8.0 * usual.noise_s).max(SMALLEST_S);
-        let is_shifted = all(&|it| it.beyond_s > least_s) || all(&|it| it.beyond_s < -least_s);
+        // A delay that differs, though by less than its own limit, explains half of that.
+        let shift_s = |it: &Recent| unexplained_s(it.beyond_s, it.delay_s - usual.delay_s);
+        let is_shifted = all(&|it| shift_s(it) > least_s) || all(&|it| shift_s(it) < -least_s);
         if !is_moved && !is_shifted && self.changed.is_none() {
             return;
         }
@@ -182,6 +185,11 @@ impl Path {
             self.changed = Some(Changed { since_ns, offset_s, delay_s: by_s, before_s: before.delay_s });
         }
     }
+}
+
+/// The part of a displacement that a change of the delay cannot explain.
+fn unexplained_s(beyond_s: f64, late_s: f64) -> f64 {
+    beyond_s.signum() * (beyond_s.abs() - late_s.abs() / 2.0).max(0.0)
 }
 
 fn delay_limit_s(usual: &Usual) -> f64 {
