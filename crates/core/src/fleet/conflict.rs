@@ -3,7 +3,7 @@
 //! falsely, or that replies are changed on the path. A clock that was set between two readings causes one only for a
 //! short time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bounds::Ends;
 use super::grid::Grid;
@@ -15,7 +15,8 @@ const MOST: usize = 2000;
 const DEEPEST: usize = 3;
 /// Rounds without a contradiction after which the suspects of earlier ones are forgotten.
 const FORGOTTEN: usize = 6;
-/// The first rounds of a contradiction are not compared: a clock that was set between two readings causes one too.
+/// The first rounds of a contradiction are not compared, and as many later ones may stay unexplained: a clock that was
+/// set between two readings causes one too.
 const UNSETTLED: usize = 2;
 /// Explanations that are kept.
 const ALTERNATIVES: usize = 64;
@@ -62,10 +63,11 @@ impl Conflict {
     }
 }
 
-/// The explanations that fit the contradictions of all of the last rounds.
+/// The explanations that fit the contradictions of the last rounds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Suspects {
-    parties: Option<BTreeSet<Vec<Party>>>,
+    /// Every explanation, and how many of these rounds it explains.
+    explained: BTreeMap<Vec<Party>, usize>,
     /// Rounds with a contradiction.
     rounds: usize,
     quiet: usize,
@@ -73,24 +75,36 @@ pub(super) struct Suspects {
 
 impl Suspects {
     /// The explanations in `found` that also explain the rounds before, or all of them if there are none.
-    /// Contradictions that vary between rounds show who is at fault even if those of a single round do not.
+    /// Contradictions that vary between rounds show who is at fault even if those of a single round do not. A few rounds
+    /// may be left unexplained, because a clock that is set adds contradictions of its own for as long.
     fn narrow(&mut self, found: BTreeSet<Vec<Party>>) -> BTreeSet<Vec<Party>> {
         if found.is_empty() {
             self.quiet += 1;
             if self.quiet >= FORGOTTEN {
-                (self.parties, self.rounds) = (None, 0);
+                *self = Self::default();
             }
             return found;
         }
         self.quiet = 0;
         self.rounds += 1;
-        let common = match &self.parties {
-            Some(before) if self.rounds > UNSETTLED => before.intersection(&found).cloned().collect(),
-            _ => found.clone(),
-        };
-        let narrowed = if common.is_empty() { found } else { common };
-        self.parties = Some(narrowed.clone());
-        narrowed
+        if self.rounds <= UNSETTLED {
+            self.explained.clear();
+        }
+        for set in &found {
+            *self.explained.entry(set.clone()).or_default() += 1;
+        }
+        let compared = self.rounds - (UNSETTLED - 1).min(self.rounds - 1);
+        self.explained.retain(|_, explained| {
+            let missed = compared - *explained;
+            missed <= UNSETTLED && missed < *explained
+        });
+        let common: BTreeSet<_> = found.iter().filter(|set| self.explained.contains_key(*set)).cloned().collect();
+        if common.is_empty() {
+            // Something else contradicts now.
+            (self.rounds, self.explained) = (UNSETTLED, found.iter().map(|set| (set.clone(), 1)).collect());
+            return found;
+        }
+        common
     }
 }
 
@@ -241,6 +255,26 @@ mod tests {
             assert!(find(&single(0), &mut suspects).blamed.is_empty());
         }
         assert!(find(&single(1), &mut suspects).alternatives.iter().flatten().all(|party| *party != Party::Server(1)));
+    }
+
+    /// One vantage displaces what it reports of server 3. While another one is set, one of its readings of that server is
+    /// older, so that for a moment only the server explains everything.
+    #[test]
+    fn clock_that_is_set_makes_no_server_of_false_reports_suspect() {
+        let mut suspects = Suspects::default();
+        let (lie, set) = ((3, 3, 0.07), (2, 3, -0.1));
+        for _ in 0..8 {
+            assert_eq!(find(&grid(5, 6, &[lie]), &mut suspects).blamed, [Party::Cell(3, 3)]);
+        }
+        for _ in 0..UNSETTLED {
+            assert_eq!(find(&grid(5, 6, &[lie, set]), &mut suspects).blamed, [Party::Server(3)]);
+        }
+        for _ in 0..8 {
+            assert_eq!(find(&grid(5, 6, &[lie]), &mut suspects).blamed, [Party::Cell(3, 3)]);
+        }
+        // A server that keeps on showing more than one vantage another clock is named.
+        let last = (0..8).map(|_| find(&grid(5, 6, &[lie, set]), &mut suspects).blamed).last();
+        assert_eq!(last.unwrap(), [Party::Server(3)]);
     }
 
     #[test]
