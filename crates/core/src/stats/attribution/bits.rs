@@ -36,6 +36,18 @@ impl Bits {
         (0..KEPT).map(move |back| self.yes >> back & 1 == 1)
     }
 
+    /// How many no since the last yes are more than ever before between two yes; zero with less than two yes.
+    pub fn calm(self) -> u32 {
+        let mut runs = self.newest_first().collect::<Vec<_>>();
+        runs.truncate(usize::from(self.known));
+        let mut runs = runs.split(|yes| *yes).map(<[bool]>::len);
+        let newest = runs.next().unwrap_or(0);
+        // What is before the first yes is of the time before.
+        let mut between: Vec<usize> = runs.collect();
+        between.pop();
+        between.into_iter().max().map_or(0, |longest| newest.saturating_sub(longest) as u32)
+    }
+
     /// Sets the last `n` to no.
     pub fn take_back(&mut self, n: u32) {
         self.yes &= !mask(n);
@@ -55,6 +67,21 @@ fn mask(n: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replies_after_the_last_fault_are_no_part_of_it() {
+        let mut bits = Bits::default();
+        for n in 0..9 {
+            bits.push(n % 3 == 0);
+        }
+        assert_eq!(bits.calm(), 0);
+        (0..5).for_each(|_| bits.push(false));
+        assert_eq!(bits.calm(), 5);
+        let mut once = Bits::default();
+        once.push(true);
+        (0..5).for_each(|_| once.push(false));
+        assert_eq!(once.calm(), 0);
+    }
 
     #[test]
     fn answers_are_counted_and_their_returns_are_seen() {

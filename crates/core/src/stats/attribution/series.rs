@@ -353,6 +353,8 @@ impl Series {
     fn bad_share(&self) -> Option<f64> {
         let (bad, of) = (self.odd.count(OF_REPLIES), self.odd.known(OF_REPLIES));
         let comes_and_goes = self.odd.returns() >= 1 && bad >= 2 && !self.is_steady();
+        // After a repair, the share is still that of the fault.
+        let of = (of - self.odd.calm().min(of)).max(bad);
         comes_and_goes.then(|| f64::from(bad) / f64::from(of))
     }
 
