@@ -36,16 +36,21 @@ impl Bits {
         (0..KEPT).map(move |back| self.yes >> back & 1 == 1)
     }
 
-    /// How many no since the last yes are more than ever before between two yes; zero with less than two yes.
+    /// By how many answers the newest run of no is longer than every run of no between two yes; zero without such a run.
     pub fn calm(self) -> u32 {
-        let mut runs = self.newest_first().collect::<Vec<_>>();
-        runs.truncate(usize::from(self.known));
-        let mut runs = runs.split(|yes| *yes).map(<[bool]>::len);
-        let newest = runs.next().unwrap_or(0);
-        // What is before the first yes is of the time before.
-        let mut between: Vec<usize> = runs.collect();
-        between.pop();
-        between.into_iter().max().map_or(0, |longest| newest.saturating_sub(longest) as u32)
+        let (mut newest, mut run, mut longest) = (None, 0, None);
+        for yes in self.newest_first().take(usize::from(self.known)) {
+            if !yes {
+                run += 1;
+                continue;
+            }
+            match newest {
+                None => newest = Some(run),
+                Some(_) => longest = longest.max(Some(run)),
+            }
+            run = 0;
+        }
+        newest.zip(longest).map_or(0, |(newest, longest): (u32, u32)| newest.saturating_sub(longest))
     }
 
     /// Sets the last `n` to no.

@@ -354,8 +354,8 @@ impl Series {
         let (bad, of) = (self.odd.count(OF_REPLIES), self.odd.known(OF_REPLIES));
         let comes_and_goes = self.odd.returns() >= 1 && bad >= 2 && !self.is_steady();
         // After a repair, the share is still that of the fault.
-        let of = (of - self.odd.calm().min(of)).max(bad);
-        comes_and_goes.then(|| f64::from(bad) / f64::from(of))
+        let of_fault = || (of - self.odd.calm().min(of)).max(bad);
+        comes_and_goes.then(|| f64::from(bad) / f64::from(of_fault()))
     }
 
     /// Whether less than a fifth of the last replies was right.

@@ -1,4 +1,5 @@
-//! Polls without a valid reply, where a reply that says "not synchronised" is valid: a burst when there are some in a row, one lasting condition when they keep recurring.
+//! Polls without a valid reply, where a reply that says "not synchronised" is valid: a burst when there are some in a row,
+//! one lasting condition when they keep recurring.
 
 use serde::{Deserialize, Serialize};
 

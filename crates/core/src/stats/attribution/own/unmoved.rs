@@ -17,7 +17,7 @@ pub(in super::super) struct Unmoved {
     /// How far the offsets moved, in seconds.
     pub size_s: f64,
     /// The common mode before.
-    pub(super) before_s: f64,
+    before_s: f64,
     /// How far the offsets had moved at first.
     first_s: f64,
 }
