@@ -94,8 +94,8 @@ pub struct FromMedian {
     pub bound_s: f64,
 }
 
-/// The difference between each vantage and the median of all vantages, itself included. A vantage of which little is known
-/// counts little: its weight is the inverse of its bound.
+/// The difference between each vantage and the median of all vantages, itself included. The weight of a vantage is the
+/// inverse of its bound.
 #[must_use]
 pub fn from_median(pairs: &[Skew]) -> Vec<FromMedian> {
     let mut against: BTreeMap<&Arc<str>, Vec<(f64, f64)>> = BTreeMap::new();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn vantage_of_which_little_is_known_moves_no_median() {
+    fn vantage_with_a_wide_bound_moves_no_median() {
         let pair = |a: &str, b: &str, estimate_s, bound_s| Skew { a: a.into(), b: b.into(), estimate_s, bound_s };
         let pairs = [
             pair("ams", "ber", 0.0, 1e-4),
