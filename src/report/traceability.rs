@@ -184,7 +184,7 @@ impl Evidence {
         }
     }
 
-    /// The shares of the results, each of which counts for the part of its slot that was polled.
+    /// The shares of the results. Each result counts for the part of its slot that was polled.
     fn shares(&self, shown: &[Shown], polled_s: &[f64]) -> Shares {
         let mut parts_s = [0.0; 5];
         for (n, (shown, polled_s)) in shown.iter().zip(polled_s).enumerate() {

@@ -91,7 +91,7 @@ enum Rounding {
 }
 
 impl Rounding {
-    /// Whether `value` is at least `limit` after rounding to three digits, of which the last one counts `step`: 0.9996 ms
+    /// Whether `value` is at least `limit` after rounding to three digits; the last one counts `step`. So 0.9996 ms
     /// is shown as 1.00 ms, not as 1000 µs.
     fn reaches(self, value: f64, limit: f64, step: f64) -> bool {
         let below = match self {
